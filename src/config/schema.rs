@@ -1,0 +1,221 @@
+//! Every setting there is, with its default. `config/default.toml` shows the same to the user; a
+//! test holds the two together.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::fmt::serde::unsigned_duration::friendly::compact::{optional, required};
+use serde::{Deserialize, Serialize};
+
+/// The whole configuration, after all layers.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Microphone and endpointing.
+    pub audio: Audio,
+    /// Recognition.
+    pub speech: Speech,
+    /// tmux.
+    pub terminal: Terminal,
+    /// What may be done without asking.
+    pub safety: Safety,
+    /// The history.
+    pub store: Store,
+    /// Overrides of breaker settings, by chain (`voice-stt`) or tier (`local-whisper`); the tier's
+    /// win over its chain's.
+    pub breakers: BTreeMap<String, BreakerOverride>,
+}
+
+/// Microphone and endpointing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Audio {
+    /// `auto`, `none` (never open a microphone), or part of a device's name.
+    pub input: String,
+    /// A stream that delivers no samples for this long is dead and is opened anew.
+    #[serde(with = "required")]
+    pub watchdog: Duration,
+    /// When an utterance begins and ends.
+    pub endpoint: Endpoint,
+}
+
+/// When an utterance begins and ends.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Endpoint {
+    /// Sound kept from before the first speech was noticed, so that first words aren't clipped.
+    #[serde(with = "required")]
+    pub pre_roll: Duration,
+    /// Speech shorter than this is a click, not an utterance.
+    #[serde(with = "required")]
+    pub minimum_speech: Duration,
+    /// Silence that ends an utterance.
+    #[serde(with = "required")]
+    pub trailing_silence: Duration,
+    /// An utterance is cut here, however long the person goes on; the rest is the next one.
+    #[serde(with = "required")]
+    pub maximum_utterance: Duration,
+    /// Speech probability at which speech starts, 0.0 ‥ 1.0.
+    pub start_probability: f32,
+    /// Speech probability below which it is silence, 0.0 ‥ 1.0; lower than the start.
+    pub stop_probability: f32,
+}
+
+/// Recognition.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Speech {
+    /// Speech to text.
+    pub stt: Stt,
+}
+
+/// Speech to text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Stt {
+    /// The tiers in order.
+    pub chain: Vec<String>,
+    /// A name from the manifest (`tiny.en`, `base`) or the path of any ggml Whisper model.
+    pub model: String,
+    /// The language spoken, or `auto` with a multilingual model.
+    pub language: String,
+    /// Threads for one recognition; 0 chooses.
+    pub threads: u32,
+    /// The least audio context given to the encoder, in its 20 ms frames (1500 is the full 30 s). Below about
+    /// 512 Whisper begins to repeat itself on short clips.
+    pub minimum_audio_context: u32,
+    /// Above this no-speech probability, an unsure text is taken for silence.
+    pub no_speech_threshold: f32,
+    /// Below this mean log-probability, a text is taken for noise.
+    pub log_probability_threshold: f32,
+    /// After an abort was asked for, how long the worker has to obey before it is killed.
+    #[serde(with = "required")]
+    pub abort_grace: Duration,
+}
+
+/// tmux.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Terminal {
+    /// The name of the tmux server's socket, as in `tmux -L NAME`.
+    pub socket: String,
+    /// The shell of new sessions; empty takes `$SHELL`, else bash.
+    pub shell: String,
+    /// The session that is made when a command needs one and there is none.
+    pub session: String,
+    /// How long `run` waits for a command's end before it goes on in the background.
+    #[serde(with = "required")]
+    pub run_wait: Duration,
+    /// How much of a command's output is kept, in bytes; the newest part wins.
+    pub output_limit: usize,
+}
+
+/// What may be done without asking.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Safety {
+    /// Commands to run without asking, besides the read-only ones that are known. `cargo test`
+    /// allows `cargo test --lib` too, but nothing joined to it by `;`, `|`, `&&`, `$()` and the like.
+    pub allow: Vec<String>,
+    /// A question expires after this.
+    #[serde(with = "required")]
+    pub confirmation_expires: Duration,
+    /// Below this confidence, speech raises the verdict one step.
+    pub minimum_confidence: f32,
+}
+
+/// The history.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Store {
+    /// The journal on disk.
+    pub journal: Journal,
+}
+
+/// The journal on disk.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Journal {
+    /// Its file; by default `journal.sqlite` in the state directory.
+    pub path: Option<PathBuf>,
+}
+
+/// What one breaker does differently from the default.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BreakerOverride {
+    /// Failures that open it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure_threshold: Option<u32>,
+    /// Successes that close it again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub success_threshold: Option<u32>,
+    /// How long one call may take.
+    #[serde(with = "optional", skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Duration>,
+    /// How long it stays open before a probe.
+    #[serde(with = "optional", skip_serializing_if = "Option::is_none")]
+    pub reset_timeout: Option<Duration>,
+    /// The sliding window in which failures are counted.
+    #[serde(with = "optional", skip_serializing_if = "Option::is_none")]
+    pub monitoring_window: Option<Duration>,
+    /// Calls in the window before its rate means anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume_threshold: Option<u32>,
+    /// The rate of failures in the window that opens it, 0.0 ‥ 1.0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure_rate_threshold: Option<f64>,
+}
+
+impl Default for Audio {
+    fn default() -> Self {
+        Self { input: "auto".into(), watchdog: Duration::from_secs(2), endpoint: Endpoint::default() }
+    }
+}
+
+impl Default for Endpoint {
+    fn default() -> Self {
+        Self {
+            pre_roll: Duration::from_millis(400),
+            minimum_speech: Duration::from_millis(160),
+            trailing_silence: Duration::from_millis(700),
+            maximum_utterance: Duration::from_secs(25),
+            start_probability: 0.5,
+            stop_probability: 0.35,
+        }
+    }
+}
+
+impl Default for Stt {
+    fn default() -> Self {
+        Self {
+            chain: vec!["local-whisper".into()],
+            model: "tiny.en".into(),
+            language: "en".into(),
+            threads: 0,
+            minimum_audio_context: 512,
+            no_speech_threshold: 0.6,
+            log_probability_threshold: -1.0,
+            abort_grace: Duration::from_millis(500),
+        }
+    }
+}
+
+impl Default for Terminal {
+    fn default() -> Self {
+        Self {
+            socket: "voice-terminal".into(),
+            shell: String::new(),
+            session: "main".into(),
+            run_wait: Duration::from_secs(20),
+            output_limit: 64 * 1024,
+        }
+    }
+}
+
+impl Default for Safety {
+    fn default() -> Self {
+        Self { allow: Vec::new(), confirmation_expires: Duration::from_secs(30), minimum_confidence: 0.5 }
+    }
+}

@@ -1,0 +1,212 @@
+//! What was meant, independent of the words that said it.
+
+use serde::{Deserialize, Serialize};
+
+/// A meaning. Serialised with its name in `intent`, which is the name that grammar data uses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "intent", rename_all = "snake_case")]
+pub enum Intent {
+    /// Make a session; without a name, one is chosen.
+    NewSession {
+        /// As spoken; the terminal decides what tmux can bear.
+        name: Option<String>,
+    },
+    /// Make a session the one that commands go to, and show it.
+    SwitchSession {
+        /// As spoken.
+        name: String,
+    },
+    /// Name the sessions.
+    ListSessions,
+    /// End a session and everything in it; without a name, the current one.
+    KillSession {
+        /// As spoken.
+        name: Option<String>,
+    },
+    /// Tell what runs in a session and the last of its output.
+    DescribeSession {
+        /// As spoken; without a name, the current one.
+        name: Option<String>,
+    },
+    /// Make a window in the current session.
+    NewWindow {
+        /// A name for it.
+        name: Option<String>,
+    },
+    /// Go to a window of the current session.
+    SelectWindow {
+        /// Which.
+        window: Window,
+    },
+    /// Name the current window.
+    RenameWindow {
+        /// As spoken.
+        name: String,
+    },
+    /// End the current window and everything in it.
+    CloseWindow,
+    /// Split the current pane; the new one lies in this direction.
+    SplitPane {
+        /// Where the new pane goes.
+        direction: Direction,
+    },
+    /// Go to another pane of the current window.
+    SelectPane {
+        /// Which.
+        pane: Pane,
+    },
+    /// Let the current pane fill the window, or undo that.
+    ZoomPane,
+    /// End the current pane and what runs in it.
+    ClosePane,
+    /// Move the view of the current pane.
+    Scroll {
+        /// Where to.
+        scroll: Scroll,
+    },
+    /// Read back what the last command printed.
+    ReadOutput,
+    /// Run a command line in the current pane and report its end.
+    Run {
+        /// The shell command line, without a newline.
+        command: String,
+    },
+    /// Put text into the current pane without running it.
+    Type {
+        /// The text, without control characters.
+        text: String,
+    },
+    /// Press keys in the current pane.
+    Press {
+        /// Which key and how often.
+        press: KeyPress,
+    },
+    /// Yes to what was asked.
+    Confirm,
+    /// No to what was asked.
+    Deny,
+    /// Drop what is pending or under way.
+    Cancel,
+    /// Say the last reply again.
+    Repeat,
+    /// Tell what can be said.
+    Help,
+    /// Tell the mode and what is degraded.
+    Status,
+    /// Nothing that is known.
+    Unknown {
+        /// What was heard.
+        heard: String,
+        /// The nearest phrases that would be understood, best first.
+        nearest: Vec<String>,
+    },
+    /// Nothing at all was said.
+    Nothing,
+}
+
+/// Which window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Window {
+    /// The one after the current.
+    Next,
+    /// The one before the current.
+    Previous,
+    /// By its tmux index.
+    Index(u16),
+}
+
+/// Which pane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pane {
+    /// The one after the current.
+    Next,
+    /// The one before the current.
+    Previous,
+    /// The neighbour in a direction.
+    Toward(Direction),
+}
+
+/// A direction on the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Towards the left edge.
+    Left,
+    /// Towards the right edge.
+    Right,
+    /// Towards the top.
+    Up,
+    /// Towards the bottom.
+    Down,
+}
+
+/// How to move a pane's view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scroll {
+    /// Back by lines.
+    LinesUp(u16),
+    /// Forward by lines.
+    LinesDown(u16),
+    /// Back by pages.
+    PagesUp(u16),
+    /// Forward by pages.
+    PagesDown(u16),
+    /// To the oldest line.
+    Top,
+    /// To the newest line, which leaves the scroll-back view.
+    Bottom,
+}
+
+/// A key, with `control` and `alt` held or not, pressed a number of times.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyPress {
+    /// The key itself.
+    pub key: Key,
+    /// With control held.
+    pub control: bool,
+    /// With alt (meta) held.
+    pub alt: bool,
+    /// How many times, 1 ‥ 100.
+    pub times: u8,
+}
+
+/// A key that can be pressed by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Key {
+    /// A printable ASCII character.
+    Char(char),
+    /// Enter.
+    Enter,
+    /// Tab.
+    Tab,
+    /// Escape.
+    Escape,
+    /// Space.
+    Space,
+    /// Backspace.
+    Backspace,
+    /// Delete.
+    Delete,
+    /// Arrow up.
+    Up,
+    /// Arrow down.
+    Down,
+    /// Arrow left.
+    Left,
+    /// Arrow right.
+    Right,
+    /// Home.
+    Home,
+    /// End.
+    End,
+    /// Page up.
+    PageUp,
+    /// Page down.
+    PageDown,
+    /// F1 ‥ F12.
+    Function(u8),
+}

@@ -1,0 +1,33 @@
+//! Plain data and the few ports that the rest of the program speaks in.
+//!
+//! Nothing here does I/O, knows a library of the outside world, or imports another module of this
+//! crate. Data flows one way through these types:
+//! [`Utterance`] → [`Transcript`] → [`Intent`] → [`Verdict`] → [`Command`] → [`Outcome`] → [`Reply`].
+//!
+//! **Architecture invariant:** `domain` knows nobody.
+
+mod command;
+mod event;
+mod failure;
+mod intent;
+mod mode;
+mod pcm;
+mod ports;
+mod record;
+mod reply;
+mod transcript;
+mod utterance;
+mod verdict;
+
+pub use command::{Action, Command, Outcome, PaneId, Ran, SessionId, SessionInfo, Target};
+pub use event::{Event, Progress};
+pub use failure::{Failure, FailureKind};
+pub use intent::{Direction, Intent, Key, KeyPress, Pane, Scroll, Window};
+pub use mode::{Degradation, Mode};
+pub use pcm::{Pcm, SAMPLE_RATE};
+pub use ports::{BoxFuture, Interpreter, Journal, Recogniser, Situation, Terminal};
+pub use record::{Record, Stage};
+pub use reply::{Reply, Tone};
+pub use transcript::{Confidence, Transcript};
+pub use utterance::{Content, Origin, Utterance, UtteranceId};
+pub use verdict::{Interpretation, Verdict};

@@ -1,0 +1,68 @@
+//! The few ports through which the conversation reaches the world. Adapters implement them; what
+//! gets out of an adapter's module is already behind its breakers.
+
+use std::pin::Pin;
+
+use super::{
+    Command, Confidence, Failure, Interpretation, Outcome, Pcm, Record, SessionInfo, Stage, Target,
+    Transcript, Utterance, UtteranceId,
+};
+
+/// A boxed future, so that ports can be trait objects.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Speech to text: the whole `voice-stt` chain.
+pub trait Recogniser: Send + Sync {
+    /// Recognises one utterance. Dropping the future cancels the work itself.
+    fn recognise<'a>(&'a self, speech: &'a Pcm) -> BoxFuture<'a, Result<Transcript, Failure>>;
+}
+
+/// What is known at the moment of interpretation.
+#[derive(Debug, Clone, Default)]
+pub struct Situation {
+    /// The sessions that there are, for names that are said loosely.
+    pub sessions: Vec<SessionInfo>,
+    /// Whether a question is open, so that a bare "yes" means something.
+    pub question_open: bool,
+    /// Whether the words came through a degraded tier, which raises verdicts.
+    pub degraded: bool,
+}
+
+/// Words to meaning and verdict. Pure: no I/O, no waiting.
+pub trait Interpreter: Send + Sync {
+    /// Interprets one line of words, and judges it.
+    fn interpret(&self, words: &str, confidence: Confidence, situation: &Situation) -> Interpretation;
+}
+
+/// The terminal: the whole `tmux-session` chain.
+pub trait Terminal: Send + Sync {
+    /// Where commands go now; makes the default session if there is none.
+    fn current(&self) -> BoxFuture<'_, Result<Target, Failure>>;
+
+    /// The session with this name (exact, else the only loose match), to bind a command to.
+    fn find<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Target, Failure>>;
+
+    /// The sessions that there are; an empty list when no server runs.
+    fn sessions(&self) -> BoxFuture<'_, Result<Vec<SessionInfo>, Failure>>;
+
+    /// Does one thing, at most once. Dropping the future stops the waiting, not a program that
+    /// already runs in a pane.
+    fn perform<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Outcome, Failure>>;
+}
+
+/// The history: the whole `database` chain, of which an acknowledged write survives `kill -9`.
+pub trait Journal: Send + Sync {
+    /// Opens the record of an utterance. Idempotent by its id.
+    fn open<'a>(&'a self, utterance: &'a Utterance) -> BoxFuture<'a, Result<(), Failure>>;
+
+    /// Adds a step. Idempotent: the same stage twice is the same record.
+    fn add<'a>(&'a self, id: UtteranceId, stage: &'a Stage) -> BoxFuture<'a, Result<(), Failure>>;
+
+    /// The newest records first, at most `limit`; with a query, those whose words, command, output
+    /// or reply match it.
+    fn search<'a>(
+        &'a self,
+        query: Option<&'a str>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<Record>, Failure>>;
+}
