@@ -5,7 +5,8 @@
 //! - [`domain`]: plain data and the few ports.
 //! - [`breaker`]: the circuit breaker, and chains of fallbacks. Every call to anything that can
 //!   fail goes through it.
-//! - [`process`]: a child process that can't be left behind.
+//! - [`config`]: every setting, and the layers that fill them.
 
+pub mod breaker;
 pub mod config;
 pub mod domain;

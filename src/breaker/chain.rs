@@ -1,0 +1,255 @@
+//! A chain of fallbacks: the same thing done in other ways, in order, each behind its own breaker.
+
+use std::fmt::Display;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::{Breaker, CallError, Class, Classify, State};
+
+/// One way of answering a request of type `Q` with a `T`.
+pub trait Tier<Q: ?Sized, T, E>: Send + Sync {
+    /// Its breaker; the tier is called by the breaker's name.
+    fn breaker(&self) -> &Breaker;
+
+    /// Does the work. The chain calls it behind the breaker; a timeout drops the future, which must
+    /// cancel the work.
+    fn serve<'a>(&'a self, request: &'a Q) -> BoxFuture<'a, Result<T, E>>;
+
+    /// Whether it may be tried at all; a tier that isn't ready is passed over without a vote.
+    fn ready(&self) -> Result<(), Unready> {
+        Ok(())
+    }
+
+    /// How long this request may take here; by default the breaker's timeout. For work whose
+    /// honest duration grows with the request.
+    fn limit(&self, _request: &Q) -> Duration {
+        self.breaker().timeout()
+    }
+}
+
+/// Why a tier may not be tried, in the user's words: not configured, no consent, over budget.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unready(pub String);
+
+/// What repeating a request on another tier would do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing more than doing it once.
+    Idempotent,
+    /// Harm. After a timeout, or an error that says that it may have happened, the chain stops.
+    Once,
+}
+
+/// Why a tier did not serve.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Why<E> {
+    /// It may not be tried.
+    #[error(transparent)]
+    Unready(Unready),
+    /// Its breaker is open.
+    #[error("not tried while its breaker is {state}")]
+    Rejected {
+        /// The breaker's state.
+        state: State,
+        /// When the next attempt may be made.
+        retry_in: Option<Duration>,
+    },
+    /// The chain's deadline was over before its turn.
+    #[error("no time was left for it")]
+    NoTime,
+    /// It took too long.
+    #[error("no answer within {after:?}")]
+    TimedOut {
+        /// The limit.
+        after: Duration,
+    },
+    /// It failed.
+    #[error("{0}")]
+    Failed(E),
+}
+
+/// A tier that did not serve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped<E> {
+    /// The tier.
+    pub tier: String,
+    /// Why.
+    pub why: Why<E>,
+}
+
+/// A value, with the tier that served it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Served<T, E> {
+    /// The value.
+    pub value: T,
+    /// The tier that served it.
+    pub tier: String,
+    /// Its place in the chain; 0 is the first choice.
+    pub rank: usize,
+    /// The tiers before it, and why they did not serve.
+    pub skipped: Vec<Skipped<E>>,
+}
+
+/// Why a chain ended without a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// Every tier was tried or passed over.
+    Exhausted,
+    /// The request itself is at fault; another tier would say the same.
+    Caller,
+    /// It was cancelled.
+    Cancelled,
+    /// It may have happened, and must not happen twice.
+    Uncertain,
+}
+
+/// No tier served.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{chain}: {}", skipped.iter().map(|skip| format!("{}: {}", skip.tier, skip.why)).collect::<Vec<_>>().join("; "))]
+pub struct Exhausted<E: Display> {
+    /// The chain.
+    pub chain: String,
+    /// Why it ended.
+    pub stop: Stop,
+    /// The tiers, in order, and why each did not serve.
+    pub skipped: Vec<Skipped<E>>,
+}
+
+impl<E: Display> Exhausted<E> {
+    /// The last error that a tier returned itself.
+    pub fn last_error(&self) -> Option<&E> {
+        self.skipped.iter().rev().find_map(|skip| match &skip.why {
+            Why::Failed(error) => Some(error),
+            _ => None,
+        })
+    }
+}
+
+/// Which tiers a chain has and how often each served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainReport {
+    /// The chain.
+    pub chain: String,
+    /// The tiers in order, each with its breaker's state and how often it served.
+    pub tiers: Vec<(String, State, u64)>,
+    /// How often none served.
+    pub exhausted: u64,
+}
+
+/// The tiers of one dependency, in order, under one overall deadline.
+pub struct Chain<Q: ?Sized, T, E> {
+    name: String,
+    deadline: Duration,
+    tiers: Vec<Box<dyn Tier<Q, T, E>>>,
+    served: Vec<AtomicU64>,
+    exhausted: AtomicU64,
+}
+
+impl<Q: ?Sized, T, E: Classify + Display> Chain<Q, T, E> {
+    /// A chain of these tiers. `deadline` bounds a whole walk; what is left of it is divided evenly
+    /// among the tiers that are left, so that a slow first tier can't starve the last.
+    pub fn new(name: impl Into<String>, deadline: Duration, tiers: Vec<Box<dyn Tier<Q, T, E>>>) -> Self {
+        let served = tiers.iter().map(|_| AtomicU64::new(0)).collect();
+        Self { name: name.into(), deadline, tiers, served, exhausted: AtomicU64::new(0) }
+    }
+
+    /// The chain's name, which is the dependency's.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Walks the tiers until one serves. Cancel-safe: dropping it drops the tier's work.
+    pub async fn call(&self, request: &Q, effect: Effect) -> Result<Served<T, E>, Exhausted<E>> {
+        self.call_within(self.deadline, request, effect).await
+    }
+
+    /// As [`Chain::call`], with another overall deadline for this one request.
+    pub async fn call_within(
+        &self,
+        deadline: Duration,
+        request: &Q,
+        effect: Effect,
+    ) -> Result<Served<T, E>, Exhausted<E>> {
+        let ends = Instant::now() + deadline;
+        let mut skipped = Vec::new();
+        for (rank, tier) in self.tiers.iter().enumerate() {
+            let breaker = tier.breaker();
+            let mut skip = |why| skipped.push(Skipped { tier: breaker.name().to_owned(), why });
+            if let Err(unready) = tier.ready() {
+                skip(Why::Unready(unready));
+                continue;
+            }
+            let left = ends.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                skip(Why::NoTime);
+                continue;
+            }
+            let limit = tier.limit(request).min(left / self.tiers_left(rank));
+            let stop = match breaker.call_within(limit, tier.serve(request)).await {
+                Ok(value) => {
+                    self.served[rank].fetch_add(1, Ordering::Relaxed);
+                    let tier = breaker.name().to_owned();
+                    return Ok(Served { value, tier, rank, skipped });
+                }
+                Err(CallError::Rejected(no)) => {
+                    skip(Why::Rejected { state: no.state, retry_in: no.retry_in });
+                    None
+                }
+                Err(CallError::TimedOut { after }) => {
+                    skip(Why::TimedOut { after });
+                    (effect == Effect::Once).then_some(Stop::Uncertain)
+                }
+                Err(CallError::Failed(error)) => {
+                    let stop = match error.class() {
+                        Class::Caller => Some(Stop::Caller),
+                        Class::Cancelled => Some(Stop::Cancelled),
+                        Class::Failure | Class::Overload { .. } => {
+                            (effect == Effect::Once && error.may_have_happened()).then_some(Stop::Uncertain)
+                        }
+                    };
+                    skip(Why::Failed(error));
+                    stop
+                }
+            };
+            if let Some(stop) = stop {
+                return Err(Exhausted { chain: self.name.clone(), stop, skipped });
+            }
+        }
+        self.exhausted.fetch_add(1, Ordering::Relaxed);
+        Err(Exhausted { chain: self.name.clone(), stop: Stop::Exhausted, skipped })
+    }
+
+    /// How many tiers from `rank` on could be called now, the one at `rank` always among them.
+    fn tiers_left(&self, rank: usize) -> u32 {
+        let callable = |tier: &dyn Tier<Q, T, E>| {
+            let open = matches!(tier.breaker().state(), State::Open | State::Isolated);
+            !open && tier.ready().is_ok()
+        };
+        1 + self.tiers[rank + 1..].iter().filter(|tier| callable(tier.as_ref())).count() as u32
+    }
+
+    /// Which tiers it has and how often each served.
+    pub fn report(&self) -> ChainReport {
+        let tiers = self.tiers.iter().zip(&self.served).map(|(tier, served)| {
+            let breaker = tier.breaker();
+            (breaker.name().to_owned(), breaker.state(), served.load(Ordering::Relaxed))
+        });
+        ChainReport {
+            chain: self.name.clone(),
+            tiers: tiers.collect(),
+            exhausted: self.exhausted.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl<Q: ?Sized, T, E> std::fmt::Debug for Chain<Q, T, E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let tiers: Vec<&str> = self.tiers.iter().map(|tier| tier.breaker().name()).collect();
+        f.debug_struct("Chain").field("name", &self.name).field("tiers", &tiers).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,86 @@
+//! All breakers by name.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use tokio::sync::broadcast;
+
+use super::clock::{Clock, MonotonicClock};
+use super::{Breaker, Settings, SettingsError, Snapshot, State, Transition};
+
+/// Transitions that a slow watcher may be behind before it misses the oldest.
+const EVENT_BACKLOG: usize = 256;
+
+/// All breakers of a process, by name. Cold path only: a dependency keeps the `Arc` it got.
+#[derive(Debug)]
+pub struct Registry {
+    clock: Arc<dyn Clock>,
+    events: broadcast::Sender<Transition>,
+    breakers: RwLock<BTreeMap<String, Arc<Breaker>>>,
+}
+
+/// Whether a dependency can be used, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// Calls get through.
+    Up,
+    /// Probes get through.
+    Recovering,
+    /// Calls are rejected.
+    Down,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self::new(Arc::new(MonotonicClock::default()))
+    }
+}
+
+impl Registry {
+    /// An empty registry; its breakers will run on this clock.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, events: broadcast::Sender::new(EVENT_BACKLOG), breakers: RwLock::default() }
+    }
+
+    /// The breaker with this name, made with these settings if there is none yet.
+    ///
+    /// # Errors
+    /// Settings that can't be meant.
+    pub fn get_or_create(&self, name: &str, settings: Settings) -> Result<Arc<Breaker>, SettingsError> {
+        settings.validate()?;
+        if let Some(breaker) = self.get(name) {
+            return Ok(breaker);
+        }
+        let mut breakers = self.breakers.write();
+        let breaker = breakers.entry(name.to_owned()).or_insert_with(|| {
+            Arc::new(Breaker::with(name, settings, Arc::clone(&self.clock), self.events.clone()))
+        });
+        Ok(Arc::clone(breaker))
+    }
+
+    /// The breaker with this name.
+    pub fn get(&self, name: &str) -> Option<Arc<Breaker>> {
+        self.breakers.read().get(name).cloned()
+    }
+
+    /// Every breaker's health, by name.
+    pub fn health(&self) -> BTreeMap<String, Health> {
+        let health = |state| match state {
+            State::Closed | State::Disabled => Health::Up,
+            State::HalfOpen => Health::Recovering,
+            State::Open | State::Isolated => Health::Down,
+        };
+        self.breakers.read().iter().map(|(name, breaker)| (name.clone(), health(breaker.state()))).collect()
+    }
+
+    /// A snapshot of every breaker, by name.
+    pub fn snapshots(&self) -> Vec<Snapshot> {
+        self.breakers.read().values().map(|breaker| breaker.snapshot()).collect()
+    }
+
+    /// Transitions from now on. A watcher that falls 256 behind misses the oldest and is told so.
+    pub fn subscribe(&self) -> broadcast::Receiver<Transition> {
+        self.events.subscribe()
+    }
+}
