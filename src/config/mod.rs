@@ -1,5 +1,15 @@
-//! Configuration: the schema, and the layers that fill it.
+//! Configuration: every setting, the layers that fill them, and where things live.
+//!
+//! An unknown or mistyped key is an error that names its place and the nearest right key: a setting
+//! that is silently ignored is worse than none.
 
+mod layers;
+mod paths;
 mod schema;
+mod suggestions;
+mod validate;
 
+pub use layers::{ConfigError, Origin, Sources};
+pub use paths::Paths;
 pub use schema::{Audio, BreakerOverride, Config, Endpoint, Journal, Safety, Speech, Store, Stt, Terminal};
+use validate::BREAKER_NAMES;

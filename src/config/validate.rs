@@ -1,0 +1,108 @@
+//! What no type can say: bounds, and values that must fit each other.
+
+use crate::breaker::Settings;
+
+use super::{BreakerOverride, Config, ConfigError};
+
+/// The chains and tiers whose breakers can be set.
+pub(super) const BREAKER_NAMES: [&str; 12] = [
+    "default",
+    "voice-stt",
+    "local-whisper",
+    "tmux-session",
+    "tmux-control",
+    "tmux-process",
+    "audio-input",
+    "database",
+    "journal",
+    "models",
+    "model-hub",
+    "model-packages",
+];
+
+impl Config {
+    /// The settings of a tier's breaker: the built-in defaults, changed by `breakers.default`, by
+    /// its chain's section, and by its own.
+    pub fn breaker(&self, chain: &str, tier: &str) -> Settings {
+        let mut settings = Settings::default();
+        for name in ["default", chain, tier] {
+            if let Some(change) = self.breakers.get(name) {
+                change.apply(&mut settings);
+            }
+        }
+        settings
+    }
+
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        let endpoint = &self.audio.endpoint;
+        let probability = |value: f32| (0.0..=1.0).contains(&value);
+        let rules: [(bool, &str, &str); 11] = [
+            (probability(endpoint.start_probability), "audio.endpoint.start_probability", "from 0.0 to 1.0"),
+            (
+                probability(endpoint.stop_probability)
+                    && endpoint.stop_probability <= endpoint.start_probability,
+                "audio.endpoint.stop_probability",
+                "from 0.0 to audio.endpoint.start_probability",
+            ),
+            (
+                endpoint.trailing_silence >= std::time::Duration::from_millis(64),
+                "audio.endpoint.trailing_silence",
+                "at least 64ms",
+            ),
+            (
+                (1..=28).contains(&endpoint.maximum_utterance.as_secs()),
+                "audio.endpoint.maximum_utterance",
+                "from 1s to 28s, because Whisper hears 30s at a time",
+            ),
+            (endpoint.pre_roll.as_secs() < 3, "audio.endpoint.pre_roll", "less than 3s"),
+            (self.audio.watchdog.as_millis() >= 500, "audio.watchdog", "at least 500ms"),
+            (
+                (64..=1500).contains(&self.speech.stt.minimum_audio_context),
+                "speech.stt.minimum_audio_context",
+                "from 64 to 1500",
+            ),
+            (self.speech.stt.threads <= 64, "speech.stt.threads", "from 0 to 64"),
+            (!self.terminal.socket.is_empty(), "terminal.socket", "a name"),
+            (self.terminal.output_limit >= 1024, "terminal.output_limit", "at least 1024"),
+            (probability(self.safety.minimum_confidence), "safety.minimum_confidence", "from 0.0 to 1.0"),
+        ];
+        if let Some((_, key, must_be)) = rules.into_iter().find(|(holds, ..)| !holds) {
+            return Err(refused(format!("{key} must be {must_be}")));
+        }
+        for name in self.breakers.keys() {
+            self.breaker(name, name)
+                .validate()
+                .map_err(|bad| refused(format!("breakers.{name}.{}: {bad}", bad.setting)))?;
+        }
+        Ok(())
+    }
+}
+
+fn refused(what: String) -> ConfigError {
+    ConfigError {
+        origin: None,
+        line: None,
+        what,
+        remedy: "change it in your configuration; `voice-terminal config show` shows what is in force".into(),
+    }
+}
+
+impl BreakerOverride {
+    fn apply(&self, settings: &mut Settings) {
+        fn set<T: Copy>(setting: &mut T, wish: Option<T>) {
+            if let Some(wish) = wish {
+                *setting = wish;
+            }
+        }
+        set(&mut settings.failure_threshold, self.failure_threshold);
+        set(&mut settings.success_threshold, self.success_threshold);
+        set(&mut settings.timeout, self.timeout);
+        set(&mut settings.monitoring_window, self.monitoring_window);
+        set(&mut settings.volume_threshold, self.volume_threshold);
+        set(&mut settings.failure_rate_threshold, self.failure_rate_threshold);
+        if let Some(reset) = self.reset_timeout {
+            settings.reset_timeout = reset;
+            settings.reset_cap = settings.reset_cap.max(reset.saturating_mul(10));
+        }
+    }
+}
