@@ -9,4 +9,5 @@
 
 pub mod breaker;
 pub mod config;
+pub mod conversation;
 pub mod domain;

@@ -23,8 +23,10 @@ impl Known {
             volume_threshold: Some(1),
             failure_rate_threshold: Some(0.5),
         };
-        let mut config = Config::default();
-        config.breakers = BREAKER_NAMES.iter().map(|name| ((*name).to_owned(), example.clone())).collect();
+        let mut config = Config {
+            breakers: BREAKER_NAMES.iter().map(|name| ((*name).to_owned(), example.clone())).collect(),
+            ..Config::default()
+        };
         config.store.journal.path = Some("x".into());
         // A configuration is made of tables, text, numbers and lists; all of these are TOML.
         let tree = Table::try_from(config).unwrap_or_default();

@@ -1,0 +1,109 @@
+//! What is degraded at the moment, told once.
+
+use std::collections::BTreeMap;
+
+use crate::domain::{Degradation, Event, Mode};
+
+/// The chains without which nobody is heard.
+const VOICE: [&str; 2] = ["audio-input", "voice-stt"];
+
+/// The standing of each chain, and the mode that follows from it.
+#[derive(Debug)]
+pub(super) struct Condition {
+    voice_wanted: bool,
+    chains: BTreeMap<String, Option<Degradation>>,
+    mode: Mode,
+}
+
+impl Condition {
+    /// Nothing is known yet. Without a wish for voice the mode is text from the start.
+    pub(super) fn new(voice_wanted: bool) -> Self {
+        let mode = if voice_wanted { Mode::Starting } else { Mode::Text };
+        Self { voice_wanted, chains: BTreeMap::new(), mode }
+    }
+
+    pub(super) fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    pub(super) fn degradations(&self) -> Vec<Degradation> {
+        self.chains.values().flatten().cloned().collect()
+    }
+
+    /// Notes that a chain left its first tier. The same news twice is no news.
+    pub(super) fn degraded(&mut self, news: Degradation) -> Vec<Event> {
+        let known = self.chains.get(&news.chain).and_then(Option::as_ref);
+        if known.is_some_and(|known| known.now == news.now) {
+            return Vec::new();
+        }
+        self.chains.insert(news.chain.clone(), Some(news.clone()));
+        self.with_mode(vec![Event::Degraded(news)])
+    }
+
+    /// Notes that a chain is served by its first tier.
+    pub(super) fn serving(&mut self, chain: &str, what: &str) -> Vec<Event> {
+        let was_degraded = matches!(self.chains.insert(chain.to_owned(), None), Some(Some(_)));
+        let recovered = Event::Recovered { chain: chain.to_owned(), what: what.to_owned() };
+        self.with_mode(if was_degraded { vec![recovered] } else { Vec::new() })
+    }
+
+    fn with_mode(&mut self, mut events: Vec<Event>) -> Vec<Event> {
+        let standing = VOICE.map(|chain| self.chains.get(chain).map(Option::is_none));
+        let mode = if !self.voice_wanted || standing.contains(&Some(false)) {
+            Mode::Text
+        } else if standing.contains(&None) {
+            Mode::Starting
+        } else {
+            Mode::Voice
+        };
+        if mode != self.mode {
+            self.mode = mode;
+            events.push(Event::ModeChanged { mode });
+        }
+        events
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lost(chain: &str) -> Degradation {
+        Degradation {
+            chain: chain.into(),
+            now: "text-input-mode".into(),
+            what: "It is gone.".into(),
+            remedy: "Type.".into(),
+        }
+    }
+
+    #[test]
+    fn voice_needs_both_a_microphone_and_a_recogniser() {
+        let mut condition = Condition::new(true);
+        assert_eq!(condition.mode(), Mode::Starting);
+        assert!(condition.serving("audio-input", "heard").is_empty());
+        let events = condition.serving("voice-stt", "ready");
+        assert_eq!(events, [Event::ModeChanged { mode: Mode::Voice }]);
+        condition.degraded(lost("voice-stt"));
+        assert_eq!(condition.mode(), Mode::Text);
+    }
+
+    #[test]
+    fn is_told_once_and_its_return_too() {
+        let mut condition = Condition::new(true);
+        assert_eq!(condition.degraded(lost("audio-input")).len(), 2);
+        assert!(condition.degraded(lost("audio-input")).is_empty());
+        let back = condition.serving("audio-input", "It is back.");
+        assert!(matches!(&back[0], Event::Recovered { chain, .. } if chain == "audio-input"));
+        assert_eq!(condition.mode(), Mode::Starting);
+        assert!(condition.degradations().is_empty());
+    }
+
+    #[test]
+    fn without_a_wish_for_voice_it_stays_text() {
+        let mut condition = Condition::new(false);
+        condition.serving("audio-input", "");
+        condition.serving("voice-stt", "");
+        assert_eq!(condition.mode(), Mode::Text);
+    }
+}

@@ -1,0 +1,400 @@
+//! The one loop that owns the conversation's state.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::condition::Condition;
+use super::confirmation::Question;
+use super::performance::{Context, Ending, Performance, Words};
+use super::wording;
+use crate::domain::{
+    BoxFuture, Confidence, Content, Degradation, Event, Failure, FailureKind, Interpreter, Journal, Mode,
+    Pcm, Ran, Recogniser, Reply, Stage, Terminal, Tone, Transcript, Utterance, UtteranceId,
+};
+
+/// Turns that may wait for their turn. One more is refused, and told so.
+const WAITING: usize = 32;
+
+/// How long the terminal has, on the way out, to take back a line that was inserted.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// The world, as the conversation reaches it.
+#[derive(Clone)]
+pub struct Ports {
+    /// Speech to text.
+    pub recogniser: Arc<dyn Recogniser>,
+    /// Words to meaning.
+    pub interpreter: Arc<dyn Interpreter>,
+    /// The terminal.
+    pub terminal: Arc<dyn Terminal>,
+    /// The history.
+    pub journal: Arc<dyn Journal>,
+}
+
+/// How this conversation is to be held.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Whether somebody should be heard; else the mode is text from the start.
+    pub voice_wanted: bool,
+    /// How long a question can be answered.
+    pub confirmation_expires: Duration,
+    /// What to say to "help".
+    pub help: String,
+}
+
+/// What comes into the conversation.
+#[derive(Debug)]
+pub enum Input {
+    /// Somebody said or typed something.
+    Utterance {
+        /// What.
+        utterance: Utterance,
+        /// Gets the answer; `None` if nothing was said. Dropped without a word on the way out.
+        answer: Option<oneshot::Sender<Option<Reply>>>,
+    },
+    /// Somebody began to speak.
+    SpeechStarted,
+    /// A chain left its first tier.
+    Degraded(Degradation),
+    /// A chain is served by its first tier.
+    Serving {
+        /// The chain.
+        chain: String,
+        /// One plain sentence, told if it was degraded before.
+        what: String,
+    },
+    /// Something to tell everybody.
+    Notice(String),
+    /// A command that went on in the background has ended.
+    BackgroundEnded(Ran),
+    /// How do things stand?
+    Standing(oneshot::Sender<Standing>),
+}
+
+/// How things stand.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Whether voice works.
+    pub mode: Mode,
+    /// What is degraded.
+    pub degradations: Vec<Degradation>,
+    /// The question that is open, in a few words.
+    pub question: Option<String>,
+    /// Turns that wait.
+    pub waiting: usize,
+    /// Whether a turn is under way.
+    pub busy: bool,
+}
+
+type Answer = Option<oneshot::Sender<Option<Reply>>>;
+
+/// Speech on its way to words.
+struct Hearing {
+    id: UtteranceId,
+    answer: Answer,
+    result: Result<Transcript, Failure>,
+}
+
+/// The conversation.
+pub struct Coordinator {
+    ports: Ports,
+    options: Options,
+    events: broadcast::Sender<Event>,
+    condition: Condition,
+    question: Option<Question>,
+    last_reply: Option<Reply>,
+    /// Speech that waits to be recognised.
+    unheard: VecDeque<(UtteranceId, Pcm, Answer)>,
+    hearing: Option<(UtteranceId, BoxFuture<'static, Hearing>)>,
+    /// Words that wait for their turn.
+    waiting: VecDeque<(Words, Answer)>,
+    turn: Option<Turn>,
+}
+
+struct Turn {
+    cancel: CancellationToken,
+    answer: Answer,
+    future: BoxFuture<'static, Ending>,
+}
+
+/// Waits for a future that may not be there; then it waits for ever.
+async fn maybe<T>(future: Option<&mut BoxFuture<'static, T>>) -> T {
+    match future {
+        Some(future) => future.await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Coordinator {
+    /// A conversation that tells what happens to `events`.
+    pub fn new(ports: Ports, options: Options, events: broadcast::Sender<Event>) -> Self {
+        let condition = Condition::new(options.voice_wanted);
+        Self {
+            ports,
+            options,
+            events,
+            condition,
+            question: None,
+            last_reply: None,
+            unheard: VecDeque::new(),
+            hearing: None,
+            waiting: VecDeque::new(),
+            turn: None,
+        }
+    }
+
+    /// Holds the conversation until the inbox is closed and everything in it is answered, or until
+    /// it is cancelled. Then it takes back what was inserted for an open question, and marks in the
+    /// journal what was not finished.
+    pub async fn run(mut self, mut inbox: mpsc::Receiver<Input>, cancel: CancellationToken) {
+        let mut open = true;
+        while open || self.is_busy() {
+            let expires =
+                self.question.as_ref().filter(|_| self.turn.is_none()).map(|question| question.expires);
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => break,
+                ending = maybe(self.turn.as_mut().map(|turn| &mut turn.future)) => self.turn_ended(ending),
+                hearing = maybe(self.hearing.as_mut().map(|(_, future)| future)) => self.heard(hearing).await,
+                input = inbox.recv(), if open => match input {
+                    Some(input) => self.receive(input).await,
+                    None => open = false,
+                },
+                () = async { tokio::time::sleep_until(expires.unwrap_or_else(tokio::time::Instant::now)).await },
+                    if expires.is_some() => self.expire().await,
+            }
+            self.begin_next();
+        }
+        self.leave().await;
+    }
+
+    fn is_busy(&self) -> bool {
+        self.turn.is_some() || self.hearing.is_some() || !self.waiting.is_empty() || !self.unheard.is_empty()
+    }
+
+    fn tell(&self, event: Event) {
+        // Nobody watching is no error.
+        let _ = self.events.send(event);
+    }
+
+    fn tell_all(&self, events: Vec<Event>) {
+        for event in events {
+            self.tell(event);
+        }
+    }
+
+    async fn receive(&mut self, input: Input) {
+        match input {
+            Input::Utterance { utterance, answer } => self.accept(utterance, answer).await,
+            Input::SpeechStarted => self.tell(Event::SpeechStarted),
+            Input::Degraded(news) => {
+                let events = self.condition.degraded(news);
+                self.tell_all(events);
+            }
+            Input::Serving { chain, what } => {
+                let events = self.condition.serving(&chain, &what);
+                self.tell_all(events);
+            }
+            Input::Notice(text) => self.tell(Event::Notice { text }),
+            Input::BackgroundEnded(ran) => self.tell(Event::Notice { text: wording::background(&ran) }),
+            Input::Standing(answer) => {
+                // Whoever asked may have gone.
+                let _ = answer.send(Standing {
+                    mode: self.condition.mode(),
+                    degradations: self.condition.degradations(),
+                    question: self.question.as_ref().map(|question| question.summary.clone()),
+                    waiting: self.waiting.len() + self.unheard.len(),
+                    busy: self.turn.is_some() || self.hearing.is_some(),
+                });
+            }
+        }
+    }
+
+    /// An utterance is a record before it is a wish.
+    async fn accept(&mut self, utterance: Utterance, answer: Answer) {
+        if let Err(failure) = self.ports.journal.open(&utterance).await {
+            tracing::error!(id = %utterance.id, %failure, "an utterance could not be written to the journal");
+        }
+        let Utterance { id, origin, content, .. } = utterance;
+        let speech = match &content {
+            Content::Speech(pcm) => Some(pcm.duration()),
+            Content::Text(_) => None,
+        };
+        self.tell(Event::Heard { id, origin, speech });
+        if self.waiting.len() + self.unheard.len() >= WAITING {
+            self.answer_at_once(id, wording::too_busy(), answer).await;
+            return;
+        }
+        match content {
+            Content::Speech(pcm) => self.unheard.push_back((id, pcm, answer)),
+            Content::Text(text) => {
+                let words = Words { id, text, confidence: Confidence::CERTAIN, degraded: false };
+                self.enqueue(words, answer).await;
+            }
+        }
+    }
+
+    /// Words wait for their turn, except "cancel", which ends the one that is under way.
+    async fn enqueue(&mut self, words: Words, answer: Answer) {
+        let stops = self.turn.as_ref().filter(|_| {
+            use crate::domain::{Intent, Situation};
+            let interpretation =
+                self.ports.interpreter.interpret(&words.text, words.confidence, &Situation::default());
+            interpretation.intent == Intent::Cancel
+        });
+        if let Some(turn) = stops {
+            turn.cancel.cancel();
+            let reply = Reply::plain(Tone::Answer, "Stopping.");
+            self.answer_at_once(words.id, reply, answer).await;
+        } else {
+            self.waiting.push_back((words, answer));
+        }
+    }
+
+    async fn answer_at_once(&mut self, id: UtteranceId, reply: Reply, answer: Answer) {
+        self.note(id, Stage::Replied(reply.clone())).await;
+        self.tell(Event::Replied { id, reply: reply.clone() });
+        if let Some(answer) = answer {
+            // Whoever asked may have gone.
+            let _ = answer.send(Some(reply));
+        }
+    }
+
+    fn begin_next(&mut self) {
+        if self.hearing.is_none()
+            && let Some((id, pcm, answer)) = self.unheard.pop_front()
+        {
+            let recogniser = Arc::clone(&self.ports.recogniser);
+            let hearing = async move {
+                let mut result = recogniser.recognise(&pcm).await;
+                // A recogniser that died of this call may serve it once it is restarted; what
+                // somebody said is worth a second try.
+                if matches!(&result, Err(failure) if failure.kind == FailureKind::Unavailable) {
+                    result = recogniser.recognise(&pcm).await;
+                }
+                Hearing { id, answer, result }
+            };
+            self.hearing = Some((id, Box::pin(hearing)));
+        }
+        if self.turn.is_none()
+            && let Some((words, answer)) = self.waiting.pop_front()
+        {
+            let cancel = CancellationToken::new();
+            let events = self.events.clone();
+            let tell = Box::new(move |event| {
+                // Nobody watching is no error.
+                let _ = events.send(event);
+            });
+            let performance = Performance::new(self.ports.clone(), cancel.clone(), tell, words.id);
+            let context = Context {
+                question: self.question.take(),
+                last_reply: self.last_reply.clone(),
+                mode: self.condition.mode(),
+                degradations: self.condition.degradations(),
+                help: self.options.help.clone(),
+                lifetime: self.options.confirmation_expires,
+            };
+            self.turn = Some(Turn { cancel, answer, future: Box::pin(performance.run(words, context)) });
+        }
+    }
+
+    async fn heard(&mut self, hearing: Hearing) {
+        self.hearing = None;
+        let Hearing { id, answer, result } = hearing;
+        match result {
+            Ok(transcript) => {
+                let serving = "I understand speech again.";
+                let events = self.condition.serving("voice-stt", serving);
+                self.tell_all(events);
+                self.note(id, Stage::Transcribed(transcript.clone())).await;
+                self.tell(Event::Transcribed { id, transcript: transcript.clone() });
+                let words =
+                    Words { id, text: transcript.text, confidence: transcript.confidence, degraded: false };
+                self.enqueue(words, answer).await;
+            }
+            Err(failure) => {
+                if failure.kind == FailureKind::Unavailable {
+                    let events = self.condition.degraded(Degradation {
+                        chain: failure.dependency.clone(),
+                        now: "text-input-mode".into(),
+                        what: failure.what.clone(),
+                        remedy: failure.remedy.clone(),
+                    });
+                    self.tell_all(events);
+                }
+                self.answer_at_once(id, wording::unheard(&failure), answer).await;
+            }
+        }
+    }
+
+    fn turn_ended(&mut self, ending: Ending) {
+        let answer = self.turn.take().and_then(|turn| turn.answer);
+        tracing::debug!(id = %ending.id, "turn ended");
+        self.question = ending.question;
+        if let Some(failure) = ending.failure.filter(|failure| failure.kind == FailureKind::Unavailable) {
+            let events = self.condition.degraded(Degradation {
+                chain: failure.dependency,
+                now: "held".into(),
+                what: failure.what,
+                remedy: failure.remedy,
+            });
+            self.tell_all(events);
+        } else if ending.terminal_served {
+            let events = self.condition.serving("tmux-session", "tmux works again.");
+            self.tell_all(events);
+        }
+        if let Some(reply) = &ending.reply {
+            self.last_reply = Some(reply.clone());
+        }
+        if let Some(answer) = answer {
+            // Whoever asked may have gone.
+            let _ = answer.send(ending.reply);
+        }
+    }
+
+    async fn expire(&mut self) {
+        let Some(question) = self.question.take() else { return };
+        self.take_back(&question).await;
+        self.tell(Event::Notice { text: wording::expiry(&question.summary) });
+    }
+
+    async fn take_back(&self, question: &Question) {
+        let Some(erase) = question.withdrawal() else { return };
+        match tokio::time::timeout(FAREWELL, self.ports.terminal.perform(&erase)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(failure)) => tracing::warn!(%failure, "inserted text could not be taken back"),
+            Err(_) => tracing::warn!("inserted text could not be taken back in time"),
+        }
+    }
+
+    async fn leave(mut self) {
+        self.tell(Event::Stopping);
+        if let Some(turn) = self.turn.take() {
+            turn.cancel.cancel();
+            if let Ok(ending) = tokio::time::timeout(FAREWELL, turn.future).await {
+                self.question = ending.question;
+            }
+        }
+        if let Some(question) = self.question.take() {
+            self.take_back(&question).await;
+        }
+        // Dropping a recognition cancels it.
+        let hearing = self.hearing.take().map(|(id, _)| id);
+        let unheard = hearing.into_iter().chain(self.unheard.drain(..).map(|(id, ..)| id));
+        let unfinished: Vec<_> = unheard.chain(self.waiting.drain(..).map(|(words, _)| words.id)).collect();
+        for id in unfinished {
+            self.note(id, Stage::Abandoned { reason: "the program was stopped first".into() }).await;
+        }
+    }
+
+    async fn note(&self, id: UtteranceId, stage: Stage) {
+        if let Err(failure) = self.ports.journal.add(id, &stage).await {
+            tracing::error!(%id, %failure, "a stage could not be written to the journal");
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The conversation: one loop that owns its state and steers a turn from words to an answer.
+//!
+//! [`Coordinator`] receives [`Input`]s on a bounded queue, runs one turn at a time, and tells
+//! everything that happens as [`Event`](crate::domain::Event)s. Recognition runs beside the turn,
+//! so that a spoken "cancel" is heard while a command is being waited for. What to do with a
+//! meaning is decided by a pure function ([`turn`]), what to say by another ([`wording`]).
+//!
+//! **Architecture invariant:** `conversation` knows `domain` only; the world comes in as ports.
+
+mod condition;
+mod confirmation;
+mod coordinator;
+mod performance;
+mod turn;
+mod wording;
+
+pub use coordinator::{Coordinator, Input, Options, Ports, Standing};

@@ -1,0 +1,256 @@
+//! A turn, performed: words → meaning → step → terminal → answer, each stage in the journal before
+//! the next begins.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Ports;
+use super::confirmation::Question;
+use super::turn::{self, Asked, Deed, Place, Step};
+use super::wording;
+use crate::domain::{
+    Action, Command, Confidence, Degradation, Event, Failure, Intent, Mode, Outcome, Reply, Situation, Stage,
+    Target, UtteranceId,
+};
+
+/// Words that are ready to be understood.
+#[derive(Debug, Clone)]
+pub(super) struct Words {
+    pub(super) id: UtteranceId,
+    pub(super) text: String,
+    pub(super) confidence: Confidence,
+    /// They came through a tier that is not the first.
+    pub(super) degraded: bool,
+}
+
+/// What a turn may know of the conversation.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) question: Option<Question>,
+    pub(super) last_reply: Option<Reply>,
+    pub(super) mode: Mode,
+    pub(super) degradations: Vec<Degradation>,
+    pub(super) help: String,
+    pub(super) lifetime: Duration,
+}
+
+/// How a turn ended.
+#[derive(Debug)]
+pub(super) struct Ending {
+    pub(super) id: UtteranceId,
+    /// `None` when nobody said anything.
+    pub(super) reply: Option<Reply>,
+    /// The question that is open from now on.
+    pub(super) question: Option<Question>,
+    /// The chain that failed.
+    pub(super) failure: Option<Failure>,
+    /// Whether the terminal did something.
+    pub(super) terminal_served: bool,
+}
+
+/// One turn under way.
+pub(super) struct Performance {
+    ports: Ports,
+    cancel: CancellationToken,
+    tell: Box<dyn Fn(Event) + Send + Sync>,
+    question: Option<Question>,
+    failure: Option<Failure>,
+    terminal_served: bool,
+    id: UtteranceId,
+}
+
+/// A turn that ended before its time.
+enum Cut {
+    Failed(Failure),
+    /// While this was under way.
+    Cancelled(Option<Command>),
+}
+
+impl Performance {
+    pub(super) fn new(
+        ports: Ports,
+        cancel: CancellationToken,
+        tell: Box<dyn Fn(Event) + Send + Sync>,
+        id: UtteranceId,
+    ) -> Self {
+        Self { ports, cancel, tell, question: None, failure: None, terminal_served: false, id }
+    }
+
+    /// Performs the turn. It always comes to an end of its own: cancelling it makes it end soon,
+    /// with the question that then is open.
+    pub(super) async fn run(mut self, words: Words, mut context: Context) -> Ending {
+        self.question = context.question.take();
+        let reply = match self.perform(&words, &context).await {
+            Ok(reply) => reply,
+            Err(Cut::Failed(failure)) => {
+                let reply = wording::failure(&failure);
+                self.failure = Some(failure);
+                Some(reply)
+            }
+            Err(Cut::Cancelled(command)) => Some(wording::stopped(command.as_ref())),
+        };
+        let last = match &reply {
+            Some(reply) => Stage::Replied(reply.clone()),
+            None => Stage::Abandoned { reason: "nothing was said".into() },
+        };
+        self.note(&last).await;
+        if let Some(reply) = &reply {
+            (self.tell)(Event::Replied { id: self.id, reply: reply.clone() });
+        }
+        Ending {
+            id: self.id,
+            reply,
+            question: self.question,
+            failure: self.failure,
+            terminal_served: self.terminal_served,
+        }
+    }
+
+    async fn perform(&mut self, words: &Words, context: &Context) -> Result<Option<Reply>, Cut> {
+        let situation = Situation {
+            // Not knowing the sessions is no reason not to understand the rest.
+            sessions: self.unless_cancelled(self.ports.terminal.sessions()).await?.unwrap_or_default(),
+            question_open: self.question.is_some(),
+            degraded: words.degraded,
+        };
+        let interpretation = self.ports.interpreter.interpret(&words.text, words.confidence, &situation);
+        self.note(&Stage::Understood(interpretation.clone())).await;
+        (self.tell)(Event::Understood { id: self.id, interpretation: interpretation.clone() });
+        if interpretation.intent == Intent::Nothing {
+            return Ok(None);
+        }
+        let asked = match &self.question {
+            None => Asked::No,
+            Some(question) if question.has_expired() => Asked::Expired,
+            Some(_) => Asked::Open,
+        };
+        let reply = match turn::decide(interpretation, asked) {
+            Step::Ignore => return Ok(None),
+            Step::Refuse(reason) => wording::refused(&reason),
+            Step::NothingAsked => wording::nothing_asked(),
+            Step::NotUnderstood(heard, nearest) => wording::not_understood(&heard, &nearest),
+            Step::Repeat => context.last_reply.clone().unwrap_or_else(wording::nothing_to_repeat),
+            Step::Help => Reply::plain(crate::domain::Tone::Answer, &context.help),
+            Step::Status => self.status(context, &situation),
+            Step::Withdraw => self.withdraw().await?.unwrap_or_else(wording::nothing_asked),
+            Step::Expired => {
+                let summary = self.question.as_ref().map(|question| question.summary.clone());
+                self.withdraw().await?;
+                wording::expired(&summary.unwrap_or_default())
+            }
+            Step::Confirmed => self.confirmed().await?,
+            Step::Do(deed) => {
+                self.withdraw().await?;
+                self.act(deed).await?
+            }
+            Step::Ask(deed, consequence) => {
+                self.withdraw().await?;
+                self.ask(deed, &consequence, context.lifetime).await?
+            }
+        };
+        Ok(Some(reply))
+    }
+
+    fn status(&self, context: &Context, situation: &Situation) -> Reply {
+        let current = situation.sessions.iter().find(|session| session.current).map(|session| Target {
+            session: session.id.clone(),
+            session_name: session.name.clone(),
+            pane: crate::domain::PaneId(String::new()),
+        });
+        let target = self.question.as_ref().and_then(Question::target).cloned().or(current);
+        wording::status(context.mode, &context.degradations, target.as_ref())
+    }
+
+    /// Drops the open question, and takes back what was inserted for it.
+    async fn withdraw(&mut self) -> Result<Option<Reply>, Cut> {
+        let Some(question) = self.question.take() else { return Ok(None) };
+        if let Some(erase) = question.withdrawal() {
+            self.send(&erase).await?;
+        }
+        Ok(Some(wording::withdrawn(&question.summary)))
+    }
+
+    async fn confirmed(&mut self) -> Result<Reply, Cut> {
+        // Taken before it is sent: whatever happens now, the same "yes" can't be used twice.
+        let Some(question) = self.question.take() else { return Ok(wording::nothing_asked()) };
+        let outcome = self.send(&question.command).await?;
+        Ok(wording::outcome(&outcome))
+    }
+
+    async fn act(&mut self, deed: Deed) -> Result<Reply, Cut> {
+        match deed {
+            Deed::Act(action, place) => {
+                let command = self.bind(action, place).await?;
+                let outcome = self.send(&command).await?;
+                Ok(match (&command.action, &command.target) {
+                    (Action::Insert { text }, Some(target)) => wording::inserted(target, text),
+                    _ => wording::outcome(&outcome),
+                })
+            }
+            Deed::RunLine(text) => {
+                let submit = self.insert(text).await?;
+                Ok(wording::outcome(&self.send(&submit).await?))
+            }
+        }
+    }
+
+    async fn ask(&mut self, deed: Deed, consequence: &str, lifetime: Duration) -> Result<Reply, Cut> {
+        let command = match deed {
+            Deed::Act(action, place) => self.bind(action, place).await?,
+            Deed::RunLine(text) => self.insert(text).await?,
+        };
+        let summary = wording::summary(&command);
+        let reply = wording::question(&command, &summary, consequence);
+        self.question = Some(Question::new(command, summary, lifetime));
+        Ok(reply)
+    }
+
+    /// Inserts a line into the current pane; gives the command that would enter it.
+    async fn insert(&mut self, text: String) -> Result<Command, Cut> {
+        let insert = self.bind(Action::Insert { text: text.clone() }, Place::Current).await?;
+        self.send(&insert).await?;
+        Ok(Command { target: insert.target, action: Action::Submit { text } })
+    }
+
+    async fn bind(&self, action: Action, place: Place) -> Result<Command, Cut> {
+        let terminal = &self.ports.terminal;
+        let target = match place {
+            Place::Nowhere => None,
+            Place::Current => Some(self.unless_cancelled(terminal.current()).await?.map_err(Cut::Failed)?),
+            Place::Session(name) => {
+                Some(self.unless_cancelled(terminal.find(&name)).await?.map_err(Cut::Failed)?)
+            }
+        };
+        Ok(Command { target, action })
+    }
+
+    /// Sends one command, with the intention in the journal before and the outcome after.
+    async fn send(&mut self, command: &Command) -> Result<Outcome, Cut> {
+        self.note(&Stage::Commanded(command.clone())).await;
+        (self.tell)(Event::Acting { id: self.id, command: command.clone() });
+        let outcome = tokio::select! {
+            biased;
+            outcome = self.ports.terminal.perform(command) => outcome.map_err(Cut::Failed)?,
+            () = self.cancel.cancelled() => return Err(Cut::Cancelled(Some(command.clone()))),
+        };
+        self.terminal_served = true;
+        self.note(&Stage::Acted(outcome.clone())).await;
+        Ok(outcome)
+    }
+
+    async fn unless_cancelled<T>(&self, work: impl Future<Output = T>) -> Result<T, Cut> {
+        tokio::select! {
+            biased;
+            value = work => Ok(value),
+            () = self.cancel.cancelled() => Err(Cut::Cancelled(None)),
+        }
+    }
+
+    /// Writes a stage. A journal that fails has told so itself, and is no reason to strand anybody.
+    async fn note(&self, stage: &Stage) {
+        if let Err(failure) = self.ports.journal.add(self.id, stage).await {
+            tracing::error!(id = %self.id, %failure, "a stage could not be written to the journal");
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! What is said: printed long, spoken short. All sentences of the conversation are here.
+
+use std::time::Duration;
+
+use crate::domain::{
+    Action, Command, Degradation, Failure, FailureKind, Mode, Outcome, Ran, Reply, SessionInfo, Target, Tone,
+};
+
+/// Lines of output that are printed; the whole of it is in the history.
+const PRINTED_LINES: usize = 30;
+
+pub(super) fn outcome(outcome: &Outcome) -> Reply {
+    match outcome {
+        Outcome::Done { what } => Reply::plain(Tone::Answer, what),
+        Outcome::Session { target, created, remark } => {
+            let name = &target.session_name;
+            let what = if *created { format!("New session {name}.") } else { format!("Switched to {name}.") };
+            match remark {
+                Some(remark) => Reply::plain(Tone::Answer, format!("{what} {remark}")),
+                None => Reply::plain(Tone::Answer, what),
+            }
+        }
+        Outcome::Sessions { sessions } => listed(sessions),
+        Outcome::Described { session, program, screen } => {
+            let what = format!("{session} is running {program}.");
+            match screen.trim() {
+                "" => Reply::plain(Tone::Answer, what),
+                screen => Reply::new(Tone::Answer, format!("{what}\n{}", newest(screen)), what),
+            }
+        }
+        Outcome::Text { text } => match text.trim() {
+            "" => Reply::plain(Tone::Answer, "There is no output to read."),
+            text => Reply::new(Tone::Answer, newest(text), last_line(text)),
+        },
+        Outcome::Ran(run) => ran(run),
+    }
+}
+
+fn listed(sessions: &[SessionInfo]) -> Reply {
+    if sessions.is_empty() {
+        return Reply::plain(Tone::Answer, "There are no sessions. Say \"new session\" and a name.");
+    }
+    let line = |session: &SessionInfo| {
+        let windows =
+            if session.windows == 1 { "1 window".into() } else { format!("{} windows", session.windows) };
+        let mark = if session.current { "*" } else { " " };
+        format!("{mark} {}  {windows}, {}", session.name, session.program)
+    };
+    let names: Vec<&str> = sessions.iter().map(|session| session.name.as_str()).collect();
+    let lines: Vec<String> = sessions.iter().map(line).collect();
+    Reply::new(
+        Tone::Answer,
+        lines.join("\n"),
+        format!("{}: {}.", count(names.len(), "session"), names.join(", ")),
+    )
+}
+
+fn ran(run: &Ran) -> Reply {
+    let place = format!("`{}` in {}", run.command, run.session);
+    let output = newest(run.output.trim_end());
+    let with_output =
+        |summary: String| if output.is_empty() { summary } else { format!("{output}\n{summary}") };
+    match (run.finished, run.status) {
+        (true, Some(0)) => {
+            let summary = format!("{place}: done in {}.", span(run.took));
+            let speech = match run.output.trim() {
+                "" => "Done.".into(),
+                output => format!("Done. {}", last_line(output)),
+            };
+            Reply::new(Tone::Answer, with_output(summary), speech)
+        }
+        (true, Some(status)) => {
+            let summary = format!("{place}: failed with exit status {status} after {}.", span(run.took));
+            let speech = format!("Failed with exit status {status}. {}", last_line(&run.output));
+            Reply::new(Tone::Problem, with_output(summary), speech.trim_end())
+        }
+        (true, None) => {
+            let summary = format!("{place}: ended; this shell doesn't tell the exit status.");
+            Reply::new(Tone::Answer, with_output(summary), "It ended.")
+        }
+        (false, _) => {
+            let summary =
+                format!("{place}: still running after {}; it goes on in the background.", span(run.took));
+            Reply::new(Tone::Answer, with_output(summary), "It is still running, in the background.")
+        }
+    }
+}
+
+/// A line that goes on in the background has come to its end.
+pub(super) fn background(run: &Ran) -> String {
+    ran(run).text
+}
+
+/// What an action is, before it is done: for questions.
+pub(super) fn summary(command: &Command) -> String {
+    let at =
+        command.target.as_ref().map_or_else(String::new, |target| format!(" in {}", target.session_name));
+    let session = || command.target.as_ref().map_or("?", |target| target.session_name.as_str());
+    match &command.action {
+        Action::Submit { text } | Action::Insert { text } => format!("`{}`{at}", shortened(text)),
+        Action::KillSession => format!("kill session {}", session()),
+        Action::CloseWindow => format!("close the current window{at}"),
+        Action::ClosePane => format!("close the current pane{at}"),
+        Action::Press { press } => {
+            let control = if press.control { "control " } else { "" };
+            let alt = if press.alt { "alt " } else { "" };
+            format!("press {control}{alt}{}{at}", key(press.key))
+        }
+        Action::NewSession { .. } => "make a session".into(),
+        Action::SwitchSession { name } => format!("switch to {name}"),
+        Action::ListSessions => "list the sessions".into(),
+        Action::DescribeSession => format!("look at {}", session()),
+        Action::NewWindow { .. } => format!("make a window{at}"),
+        Action::SelectWindow { .. } => format!("go to another window{at}"),
+        Action::RenameWindow { name } => format!("rename the window{at} to {name}"),
+        Action::SplitPane { .. } => format!("split the pane{at}"),
+        Action::SelectPane { .. } => format!("go to another pane{at}"),
+        Action::ZoomPane => format!("zoom the pane{at}"),
+        Action::Scroll { .. } => format!("scroll{at}"),
+        Action::ReadOutput => format!("read the output{at}"),
+        Action::Erase { .. } => format!("take the text back{at}"),
+    }
+}
+
+fn key(key: crate::domain::Key) -> String {
+    use crate::domain::Key;
+    match key {
+        Key::Char(character) => character.to_string(),
+        Key::Function(number) => format!("F{number}"),
+        Key::PageUp => "page up".into(),
+        Key::PageDown => "page down".into(),
+        named => format!("{named:?}").to_lowercase(),
+    }
+}
+
+pub(super) fn question(command: &Command, summary: &str, consequence: &str) -> Reply {
+    let text = match &command.action {
+        Action::Submit { .. } => {
+            format!(
+                "I typed {summary}, without Enter. {consequence}\nSay or type \"confirm\" to run it, or \"cancel\"."
+            )
+        }
+        _ => format!("Shall I {summary}? {consequence}\nSay or type \"confirm\", or \"cancel\"."),
+    };
+    Reply::new(Tone::Question, text, format!("{summary}? {consequence} Confirm or cancel?"))
+}
+
+pub(super) fn inserted(target: &Target, text: &str) -> Reply {
+    Reply::new(
+        Tone::Answer,
+        format!("Typed `{}` in {}, without Enter.", shortened(text), target.session_name),
+        "Typed.",
+    )
+}
+
+pub(super) fn not_understood(heard: &str, nearest: &[String]) -> Reply {
+    let heard = shortened(heard);
+    if nearest.is_empty() {
+        return Reply::plain(
+            Tone::Problem,
+            format!("I don't know what to do with \"{heard}\". Say \"help\" for what I know."),
+        );
+    }
+    let phrases: Vec<String> = nearest.iter().map(|phrase| format!("\"{phrase}\"")).collect();
+    Reply::new(
+        Tone::Problem,
+        format!("I don't know what to do with \"{heard}\". The nearest that I know: {}.", phrases.join(", ")),
+        format!("I didn't understand. Did you mean {}?", phrases[0]),
+    )
+}
+
+pub(super) fn refused(reason: &str) -> Reply {
+    Reply::plain(Tone::Problem, reason)
+}
+
+pub(super) fn nothing_asked() -> Reply {
+    Reply::plain(Tone::Answer, "Nothing is waiting for an answer.")
+}
+
+pub(super) fn expired(summary: &str) -> Reply {
+    Reply::plain(Tone::Problem, format!("That was too late: {summary} was not done. Say it again."))
+}
+
+pub(super) fn withdrawn(summary: &str) -> Reply {
+    Reply::plain(Tone::Answer, format!("Cancelled: {summary}."))
+}
+
+/// A question that ran out by itself.
+pub(super) fn expiry(summary: &str) -> String {
+    format!("Nobody answered, so I dropped it: {summary}.")
+}
+
+/// Waiting was stopped. Whether the work stopped too is for the terminal to know.
+pub(super) fn stopped(command: Option<&Command>) -> Reply {
+    match command {
+        Some(Command { action: Action::Submit { text }, target }) => {
+            let at =
+                target.as_ref().map_or_else(String::new, |target| format!(" in {}", target.session_name));
+            Reply::new(
+                Tone::Answer,
+                format!(
+                    "I stopped waiting for `{}`{at}; it goes on. Say \"press control c\" to stop it.",
+                    shortened(text)
+                ),
+                "I stopped waiting. It goes on; say press control c to stop it.",
+            )
+        }
+        _ => Reply::plain(Tone::Answer, "Cancelled."),
+    }
+}
+
+pub(super) fn nothing_to_repeat() -> Reply {
+    Reply::plain(Tone::Answer, "I haven't said anything yet.")
+}
+
+pub(super) fn too_busy() -> Reply {
+    Reply::plain(Tone::Problem, "Too much is waiting already; this was not done. Say \"cancel\", or wait.")
+}
+
+pub(super) fn failure(failure: &Failure) -> Reply {
+    let text = match failure.kind {
+        FailureKind::Uncertain => {
+            format!(
+                "{} It may or may not have happened, so I don't repeat it. {}",
+                sentence(&failure.what),
+                sentence(&failure.remedy)
+            )
+        }
+        _ => format!("{} {}", sentence(&failure.what), sentence(&failure.remedy)),
+    };
+    Reply::new(Tone::Problem, text.trim_end(), sentence(&failure.what))
+}
+
+/// Speech that nobody could turn into words.
+pub(super) fn unheard(failure: &Failure) -> Reply {
+    let text = format!(
+        "I heard you, but could not turn it into words: {} Type it instead. {}",
+        sentence(&failure.what),
+        sentence(&failure.remedy)
+    );
+    Reply::new(Tone::Problem, text.trim_end(), "I could not turn that into words. Please type it.")
+}
+
+pub(super) fn status(mode: Mode, degradations: &[Degradation], target: Option<&Target>) -> Reply {
+    let voice = match mode {
+        Mode::Voice => "I am listening; typing works too.",
+        Mode::Starting => "I am still starting up; typing works already.",
+        Mode::Text => "Text mode: type, I am not listening.",
+    };
+    let place = match target {
+        Some(target) => format!("Commands go to session {}.", target.session_name),
+        None => "There is no session yet.".into(),
+    };
+    let mut lines = vec![format!("{voice} {place}")];
+    lines.extend(
+        degradations
+            .iter()
+            .map(|it| format!("{}: {} {}", it.chain, sentence(&it.what), sentence(&it.remedy))),
+    );
+    if degradations.is_empty() {
+        lines.push("Nothing is degraded.".into());
+    }
+    let speech = if degradations.is_empty() {
+        lines.join(" ")
+    } else {
+        format!("{voice} {} degraded.", count(degradations.len(), "part"))
+    };
+    Reply::new(Tone::Answer, lines.join("\n"), speech)
+}
+
+fn count(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+/// With a full stop at its end.
+fn sentence(text: &str) -> String {
+    let text = text.trim();
+    if text.is_empty() || text.ends_with(['.', '!', '?']) { text.to_owned() } else { format!("{text}.") }
+}
+
+fn span(took: Duration) -> String {
+    match took.as_secs() {
+        0 => format!("{} ms", took.as_millis()),
+        1..=59 => format!("{:.1} s", took.as_secs_f64()),
+        seconds => format!("{} min {} s", seconds / 60, seconds % 60),
+    }
+}
+
+/// A long text by its beginning and its length.
+fn shortened(text: &str) -> String {
+    const LONGEST: usize = 120;
+    if text.chars().count() <= LONGEST {
+        return text.to_owned();
+    }
+    let start: String = text.chars().take(LONGEST).collect();
+    format!("{start}… ({} words)", text.split_whitespace().count())
+}
+
+fn newest(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    match lines.len().checked_sub(PRINTED_LINES) {
+        None | Some(0) => lines.join("\n"),
+        Some(hidden) => format!("… {} before\n{}", count(hidden, "line"), lines[hidden..].join("\n")),
+    }
+}
+
+fn last_line(text: &str) -> String {
+    text.lines().rev().map(str::trim).find(|line| !line.is_empty()).map(shortened).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(status: Option<i32>, finished: bool, output: &str) -> Reply {
+        outcome(&Outcome::Ran(Ran {
+            command: "make".into(),
+            session: "build".into(),
+            status,
+            finished,
+            output: output.into(),
+            took: Duration::from_millis(1500),
+        }))
+    }
+
+    #[test]
+    fn a_run_tells_its_end_and_what_it_printed() {
+        let reply = run(Some(0), true, "one\ntwo\n");
+        assert_eq!(reply.text, "one\ntwo\n`make` in build: done in 1.5 s.");
+        assert_eq!(reply.speech, "Done. two");
+        let reply = run(Some(2), true, "oh no\n");
+        assert_eq!((reply.tone, reply.speech.as_str()), (Tone::Problem, "Failed with exit status 2. oh no"));
+        assert!(run(None, false, "").text.contains("background"));
+    }
+
+    #[test]
+    fn long_output_is_printed_by_its_newest_part() {
+        let output: String = (0..100).map(|line| format!("{line}\n")).collect();
+        let reply = run(Some(0), true, &output);
+        assert!(reply.text.starts_with("… 70 lines before\n70\n"), "{}", reply.text);
+    }
+
+    #[test]
+    fn a_long_line_is_named_by_its_beginning() {
+        let text = vec!["word"; 10_000].join(" ");
+        assert!(shortened(&text).ends_with("… (10000 words)"));
+    }
+}
