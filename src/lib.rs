@@ -9,5 +9,8 @@
 
 pub mod breaker;
 pub mod config;
+pub mod console;
 pub mod conversation;
 pub mod domain;
+pub mod server;
+pub mod shutdown;

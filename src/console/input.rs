@@ -1,0 +1,129 @@
+//! Lines from a person or a pipe, read on a thread of their own.
+
+use std::io::{BufRead, IsTerminal, Read};
+use std::path::PathBuf;
+
+use rustyline::history::FileHistory;
+use rustyline::{Config, Editor, ExternalPrinter};
+use tokio::sync::mpsc;
+
+use super::terminal;
+use super::view::Screen;
+
+/// Lines that were read and not yet taken; the reader waits when it is full.
+const AHEAD: usize = 4;
+
+/// The longest line of a pipe, in bytes; what is longer is cut into several.
+const LONGEST_LINE: u64 = 1 << 20;
+
+const PROMPT: &str = "» ";
+
+/// Something from the input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// A line of text, without its end.
+    Text(String),
+    /// The person wants to leave: control-c or control-d.
+    Leave,
+}
+
+/// Lines, as they come. Closed at the end of the input.
+pub struct Lines {
+    /// The lines.
+    pub lines: mpsc::Receiver<Line>,
+    /// Where to show things without disturbing a half-typed line.
+    pub screen: Box<dyn Screen>,
+    /// Whether a person sits there, rather than a pipe.
+    pub interactive: bool,
+}
+
+impl Screen for Box<dyn Screen> {
+    fn show(&mut self, text: &str) {
+        self.as_mut().show(text);
+    }
+}
+
+struct Printer<P>(P);
+
+impl<P: ExternalPrinter + Send> Screen for Printer<P> {
+    fn show(&mut self, text: &str) {
+        // The editor may have ended already; then the text goes where it always can.
+        if self.0.print(format!("{text}\n")).is_err() {
+            std::io::stdout().show(text);
+        }
+    }
+}
+
+impl Lines {
+    /// Starts reading standard input: with a line editor and a history file if a person sits there.
+    ///
+    /// The thread belongs to the process: a blocking read can't be ended from outside, so it is left
+    /// behind on the way out, and [`restore`](super::restore) sets the terminal right.
+    pub fn read(history: Option<PathBuf>) -> Self {
+        let (send, lines) = mpsc::channel(AHEAD);
+        let interactive = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+        if interactive {
+            terminal::remember();
+            if let Some((editor, screen)) = editor(history.as_ref()) {
+                spawn(move || edit(editor, history.as_ref(), &send));
+                return Self { lines, screen, interactive };
+            }
+        }
+        spawn(move || pipe(&send));
+        Self { lines, screen: Box::new(std::io::stdout()), interactive }
+    }
+}
+
+fn spawn(work: impl FnOnce() + Send + 'static) {
+    // Without a thread for it nobody can type; voice goes on.
+    if let Err(error) = std::thread::Builder::new().name("input".into()).spawn(work) {
+        tracing::error!(%error, "the input can't be read");
+    }
+}
+
+type LineEditor = Editor<(), FileHistory>;
+
+fn editor(history: Option<&PathBuf>) -> Option<(LineEditor, Box<dyn Screen>)> {
+    let config = Config::builder().auto_add_history(true).build();
+    let mut editor = LineEditor::with_config(config)
+        .inspect_err(|error| tracing::warn!(%error, "no line editor: plain lines are read"))
+        .ok()?;
+    if let Some(history) = history {
+        // There is none at the first start.
+        let _ = editor.load_history(history);
+    }
+    let printer = editor.create_external_printer().ok()?;
+    Some((editor, Box::new(Printer(printer))))
+}
+
+fn edit(mut editor: LineEditor, history: Option<&PathBuf>, send: &mpsc::Sender<Line>) {
+    loop {
+        let line = match editor.readline(PROMPT) {
+            Ok(line) => Line::Text(line),
+            Err(_) => Line::Leave,
+        };
+        if let (Line::Text(_), Some(history)) = (&line, history) {
+            // The journal is the history that counts; this one is for the arrow keys.
+            let _ = editor.append_history(history);
+        }
+        let leaving = line == Line::Leave;
+        if send.blocking_send(line).is_err() || leaving {
+            return;
+        }
+    }
+}
+
+fn pipe(send: &mpsc::Sender<Line>) {
+    let mut input = std::io::stdin().lock();
+    loop {
+        let mut bytes = Vec::new();
+        match input.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut bytes) {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        let line = String::from_utf8_lossy(&bytes).trim_end_matches(['\n', '\r']).to_owned();
+        if !line.trim().is_empty() && send.blocking_send(Line::Text(line)).is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The console: lines in, events out. It watches the conversation through its event stream and
+//! steers it through its inbox, like everybody else.
+
+mod input;
+mod terminal;
+mod view;
+
+pub use input::{Line, Lines};
+pub use terminal::restore;
+pub use view::{Screen, View};

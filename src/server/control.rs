@@ -1,0 +1,186 @@
+//! The control socket's side that listens.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::protocol::{ChainStanding, LONGEST_LINE, Request, Response, Status};
+use crate::breaker::Registry;
+use crate::conversation::Input;
+use crate::domain::{Event, Origin, Reply, Tone, Utterance};
+
+/// Clients at the same time; one more waits until another goes.
+const CLIENTS: usize = 16;
+
+/// The control socket can't be had.
+#[derive(Debug, thiserror::Error)]
+#[error("the control socket can't be opened: {0}")]
+pub struct ControlError(#[from] std::io::Error);
+
+/// Everything that the socket reaches.
+pub struct Control {
+    /// Into the conversation.
+    pub inbox: mpsc::Sender<Input>,
+    /// Out of it.
+    pub events: broadcast::Sender<Event>,
+    /// The breakers.
+    pub registry: Arc<Registry>,
+    /// Tells which tier of each chain is in use.
+    pub chains: Box<dyn Fn() -> Vec<ChainStanding> + Send + Sync>,
+}
+
+/// Removes the socket on the way out.
+struct Unlink(PathBuf);
+
+impl Drop for Unlink {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+impl Control {
+    /// Serves until it is cancelled. Whoever calls holds the [`Lock`](super::Lock), so a socket
+    /// that is found here was left by a dead process.
+    ///
+    /// # Errors
+    /// When the socket can't be bound.
+    pub async fn serve(self, path: &Path, cancel: CancellationToken) -> Result<(), ControlError> {
+        // It need not be there.
+        let _ = std::fs::remove_file(path);
+        let listener = UnixListener::bind(path)?;
+        let _unlink = Unlink(path.to_owned());
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o600))?;
+        let control = Arc::new(self);
+        let places = Arc::new(Semaphore::new(CLIENTS));
+        loop {
+            let stream = tokio::select! {
+                () = cancel.cancelled() => return Ok(()),
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => stream,
+                    Err(error) => {
+                        tracing::warn!(%error, "a control connection could not be accepted");
+                        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                        continue;
+                    }
+                },
+            };
+            if !is_same_user(&stream) {
+                tracing::warn!("a control connection of another user was refused");
+                continue;
+            }
+            // The semaphore is never closed.
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Ok(()) };
+            let (control, cancel) = (Arc::clone(&control), cancel.clone());
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = cancel.cancelled() => {}
+                    result = control.attend(stream) => if let Err(error) = result {
+                        tracing::debug!(%error, "a control client went");
+                    }
+                }
+                drop(place);
+            });
+        }
+    }
+
+    async fn attend(&self, stream: UnixStream) -> std::io::Result<()> {
+        let (read, mut write) = stream.into_split();
+        let mut read = BufReader::new(read);
+        while let Some(line) = next_line(&mut read).await? {
+            match serde_json::from_slice::<Request>(&line) {
+                Ok(Request::Watch) => return self.watch(&mut write).await,
+                Ok(Request::Do { text, yes }) => {
+                    let response = self.perform(text, yes).await;
+                    send(&mut write, &response).await?;
+                }
+                Ok(Request::Status) => {
+                    let response = self.status().await;
+                    send(&mut write, &response).await?;
+                }
+                Err(error) => {
+                    let what = format!("this request is not understood: {error}");
+                    send(&mut write, &Response::Error { what }).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn watch(&self, write: &mut OwnedWriteHalf) -> std::io::Result<()> {
+        let mut events = self.events.subscribe();
+        loop {
+            match events.recv().await {
+                Ok(event) => send(write, &Response::Event(Box::new(event))).await?,
+                Err(broadcast::error::RecvError::Lagged(missed)) => {
+                    let what = format!("{missed} events were missed: this client reads too slowly");
+                    send(write, &Response::Error { what }).await?;
+                }
+                Err(broadcast::error::RecvError::Closed) => return Ok(()),
+            }
+        }
+    }
+
+    async fn perform(&self, text: String, yes: bool) -> Response {
+        let answer = match self.turn(text).await {
+            Some(Some(reply)) if yes && reply.tone == Tone::Question => self.turn("confirm".into()).await,
+            answer => answer,
+        };
+        match answer {
+            Some(reply) => Response::Answer { reply },
+            None => Response::Error { what: "voice-terminal is going down".into() },
+        }
+    }
+
+    /// One turn; `None` when the conversation is over.
+    async fn turn(&self, text: String) -> Option<Option<Reply>> {
+        let (answer, answered) = oneshot::channel();
+        let utterance = Utterance::typed(Origin::Control, text);
+        self.inbox.send(Input::Utterance { utterance, answer: Some(answer) }).await.ok()?;
+        answered.await.ok()
+    }
+
+    async fn status(&self) -> Response {
+        let (answer, answered) = oneshot::channel();
+        let sent = self.inbox.send(Input::Standing(answer)).await.is_ok();
+        match answered.await {
+            Ok(standing) if sent => Response::Status(Box::new(Status {
+                version: env!("CARGO_PKG_VERSION").into(),
+                pid: std::process::id(),
+                standing,
+                chains: (self.chains)(),
+                breakers: self.registry.snapshots(),
+            })),
+            _ => Response::Error { what: "voice-terminal is going down".into() },
+        }
+    }
+}
+
+fn is_same_user(stream: &UnixStream) -> bool {
+    stream.peer_cred().is_ok_and(|peer| peer.uid() == rustix::process::getuid().as_raw())
+}
+
+async fn send(write: &mut OwnedWriteHalf, response: &Response) -> std::io::Result<()> {
+    let mut line = serde_json::to_vec(response)?;
+    line.push(b'\n');
+    write.write_all(&line).await
+}
+
+/// The next line; an error if it is longer than any request.
+async fn next_line(read: &mut BufReader<OwnedReadHalf>) -> std::io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    let length = read.take(LONGEST_LINE as u64).read_until(b'\n', &mut line).await?;
+    match length {
+        0 => Ok(None),
+        LONGEST_LINE if line.last() != Some(&b'\n') => {
+            Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "the line is too long"))
+        }
+        _ => Ok(Some(line)),
+    }
+}

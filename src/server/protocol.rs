@@ -1,0 +1,74 @@
+//! The lines of the control socket.
+
+use serde::{Deserialize, Serialize};
+
+use crate::breaker::Snapshot;
+use crate::conversation::Standing;
+use crate::domain::{Event, Reply};
+
+/// The longest line that is read, in bytes: 10,000 spoken words and room to spare.
+pub(super) const LONGEST_LINE: usize = 1 << 20;
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// One typed turn. → [`Response::Answer`]
+    Do {
+        /// The words.
+        text: String,
+        /// Answer a question with yes.
+        #[serde(default)]
+        yes: bool,
+    },
+    /// → [`Response::Status`]
+    Status,
+    /// → [`Response::Event`], until the client goes.
+    Watch,
+}
+
+/// What is answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "response", rename_all = "snake_case")]
+pub enum Response {
+    /// The turn is over. `None` when nothing was said.
+    Answer {
+        /// The answer.
+        reply: Option<Reply>,
+    },
+    /// How things stand.
+    Status(Box<Status>),
+    /// Something happened.
+    Event(Box<Event>),
+    /// The request can't be served.
+    Error {
+        /// One line.
+        what: String,
+    },
+}
+
+/// How a running voice-terminal stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Its version.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// The conversation.
+    pub standing: Standing,
+    /// The chains, and the tier of each that is in use.
+    pub chains: Vec<ChainStanding>,
+    /// The breakers.
+    pub breakers: Vec<Snapshot>,
+}
+
+/// A chain, and who serves it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainStanding {
+    /// The chain.
+    pub chain: String,
+    /// Its tiers in order.
+    pub tiers: Vec<String>,
+    /// The tier in use, or what works instead of all of them.
+    pub in_use: String,
+}
