@@ -12,5 +12,7 @@ pub mod config;
 pub mod console;
 pub mod conversation;
 pub mod domain;
+pub mod process;
 pub mod server;
 pub mod shutdown;
+pub mod speech;

@@ -142,18 +142,18 @@ pub struct ChainReport {
 }
 
 /// The tiers of one dependency, in order, under one overall deadline.
-pub struct Chain<Q: ?Sized, T, E> {
+pub struct Chain<'a, Q: ?Sized, T, E> {
     name: String,
     deadline: Duration,
-    tiers: Vec<Box<dyn Tier<Q, T, E>>>,
+    tiers: Vec<Box<dyn Tier<Q, T, E> + 'a>>,
     served: Vec<AtomicU64>,
     exhausted: AtomicU64,
 }
 
-impl<Q: ?Sized, T, E: Classify + Display> Chain<Q, T, E> {
+impl<'a, Q: ?Sized, T, E: Classify + Display> Chain<'a, Q, T, E> {
     /// A chain of these tiers. `deadline` bounds a whole walk; what is left of it is divided evenly
     /// among the tiers that are left, so that a slow first tier can't starve the last.
-    pub fn new(name: impl Into<String>, deadline: Duration, tiers: Vec<Box<dyn Tier<Q, T, E>>>) -> Self {
+    pub fn new(name: impl Into<String>, deadline: Duration, tiers: Vec<Box<dyn Tier<Q, T, E> + 'a>>) -> Self {
         let served = tiers.iter().map(|_| AtomicU64::new(0)).collect();
         Self { name: name.into(), deadline, tiers, served, exhausted: AtomicU64::new(0) }
     }
@@ -226,7 +226,7 @@ impl<Q: ?Sized, T, E: Classify + Display> Chain<Q, T, E> {
 
     /// How many tiers from `rank` on could be called now, the one at `rank` always among them.
     fn tiers_left(&self, rank: usize) -> u32 {
-        let callable = |tier: &dyn Tier<Q, T, E>| {
+        let callable = |tier: &(dyn Tier<Q, T, E> + 'a)| {
             let open = matches!(tier.breaker().state(), State::Open | State::Isolated);
             !open && tier.ready().is_ok()
         };
@@ -247,7 +247,7 @@ impl<Q: ?Sized, T, E: Classify + Display> Chain<Q, T, E> {
     }
 }
 
-impl<Q: ?Sized, T, E> std::fmt::Debug for Chain<Q, T, E> {
+impl<Q: ?Sized, T, E> std::fmt::Debug for Chain<'_, Q, T, E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let tiers: Vec<&str> = self.tiers.iter().map(|tier| tier.breaker().name()).collect();
         f.debug_struct("Chain").field("name", &self.name).field("tiers", &tiers).finish_non_exhaustive()

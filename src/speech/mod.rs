@@ -1,0 +1,3 @@
+//! Speech to text, and the models for it.
+
+pub mod models;
