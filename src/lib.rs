@@ -7,7 +7,9 @@
 //!   fail goes through it.
 //! - [`config`]: every setting, and the layers that fill them.
 
+pub mod app;
 pub mod breaker;
+pub mod cli;
 pub mod config;
 pub mod console;
 pub mod conversation;

@@ -37,7 +37,6 @@ pub struct Model {
 
 /// Where a model comes from, and what the finished file must be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Source {
     /// How to get it.
     #[serde(flatten)]

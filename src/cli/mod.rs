@@ -1,0 +1,80 @@
+//! The command line: one file per subcommand.
+//!
+//! Names are a contract, scripts depend on them. A command exits with 0 on success, 1 on failure
+//! and 2 on wrong usage, and prints trouble as one line and a remedy on standard error.
+
+mod breakers;
+mod config;
+mod log;
+mod models;
+mod report;
+mod status;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::app::World;
+use report::Outcome;
+
+/// Talk to your terminal. Without a command: `run`.
+#[derive(Debug, Parser)]
+#[command(name = "voice-terminal", version, about, propagate_version = true, max_term_width = 100)]
+struct Arguments {
+    /// Configuration profile: development, staging or production
+    #[arg(long, global = true, value_name = "NAME")]
+    profile: Option<String>,
+    /// Set a configuration key for this run
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+    /// Print data as JSON, one value a line
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// How a running voice-terminal stands: mode, tiers in use, breakers, queues
+    Status,
+    /// The breakers of a running voice-terminal
+    Breakers,
+    /// List, fetch or verify models
+    Models {
+        #[command(subcommand)]
+        action: Option<models::Action>,
+    },
+    /// Show or check the configuration
+    Config {
+        #[command(subcommand)]
+        action: Option<config::Action>,
+    },
+}
+
+/// Parses the arguments, runs the command, gives the exit code.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return report::Problem::from(error).report(),
+    };
+    let code = runtime.block_on(dispatch(arguments)).unwrap_or_else(|problem| problem.report());
+    // Work on blocking threads that doesn't obey is left behind.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    code
+}
+
+async fn dispatch(arguments: Arguments) -> Outcome {
+    let Arguments { profile, settings, json, command } = arguments;
+    let world = World::from_environment(profile, settings)?;
+    log::begin(&world.paths.log());
+    match command {
+        None => Ok(ExitCode::SUCCESS),
+        Some(Command::Status) => status::run(&world, json).await,
+        Some(Command::Breakers) => breakers::run(&world, json).await,
+        Some(Command::Models { action }) => models::run(&world, action, json).await,
+        Some(Command::Config { action }) => config::run(&world, action, json),
+    }
+}

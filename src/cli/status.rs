@@ -1,0 +1,47 @@
+//! `voice-terminal status`
+
+use std::process::ExitCode;
+
+use super::breakers;
+use super::report::{self, Outcome, Problem};
+use crate::app::World;
+use crate::server::{Client, Request, Response, Status};
+
+pub(super) async fn run(world: &World, json: bool) -> Outcome {
+    let status = ask(world).await?;
+    if json {
+        report::json(&status);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let standing = &status.standing;
+    report::line(format!(
+        "voice-terminal {} (process {}), mode: {}",
+        status.version, status.pid, standing.mode
+    ));
+    for chain in &status.chains {
+        report::line(format!("  {:<14} {}  ({})", chain.chain, chain.in_use, chain.tiers.join(" → ")));
+    }
+    for degradation in &standing.degradations {
+        report::line(format!("! {} {}", degradation.what, degradation.remedy));
+    }
+    if let Some(question) = &standing.question {
+        report::line(format!("? waiting for an answer: {question}"));
+    }
+    report::line(format!(
+        "turns waiting: {}{}",
+        standing.waiting,
+        if standing.busy { ", one under way" } else { "" }
+    ));
+    breakers::table(&status.breakers);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The status of the running voice-terminal.
+pub(super) async fn ask(world: &World) -> Result<Box<Status>, Problem> {
+    let mut client = Client::connect(&world.paths.control_socket()).await?;
+    match client.ask(&Request::Status).await? {
+        Response::Status(status) => Ok(status),
+        Response::Error { what } => Err(Problem::new(what, "try again")),
+        Response::Answer { .. } | Response::Event(_) => Err(crate::server::ClientError::Foreign.into()),
+    }
+}

@@ -1,0 +1,279 @@
+//! One utterance through Whisper, tuned for spoken commands.
+//!
+//! Whisper always looks at 30 s. Giving the encoder only as much context as the clip needs makes it
+//! about three times faster, but below some ten seconds it begins to loop, so the context has a
+//! floor; what loops all the same is tried once more with the full context. Tokens are capped by
+//! the clip's length, so that a loop ends. Silence and noise make Whisper invent words; what it is
+//! not sure of is dropped.
+
+use std::collections::HashMap;
+use std::ffi::c_void;
+
+use whisper_rs::{FullParams, SamplingStrategy, WhisperContext, WhisperError, WhisperState};
+
+use crate::breaker::AbortFlag;
+use crate::domain::SAMPLE_RATE;
+
+/// The encoder's frames in a second.
+const FRAMES_PER_SECOND: f64 = 50.0;
+const FULL_CONTEXT: i32 = 1500;
+/// Frames beyond the clip's end, so that its last word isn't at the edge.
+const MARGIN: f64 = 32.0;
+/// Whisper refuses clips that are much shorter.
+const SHORTEST: usize = SAMPLE_RATE as usize * 11 / 10;
+/// What fast speech comes to, and what a clip has at least.
+const TOKENS_PER_SECOND: f64 = 8.0;
+const LEAST_TOKENS: f64 = 12.0;
+
+/// What Whisper makes of silence and noise, from its training on subtitles.
+const INVENTED: [&str; 14] = [
+    "thank you",
+    "thanks for watching",
+    "thank you for watching",
+    "thank you very much",
+    "thanks",
+    "you",
+    "bye",
+    "bye bye",
+    "the end",
+    "i'm sorry",
+    "so",
+    "okay",
+    "please subscribe",
+    "music",
+];
+
+/// How to decode.
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub struct DecodeOptions {
+    /// The language spoken, or `auto`.
+    #[arg(long)]
+    pub language: String,
+    /// Threads; 0 chooses.
+    #[arg(long)]
+    pub threads: u32,
+    /// The least audio context, in frames of 20 ms.
+    #[arg(long)]
+    pub minimum_audio_context: u32,
+    /// Above this no-speech probability, an unsure text is silence.
+    #[arg(long)]
+    pub no_speech_threshold: f32,
+    /// Below this mean log-probability, a text is noise.
+    #[arg(long, allow_negative_numbers = true)]
+    pub log_probability_threshold: f32,
+}
+
+/// Words, and how sure Whisper is of them.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Decoded {
+    pub(super) text: String,
+    pub(super) confidence: f32,
+}
+
+/// Decodes one utterance at a time.
+pub(super) struct Decoder {
+    state: WhisperState,
+    options: DecodeOptions,
+    multilingual: bool,
+    end_of_text: i32,
+}
+
+/// One pass over the clip.
+struct Pass {
+    text: String,
+    confidence: f32,
+    log_probability: f32,
+    no_speech: f32,
+    capped: bool,
+}
+
+impl Decoder {
+    pub(super) fn new(context: &WhisperContext, options: DecodeOptions) -> Result<Self, WhisperError> {
+        Ok(Self {
+            state: context.create_state()?,
+            options,
+            multilingual: context.is_multilingual(),
+            end_of_text: context.token_eot(),
+        })
+    }
+
+    /// Decodes samples (mono, 16 kHz, at most 30 s). After an abort the result is meaningless.
+    pub(super) fn decode(&mut self, samples: &[f32], abort: &AbortFlag) -> Result<Decoded, WhisperError> {
+        let seconds = samples.len() as f64 / f64::from(SAMPLE_RATE);
+        let floor = i32::try_from(self.options.minimum_audio_context).unwrap_or(FULL_CONTEXT);
+        let context = ((seconds * FRAMES_PER_SECOND + MARGIN).ceil() as i32).clamp(floor, FULL_CONTEXT);
+        let mut pass = self.pass(samples, seconds, context, abort)?;
+        if context < FULL_CONTEXT && !abort.is_set() && (pass.capped || repeats(&pass.text)) {
+            pass = self.pass(samples, seconds, FULL_CONTEXT, abort)?;
+        }
+        if self.is_invented(&pass) {
+            return Ok(Decoded { text: String::new(), confidence: 0.0 });
+        }
+        // A loop that the full context does not cure is not to be trusted.
+        let confidence = if repeats(&pass.text) { pass.confidence * 0.3 } else { pass.confidence };
+        Ok(Decoded { text: pass.text, confidence })
+    }
+
+    fn is_invented(&self, pass: &Pass) -> bool {
+        let bare = bare(&pass.text);
+        if bare.is_empty() {
+            return true;
+        }
+        let options = &self.options;
+        let noise = pass.log_probability < options.log_probability_threshold;
+        let silence = pass.no_speech > options.no_speech_threshold && pass.log_probability < -0.5;
+        let subtitle =
+            INVENTED.contains(&bare.as_str()) && (pass.no_speech > 0.3 || pass.log_probability < -0.6);
+        noise || silence || subtitle
+    }
+
+    fn pass(
+        &mut self,
+        samples: &[f32],
+        seconds: f64,
+        context: i32,
+        abort: &AbortFlag,
+    ) -> Result<Pass, WhisperError> {
+        let most_tokens = (seconds * TOKENS_PER_SECOND + LEAST_TOKENS) as i32;
+        let mut params = FullParams::new(SamplingStrategy::Greedy { best_of: 1 });
+        params.set_n_threads(threads(self.options.threads));
+        params.set_audio_ctx(context);
+        params.set_max_tokens(most_tokens);
+        params.set_no_context(true);
+        params.set_no_timestamps(true);
+        params.set_single_segment(true);
+        params.set_suppress_blank(true);
+        params.set_suppress_nst(true);
+        // Higher temperatures are for long recordings; here they cost seconds and invent words.
+        params.set_temperature_inc(0.0);
+        params.set_print_special(false);
+        params.set_print_progress(false);
+        params.set_print_realtime(false);
+        params.set_print_timestamps(false);
+        let language = if self.multilingual { self.options.language.as_str() } else { "en" };
+        params.set_language(Some(language));
+
+        // SAFETY: whisper.cpp calls this only while `full` runs, and `abort` outlives that; the flag
+        // may be read from several threads.
+        unsafe {
+            params.set_abort_callback(Some(aborted));
+            params.set_abort_callback_user_data(std::ptr::from_ref(abort).cast_mut().cast());
+        }
+
+        if samples.len() < SHORTEST {
+            let mut padded = samples.to_vec();
+            padded.resize(SHORTEST, 0.0);
+            self.state.full(params, &padded)?;
+        } else {
+            self.state.full(params, samples)?;
+        }
+        Ok(self.read(most_tokens))
+    }
+
+    fn read(&self, most_tokens: i32) -> Pass {
+        let (mut text, mut probabilities, mut no_speech, mut tokens) =
+            (String::new(), Vec::new(), 0.0_f32, 0);
+        for segment in self.state.as_iter() {
+            text += &segment.to_str_lossy().unwrap_or_default();
+            no_speech = no_speech.max(segment.no_speech_probability());
+            tokens += segment.n_tokens();
+            for n in 0..segment.n_tokens() {
+                if let Some(token) = segment.get_token(n)
+                    && token.token_id() < self.end_of_text
+                {
+                    probabilities.push(token.token_probability().max(1e-6));
+                }
+            }
+        }
+        let mean =
+            |values: &mut dyn Iterator<Item = f32>| values.sum::<f32>() / probabilities.len().max(1) as f32;
+        Pass {
+            text: clean(&text),
+            confidence: mean(&mut probabilities.iter().copied()),
+            log_probability: mean(&mut probabilities.iter().map(|probability| probability.ln())),
+            no_speech,
+            capped: tokens >= most_tokens,
+        }
+    }
+}
+
+/// Tells whisper.cpp whether to stop.
+unsafe extern "C" fn aborted(flag: *mut c_void) -> bool {
+    // SAFETY: `flag` is the `AbortFlag` that `Decoder::pass` borrows for the whole of the call.
+    unsafe { &*flag.cast::<AbortFlag>() }.is_set()
+}
+
+/// The threads for one decoding. Whisper's threads spin while they wait for each other, so more of
+/// them than there are cores make everything slower.
+fn threads(wish: u32) -> i32 {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let wish = if wish == 0 { 4 } else { wish as usize };
+    i32::try_from(wish.min(cores)).unwrap_or(1)
+}
+
+/// The words without stage directions such as `[BLANK_AUDIO]` and `(music)`.
+fn clean(text: &str) -> String {
+    let mut depth = 0_u32;
+    let mut words = String::new();
+    for character in text.chars() {
+        match character {
+            '[' | '(' | '*' if character != '*' => depth += 1,
+            ']' | ')' => depth = depth.saturating_sub(1),
+            '♪' | '♫' => {}
+            character if depth == 0 => words.push(character),
+            _ => {}
+        }
+    }
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Lower-case words without punctuation.
+fn bare(text: &str) -> String {
+    let keep = |character: &char| character.is_alphanumeric() || matches!(character, ' ' | '\'');
+    let bare: String = text.to_lowercase().replace('-', " ").chars().filter(keep).collect();
+    bare.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Whether the same run of words comes again and again, as when Whisper loops.
+fn repeats(text: &str) -> bool {
+    let words = bare(text);
+    let words: Vec<&str> = words.split(' ').collect();
+    let in_a_row = |length: usize, times: usize| {
+        words.len() >= length * times
+            && words
+                .windows(length * times)
+                .any(|window| window.chunks(length).all(|run| run == &window[..length]))
+    };
+    // People say "no no no", and spell "seven seven seven seven".
+    if in_a_row(1, 6) || in_a_row(2, 4) || (3..=10).any(|length| in_a_row(length, 3)) {
+        return true;
+    }
+    // A loop that varies a little: most words belong to the same few runs of three.
+    let mut runs: HashMap<&[&str], usize> = HashMap::new();
+    for run in words.windows(3) {
+        *runs.entry(run).or_default() += 1;
+    }
+    words.len() >= 15 && runs.values().any(|times| times * 3 * 2 > words.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loops_are_noticed_and_speech_is_not() {
+        assert!(repeats("10 of clubs, 10 of clubs, 10 of clubs"));
+        assert!(repeats("go go go go go go"));
+        assert!(!repeats("no no no"));
+        assert!(!repeats("four of clubs, ace of spades, two of hearts, ten of clubs"));
+        assert!(!repeats("number seven seven seven seven"));
+        assert!(!repeats(""));
+    }
+
+    #[test]
+    fn stage_directions_are_dropped() {
+        assert_eq!(clean(" [BLANK_AUDIO]"), "");
+        assert_eq!(clean("♪ (upbeat music) Split right."), "Split right.");
+        assert_eq!(clean(" List   sessions. "), "List sessions.");
+    }
+}

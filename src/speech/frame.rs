@@ -1,0 +1,182 @@
+//! The messages between the daemon and the recogniser's process, and their form on the pipe.
+//!
+//! A frame is its length (u32, little endian), its kind (one byte), and its content: samples as
+//! 32-bit floats, everything else as JSON. Lengths are bounded, so that a broken peer costs an error
+//! and no memory.
+
+use std::io::{self, Read, Write};
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// 30 s of sound, and room to spare.
+const LONGEST: usize = 4 << 20;
+
+const RECOGNISE: u8 = 1;
+const ABORT: u8 = 2;
+const ANSWER: u8 = 3;
+
+/// What the daemon asks.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Request {
+    /// Recognise these samples: mono, 16 kHz.
+    Recognise {
+        /// Names the request in its answer.
+        id: u32,
+        /// The samples.
+        samples: Vec<f32>,
+    },
+    /// Stop working on a request. It is answered all the same.
+    Abort {
+        /// The request.
+        id: u32,
+    },
+}
+
+/// What the worker says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub(super) enum Answer {
+    /// The model is loaded and warm.
+    Ready,
+    /// The model can't be used; the worker ends.
+    Unusable {
+        /// Why, for the log.
+        why: String,
+    },
+    /// A request is done.
+    Recognised {
+        /// The request.
+        id: u32,
+        /// The words; empty for silence.
+        text: String,
+        /// The mean probability of the words' tokens.
+        confidence: f32,
+    },
+    /// A request was aborted.
+    Aborted {
+        /// The request.
+        id: u32,
+    },
+    /// A request failed; the worker goes on.
+    Failed {
+        /// The request.
+        id: u32,
+        /// Why, for the log.
+        why: String,
+    },
+}
+
+fn broken(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what.to_owned())
+}
+
+fn frame(kind: u8, content: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(content.len() + 5);
+    // Content is bounded by what an utterance can be.
+    frame.extend(u32::try_from(content.len() + 1).unwrap_or(u32::MAX).to_le_bytes());
+    frame.push(kind);
+    frame.extend(content);
+    frame
+}
+
+fn length(bytes: [u8; 4]) -> io::Result<usize> {
+    match u32::from_le_bytes(bytes) as usize {
+        length @ 1..=LONGEST => Ok(length),
+        _ => Err(broken("a frame has an impossible length")),
+    }
+}
+
+fn id(bytes: &[u8]) -> io::Result<u32> {
+    bytes.first_chunk().map(|bytes| u32::from_le_bytes(*bytes)).ok_or_else(|| broken("a frame is too short"))
+}
+
+impl Request {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Recognise { id, samples } => {
+                let samples = samples.iter().flat_map(|sample| sample.to_le_bytes());
+                frame(RECOGNISE, &id.to_le_bytes().into_iter().chain(samples).collect::<Vec<u8>>())
+            }
+            Self::Abort { id } => frame(ABORT, &id.to_le_bytes()),
+        }
+    }
+
+    /// The next request; `None` when the daemon has gone.
+    pub(super) fn read(from: &mut impl Read) -> io::Result<Option<Self>> {
+        let mut head = [0; 4];
+        match from.read_exact(&mut head) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            result => result?,
+        }
+        let mut content = vec![0; length(head)?];
+        from.read_exact(&mut content)?;
+        let id = id(&content[1..])?;
+        match content[0] {
+            RECOGNISE => {
+                let (chunks, rest) = content[5..].as_chunks::<4>();
+                if !rest.is_empty() {
+                    return Err(broken("half a sample"));
+                }
+                let samples = chunks.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+                Ok(Some(Self::Recognise { id, samples }))
+            }
+            ABORT => Ok(Some(Self::Abort { id })),
+            _ => Err(broken("an unknown kind of frame")),
+        }
+    }
+}
+
+impl Answer {
+    pub(super) fn write(&self, to: &mut impl Write) -> io::Result<()> {
+        to.write_all(&frame(ANSWER, &serde_json::to_vec(self)?))?;
+        to.flush()
+    }
+
+    /// The next answer; `None` when the worker has gone. Not cancel-safe.
+    pub(super) async fn read(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Self>> {
+        let mut head = [0; 4];
+        match from.read_exact(&mut head).await {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            result => result?,
+        };
+        let mut content = vec![0; length(head)?];
+        from.read_exact(&mut content).await?;
+        if content[0] != ANSWER {
+            return Err(broken("an unknown kind of frame"));
+        }
+        Ok(Some(serde_json::from_slice(&content[1..])?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn requests_come_through(id in any::<u32>(), samples in proptest::collection::vec(-1.0_f32..1.0, 0..50)) {
+            for request in [Request::Recognise { id, samples: samples.clone() }, Request::Abort { id }] {
+                let bytes = request.encode();
+                prop_assert_eq!(Request::read(&mut bytes.as_slice()).unwrap(), Some(request));
+            }
+        }
+
+        #[test]
+        fn garbage_is_an_error_and_no_more(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let _ = Request::read(&mut bytes.as_slice());
+        }
+    }
+
+    #[tokio::test]
+    async fn answers_come_through() {
+        let answer = Answer::Recognised { id: 7, text: "ls".into(), confidence: 0.5 };
+        let mut bytes = Vec::new();
+        answer.write(&mut bytes).unwrap();
+        assert_eq!(Answer::read(&mut bytes.as_slice()).await.unwrap(), Some(answer));
+        assert_eq!(Answer::read(&mut [].as_slice()).await.unwrap(), None);
+        assert!(Answer::read(&mut [255; 8].as_slice()).await.is_err());
+    }
+}

@@ -1,0 +1,415 @@
+//! The daemon's side of the recogniser: starts the worker, feeds it, cancels it, replaces it.
+//!
+//! One task owns the child. Requests reach it through a bounded queue and are served one at a time.
+//! Whoever drops a request's future cancels it: the worker is told to abort, and killed if it has
+//! not obeyed after a grace. A worker that dies costs the call that it was serving; the next one
+//! starts another, after a pause that grows while it keeps dying.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{ChildStdin, Command};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::frame::{Answer, Request};
+use super::models::ModelError;
+use crate::breaker::{Backoff, Class, Classify};
+use crate::domain::{Pcm, Progress};
+use crate::process::Group;
+
+/// How long a model may take to load: a large one from a slow disk.
+pub(super) const LOAD: Duration = Duration::from_secs(60);
+/// Requests that may wait. The conversation sends one at a time; more would be somebody's mistake.
+const WAITING: usize = 4;
+const RESTART: Backoff = Backoff { base: Duration::from_millis(100), cap: Duration::from_secs(30) };
+
+/// Why the local recogniser gave no words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum WhisperFailure {
+    /// There is no model to load.
+    #[error("{what}")]
+    NoModel { what: String, remedy: String },
+    /// The model can't be loaded.
+    #[error("the Whisper model can't be used")]
+    Unusable,
+    /// The model took too long to load.
+    #[error("the Whisper model took too long to load")]
+    LoadTimeout,
+    /// The worker can't be started.
+    #[error("the recogniser can't be started")]
+    NotStarted,
+    /// The worker died.
+    #[error("the recogniser crashed")]
+    Crashed,
+    /// The worker could not decode this.
+    #[error("the recogniser could not decode this")]
+    Undecodable,
+    /// It was aborted, or the program is going down.
+    #[error("recognition was stopped")]
+    Stopped,
+}
+
+impl WhisperFailure {
+    pub(super) fn remedy(&self) -> String {
+        match self {
+            Self::NoModel { remedy, .. } => remedy.clone(),
+            Self::Unusable => {
+                "check it with `voice-terminal models verify`, or choose another with speech.stt.model".into()
+            }
+            Self::LoadTimeout => "use a smaller model, such as tiny.en".into(),
+            Self::NotStarted => "see the log; the machine may be out of memory or processes".into(),
+            Self::Crashed | Self::Undecodable => "it is started anew by itself".into(),
+            Self::Stopped => String::new(),
+        }
+    }
+}
+
+impl Classify for WhisperFailure {
+    fn class(&self) -> Class {
+        match self {
+            Self::Stopped => Class::Cancelled,
+            _ => Class::Failure,
+        }
+    }
+}
+
+/// What a worker is started with.
+pub(super) struct Launch {
+    /// This program.
+    pub(super) executable: PathBuf,
+    /// Finds the model, anew at each start: it may have been fetched meanwhile.
+    pub(super) model: Box<dyn Fn() -> Result<PathBuf, ModelError> + Send + Sync>,
+    /// The model's name, to tell.
+    pub(super) name: String,
+    /// The rest of the worker's arguments.
+    pub(super) arguments: Vec<String>,
+    /// How long an abort may take.
+    pub(super) abort_grace: Duration,
+    /// Told when a model is being loaded and when it is there.
+    pub(super) progress: Box<dyn Fn(Progress) + Send + Sync>,
+}
+
+/// The arguments of `voice-terminal worker stt`, but for the model.
+pub(super) fn arguments(options: &super::decode::DecodeOptions) -> Vec<String> {
+    vec![
+        format!("--language={}", options.language),
+        format!("--threads={}", options.threads),
+        format!("--minimum-audio-context={}", options.minimum_audio_context),
+        format!("--no-speech-threshold={}", options.no_speech_threshold),
+        format!("--log-probability-threshold={}", options.log_probability_threshold),
+    ]
+}
+
+/// Words from the worker.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Heard {
+    pub(super) text: String,
+    pub(super) confidence: f32,
+}
+
+enum Order {
+    Warm(oneshot::Sender<Result<(), WhisperFailure>>),
+    Recognise(Pcm, oneshot::Sender<Result<Heard, WhisperFailure>>),
+}
+
+/// The local recogniser.
+pub(super) struct LocalWhisper {
+    orders: mpsc::Sender<Order>,
+    warm: Arc<AtomicBool>,
+    pid: Arc<AtomicU32>,
+}
+
+impl LocalWhisper {
+    /// Starts the task that owns the worker, on the current runtime; the worker itself is started by
+    /// the first request. Both end with the token, or when this is dropped.
+    pub(super) fn start(launch: Launch, cancel: CancellationToken) -> Self {
+        let (orders, inbox) = mpsc::channel(WAITING);
+        let (warm, pid) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+        let supervisor = Supervisor {
+            launch,
+            worker: None,
+            crashes: 0,
+            not_before: None,
+            next_id: 0,
+            warm: Arc::clone(&warm),
+            pid: Arc::clone(&pid),
+        };
+        tokio::spawn(async move { cancel.run_until_cancelled(supervisor.run(inbox)).await });
+        Self { orders, warm, pid }
+    }
+
+    /// Whether the model is loaded.
+    pub(super) fn is_warm(&self) -> bool {
+        self.warm.load(Ordering::Acquire)
+    }
+
+    /// The worker's process, while there is one.
+    pub(super) fn pid(&self) -> Option<u32> {
+        Some(self.pid.load(Ordering::Acquire)).filter(|pid| *pid != 0)
+    }
+
+    /// Loads the model, if it isn't.
+    pub(super) async fn warm(&self) -> Result<(), WhisperFailure> {
+        self.order(Order::Warm).await
+    }
+
+    /// Recognises one utterance. Dropping the future aborts the work.
+    pub(super) async fn recognise(&self, speech: &Pcm) -> Result<Heard, WhisperFailure> {
+        self.order(|answer| Order::Recognise(speech.clone(), answer)).await
+    }
+
+    async fn order<T>(
+        &self,
+        order: impl FnOnce(oneshot::Sender<Result<T, WhisperFailure>>) -> Order,
+    ) -> Result<T, WhisperFailure> {
+        let (answer, answered) = oneshot::channel();
+        self.orders.send(order(answer)).await.map_err(|_| WhisperFailure::Stopped)?;
+        answered.await.map_err(|_| WhisperFailure::Stopped)?
+    }
+}
+
+struct Worker {
+    group: Group,
+    input: ChildStdin,
+    answers: mpsc::Receiver<Answer>,
+}
+
+struct Supervisor {
+    launch: Launch,
+    worker: Option<Worker>,
+    crashes: u32,
+    not_before: Option<Instant>,
+    next_id: u32,
+    warm: Arc<AtomicBool>,
+    pid: Arc<AtomicU32>,
+}
+
+impl Supervisor {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Order>) {
+        while let Some(order) = inbox.recv().await {
+            // Whoever asked may have gone; then the answer is nobody's.
+            match order {
+                Order::Warm(answer) => {
+                    let result = self.ensure().await;
+                    let _ = answer.send(result);
+                }
+                Order::Recognise(pcm, mut answer) => {
+                    let result = tokio::select! {
+                        biased;
+                        () = answer.closed() => continue,
+                        ready = self.ensure() => ready,
+                    };
+                    match result {
+                        Err(failure) => {
+                            let _ = answer.send(Err(failure));
+                        }
+                        Ok(()) => self.serve(&pcm, answer).await,
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sees to it that a worker is there, with its model loaded.
+    async fn ensure(&mut self) -> Result<(), WhisperFailure> {
+        if let Some(worker) = &mut self.worker {
+            // One that died in its sleep costs nobody anything.
+            let died = tokio::time::timeout(Duration::ZERO, worker.group.wait()).await.is_ok();
+            if !died {
+                return Ok(());
+            }
+            self.lose();
+        }
+        if let Some(moment) = self.not_before {
+            sleep_until(moment).await;
+        }
+        let name = self.launch.name.clone();
+        let report = |finished| Progress { what: format!("loading {name}"), done: 0, total: None, finished };
+        (self.launch.progress)(report(false));
+        match self.load().await {
+            Ok(worker) => {
+                self.pid.store(worker.group.id().unwrap_or(0), Ordering::Release);
+                self.worker = Some(worker);
+                self.warm.store(true, Ordering::Release);
+                (self.launch.progress)(report(true));
+                Ok(())
+            }
+            Err(failure) => {
+                if !matches!(failure, WhisperFailure::NoModel { .. }) {
+                    self.crashed();
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    async fn load(&self) -> Result<Worker, WhisperFailure> {
+        let mut worker = self.spawn()?;
+        match timeout(LOAD, worker.answers.recv()).await {
+            Ok(Some(Answer::Ready)) => Ok(worker),
+            Ok(Some(Answer::Unusable { why })) => {
+                tracing::warn!(why, "the model can't be used");
+                Err(WhisperFailure::Unusable)
+            }
+            // whisper.cpp aborts on some damaged models.
+            Ok(_) => Err(WhisperFailure::Unusable),
+            Err(_) => Err(WhisperFailure::LoadTimeout),
+        }
+    }
+
+    fn spawn(&self) -> Result<Worker, WhisperFailure> {
+        let model = (self.launch.model)()
+            .map_err(|error| WhisperFailure::NoModel { what: error.what, remedy: error.remedy })?;
+        let mut command = Command::new(&self.launch.executable);
+        command
+            .args(["worker", "stt", "--model"])
+            .arg(model)
+            .args(&self.launch.arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let failed = |error: std::io::Error| {
+            tracing::warn!(%error, "the recogniser's process can't be started");
+            WhisperFailure::NotStarted
+        };
+        let mut group = Group::spawn(command).map_err(failed)?;
+        let (Some(input), Some(mut output), Some(complaints)) =
+            (group.take_stdin(), group.take_stdout(), group.take_stderr())
+        else {
+            return Err(WhisperFailure::NotStarted);
+        };
+        // Both tasks end with the worker's pipes.
+        let (send, answers) = mpsc::channel(4);
+        tokio::spawn(async move {
+            while let Ok(Some(answer)) = Answer::read(&mut output).await {
+                if send.send(answer).await.is_err() {
+                    break;
+                }
+            }
+        });
+        tokio::spawn(async move {
+            let mut lines = BufReader::new(complaints).lines();
+            while let Ok(Some(line)) = lines.next_line().await {
+                tracing::debug!(target: "whisper", "{line}");
+            }
+        });
+        Ok(Worker { group, input, answers })
+    }
+
+    async fn serve(&mut self, pcm: &Pcm, mut answer: oneshot::Sender<Result<Heard, WhisperFailure>>) {
+        self.next_id = self.next_id.wrapping_add(1);
+        let id = self.next_id;
+        let Some(worker) = &mut self.worker else { return };
+        let request = Request::Recognise { id, samples: pcm.samples().to_vec() }.encode();
+        let result = tokio::select! {
+            result = exchange(worker, id, &request) => result,
+            () = answer.closed() => {
+                self.abort(id).await;
+                return;
+            }
+        };
+        match &result {
+            Err(WhisperFailure::Crashed) => {
+                self.lose();
+                self.crashed();
+            }
+            _ => self.crashes = 0,
+        }
+        // Whoever asked may have gone.
+        let _ = answer.send(result);
+    }
+
+    /// Tells the worker to stop working on a request; kills it if it doesn't obey.
+    async fn abort(&mut self, id: u32) {
+        let Some(worker) = &mut self.worker else { return };
+        let obeyed = timeout(self.launch.abort_grace, async {
+            worker.input.write_all(&Request::Abort { id }.encode()).await.ok()?;
+            worker.input.flush().await.ok()?;
+            loop {
+                match worker.answers.recv().await? {
+                    Answer::Aborted { id: done } | Answer::Recognised { id: done, .. } if done == id => {
+                        return Some(());
+                    }
+                    _ => {}
+                }
+            }
+        });
+        if !matches!(obeyed.await, Ok(Some(()))) {
+            tracing::warn!("the recogniser did not obey an abort and is killed");
+            self.lose();
+        }
+    }
+
+    /// Lets go of the worker, which kills it.
+    fn lose(&mut self) {
+        self.worker = None;
+        self.warm.store(false, Ordering::Release);
+        self.pid.store(0, Ordering::Release);
+    }
+
+    fn crashed(&mut self) {
+        self.not_before = Some(Instant::now() + RESTART.delay(self.crashes));
+        self.crashes = self.crashes.saturating_add(1);
+    }
+}
+
+/// Sends a request and waits for its answer.
+async fn exchange(worker: &mut Worker, id: u32, request: &[u8]) -> Result<Heard, WhisperFailure> {
+    let sent = async {
+        worker.input.write_all(request).await?;
+        worker.input.flush().await
+    };
+    if sent.await.is_err() {
+        return Err(WhisperFailure::Crashed);
+    }
+    loop {
+        match worker.answers.recv().await {
+            Some(Answer::Recognised { id: done, text, confidence }) if done == id => {
+                return Ok(Heard { text, confidence });
+            }
+            Some(Answer::Aborted { id: done }) if done == id => return Err(WhisperFailure::Stopped),
+            Some(Answer::Failed { id: done, why }) if done == id => {
+                tracing::warn!(why, "an utterance could not be decoded");
+                return Err(WhisperFailure::Undecodable);
+            }
+            // Of an earlier request.
+            Some(_) => {}
+            None => return Err(WhisperFailure::Crashed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::super::decode::DecodeOptions;
+    use super::super::worker::WorkerOptions;
+    use super::*;
+
+    #[derive(Parser)]
+    struct Parsed {
+        #[command(flatten)]
+        options: WorkerOptions,
+    }
+
+    #[test]
+    fn the_worker_understands_its_arguments() {
+        let decode = DecodeOptions {
+            language: "en".into(),
+            threads: 2,
+            minimum_audio_context: 512,
+            no_speech_threshold: 0.6,
+            log_probability_threshold: -1.0,
+        };
+        let line = ["worker".to_owned(), "--model=/tmp/m".to_owned()].into_iter().chain(arguments(&decode));
+        let options = Parsed::parse_from(line).options;
+        assert_eq!(options, WorkerOptions { model: "/tmp/m".into(), decode });
+    }
+}

@@ -1,0 +1,106 @@
+//! The recogniser's process: whisper.cpp, at the end of two pipes.
+//!
+//! whisper.cpp is native code that aborts the process on a bad model. So it has a process of its
+//! own: `voice-terminal worker stt`. One thread decodes, one reads the pipe, so that an abort is
+//! heard during the work. When the daemon goes, the pipe ends, and so does this.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::mpsc;
+
+use whisper_rs::{WhisperContext, WhisperContextParameters};
+
+use super::decode::{DecodeOptions, Decoder};
+use super::frame::{Answer, Request};
+use crate::breaker::AbortFlag;
+use crate::domain::SAMPLE_RATE;
+
+/// What the worker is started with.
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub struct WorkerOptions {
+    /// The ggml Whisper model.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// How to decode.
+    #[command(flatten)]
+    pub decode: DecodeOptions,
+}
+
+struct Job {
+    id: u32,
+    samples: Vec<f32>,
+    abort: AbortFlag,
+}
+
+/// Serves requests on standard input until it ends. Standard output belongs to the answers.
+pub fn run(options: WorkerOptions) -> ExitCode {
+    whisper_rs::install_logging_hooks();
+    let mut out = io::stdout().lock();
+    match serve(options, &mut out) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            // If the daemon has gone there is nobody to tell.
+            let _ = Answer::Unusable { why: why.to_string() }.write(&mut out);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum WorkerError {
+    #[error("whisper: {0}")]
+    Whisper(#[from] whisper_rs::WhisperError),
+    #[error("pipe: {0}")]
+    Pipe(#[from] io::Error),
+    #[error("the model's path is no text")]
+    Path,
+}
+
+fn serve(options: WorkerOptions, out: &mut impl io::Write) -> Result<(), WorkerError> {
+    let path = options.model.to_str().ok_or(WorkerError::Path)?;
+    let mut parameters = WhisperContextParameters::default();
+    parameters.use_gpu(false);
+    let context = WhisperContext::new_with_params(path, parameters)?;
+    let mut decoder = Decoder::new(&context, options.decode)?;
+    // The first decoding allocates and is slow; nobody waits for this one.
+    decoder.decode(&vec![0.0; SAMPLE_RATE as usize], &AbortFlag::default())?;
+    Answer::Ready.write(out)?;
+
+    // One request is under way, one may wait; the daemon sends no more.
+    let (send, jobs) = mpsc::sync_channel::<Job>(1);
+    std::thread::Builder::new().name("requests".into()).spawn(move || listen(&send))?;
+    for Job { id, samples, abort } in jobs {
+        let result = decoder.decode(&samples, &abort);
+        let answer = match result {
+            _ if abort.is_set() => Answer::Aborted { id },
+            Ok(words) => Answer::Recognised { id, text: words.text, confidence: words.confidence },
+            Err(error) => Answer::Failed { id, why: error.to_string() },
+        };
+        answer.write(out)?;
+    }
+    Ok(())
+}
+
+/// Reads requests. When the daemon has gone, nothing that is under way matters any more.
+fn listen(jobs: &mpsc::SyncSender<Job>) {
+    let mut input = io::stdin().lock();
+    let mut current: Option<(u32, AbortFlag)> = None;
+    loop {
+        match Request::read(&mut input) {
+            Ok(Some(Request::Recognise { id, samples })) => {
+                let abort = AbortFlag::default();
+                current = Some((id, abort.clone()));
+                if jobs.send(Job { id, samples, abort }).is_err() {
+                    return;
+                }
+            }
+            Ok(Some(Request::Abort { id })) => {
+                if let Some((_, abort)) = current.as_ref().filter(|(current, _)| *current == id) {
+                    abort.set();
+                }
+            }
+            Ok(None) | Err(_) => std::process::exit(0),
+        }
+    }
+}
