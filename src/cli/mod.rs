@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::app::World;
+use crate::speech::worker::{self, WorkerOptions};
 use report::Outcome;
 
 /// Talk to your terminal. Without a command: `run`.
@@ -45,6 +46,12 @@ enum Command {
         #[command(subcommand)]
         action: Option<models::Action>,
     },
+    /// Part of the program: a process of its own for what can crash
+    #[command(hide = true)]
+    Worker {
+        #[command(subcommand)]
+        kind: Worker,
+    },
     /// Show or check the configuration
     Config {
         #[command(subcommand)]
@@ -52,9 +59,19 @@ enum Command {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum Worker {
+    /// The recogniser
+    Stt(WorkerOptions),
+}
+
 /// Parses the arguments, runs the command, gives the exit code.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    // A worker needs neither configuration nor runtime.
+    if let Some(Command::Worker { kind: Worker::Stt(options) }) = arguments.command {
+        return worker::run(options);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
@@ -71,7 +88,7 @@ async fn dispatch(arguments: Arguments) -> Outcome {
     let world = World::from_environment(profile, settings)?;
     log::begin(&world.paths.log());
     match command {
-        None => Ok(ExitCode::SUCCESS),
+        None | Some(Command::Worker { .. }) => Ok(ExitCode::SUCCESS),
         Some(Command::Status) => status::run(&world, json).await,
         Some(Command::Breakers) => breakers::run(&world, json).await,
         Some(Command::Models { action }) => models::run(&world, action, json).await,

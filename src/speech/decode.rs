@@ -203,8 +203,8 @@ unsafe extern "C" fn aborted(flag: *mut c_void) -> bool {
     unsafe { &*flag.cast::<AbortFlag>() }.is_set()
 }
 
-/// The threads for one decoding. Whisper's threads spin while they wait for each other, so more of
-/// them than there are cores make everything slower.
+/// The threads for one decoding: more than four gain nothing with small models, and more than there
+/// are cores make everything slower.
 fn threads(wish: u32) -> i32 {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let wish = if wish == 0 { 4 } else { wish as usize };
