@@ -18,3 +18,4 @@ pub mod process;
 pub mod server;
 pub mod shutdown;
 pub mod speech;
+pub mod store;

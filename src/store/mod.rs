@@ -1,0 +1,33 @@
+//! The history: a durable journal of every utterance and what came of it.
+//!
+//! **Why.** An utterance is a record before it is a wish. After a crash the journal knows what was
+//! said, what was sent to the terminal and what isn't known any more; nothing is executed twice.
+//!
+//! **Mechanics.** SQLite in WAL mode, with an fsync for every commit. This run's unfinished records
+//! are held in memory (`held`); each change of one is written as its whole row, guarded by a revision
+//! number, so that opening, adding and replaying are one idempotent statement. One task (`writer`) owns the
+//! connection that writes: a caller that stops waiting leaves nothing half done. Readers
+//! have a small pool. [`Store`] puts the breaker around all of it.
+//!
+//! When the disk fails, records stay in memory, whoever watches [`Store::standing`] is told, and
+//! they are written as soon as the disk can be written again. A damaged file is set aside, never
+//! deleted; a file of a newer version is left alone.
+//!
+//! Several processes may share the file. A lock file per run (`owner`) tells whose unfinished records
+//! were left by a crash.
+//!
+//! **Limits.** Sound is not stored. Texts longer than 64 KiB are cut. While the disk can't be written, the
+//! newest 1,000 records are kept. A history never shrinks by itself.
+
+mod error;
+mod file;
+mod guarded;
+mod held;
+mod owner;
+mod row;
+mod search;
+mod sqlite;
+mod writer;
+
+pub use guarded::Store;
+pub use sqlite::Recovered;

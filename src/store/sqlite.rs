@@ -1,0 +1,256 @@
+//! The raw client: one connection that writes, a small pool that reads.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
+
+use super::error::StoreError;
+use super::file::{self, Identity};
+use super::held::Revised;
+use super::owner::{Gate, Locks, Owner};
+use super::row;
+use super::search::Wanted;
+use crate::domain::{Record, UtteranceId};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// How long to wait for another process that writes. Less than a breaker's timeout, so that the
+/// cause is known.
+const BUSY: Duration = Duration::from_secs(2);
+
+/// The connection that writes.
+#[derive(Debug)]
+pub(super) struct Disk {
+    connection: SqliteConnection,
+    locks: Locks,
+    owner: Owner,
+    identity: Identity,
+    path: PathBuf,
+}
+
+/// What a crash had left unfinished, and is now marked so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Recovered {
+    /// Nothing had been sent to the terminal, or its outcome is known.
+    pub interrupted: u64,
+    /// A command had been sent, and nobody knows what came of it.
+    pub uncertain: u64,
+}
+
+impl Disk {
+    /// Opens the journal and brings its schema up to date. One that is damaged is set aside and a
+    /// new one begun; the second value is then the name of the old one. `known_damaged` says that
+    /// damage was found in the file of this identity.
+    pub(super) async fn open(
+        path: &Path,
+        known_damaged: Option<Identity>,
+    ) -> Result<(Self, Option<String>), StoreError> {
+        let place = path.to_owned();
+        let prepared = move || -> Result<(Locks, Gate, Option<String>), StoreError> {
+            file::prepare(&place)?;
+            let locks = Locks::of(&place)?;
+            let gate = locks.gate()?.ok_or(StoreError::Busy)?;
+            let mut aside = None;
+            if known_damaged.is_some() && known_damaged == Some(file::identity(&place)?) {
+                aside = Some(file::set_aside(&place)?);
+                file::prepare(&place)?;
+            }
+            Ok((locks, gate, aside))
+        };
+        let (locks, _gate, mut aside) = blocking(prepared).await?;
+        let connection = match connect(path).await {
+            Err(StoreError::Corrupt) => {
+                let place = path.to_owned();
+                let replaced = move || -> Result<String, StoreError> {
+                    let name = file::set_aside(&place)?;
+                    file::prepare(&place)?;
+                    Ok(name)
+                };
+                aside = Some(blocking(replaced).await?);
+                connect(path).await?
+            }
+            connection => connection?,
+        };
+        let place = path.to_owned();
+        let registered = move || -> Result<_, StoreError> {
+            let owner = locks.register()?;
+            Ok((locks, owner, file::identity(&place)?))
+        };
+        let (locks, owner, identity) = blocking(registered).await?;
+        Ok((Self { connection, locks, owner, identity, path: path.to_owned() }, aside))
+    }
+
+    /// Which file it writes.
+    pub(super) fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// Whether the path still names the file that is written. If somebody took it away, writing on
+    /// would be writing into the void.
+    pub(super) fn is_in_place(&self) -> bool {
+        file::identity(&self.path).is_ok_and(|now| now == self.identity)
+    }
+
+    /// Writes records in one transaction. Gives the ids of those of which the disk has a newer
+    /// state.
+    pub(super) async fn save(&mut self, records: &[Revised]) -> Result<Vec<UtteranceId>, StoreError> {
+        let mut outdated = Vec::new();
+        let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
+        for revised in records {
+            let done = row::save(revised, self.owner.id()).execute(&mut *transaction).await?;
+            if done.rows_affected() == 0 {
+                outdated.push(revised.record.id);
+            }
+        }
+        transaction.commit().await?;
+        Ok(outdated)
+    }
+
+    /// One record, as it is on disk.
+    pub(super) async fn load(&mut self, id: UtteranceId) -> Result<Option<Revised>, StoreError> {
+        load(&mut self.connection, id).await
+    }
+
+    /// Marks what runs that have died left unfinished. Records of runs that live are not touched.
+    pub(super) async fn recover(&mut self) -> Result<Recovered, StoreError> {
+        let owners: Vec<String> = sqlx::query_scalar(
+            "SELECT DISTINCT owner FROM record WHERE reply IS NULL AND abandoned IS NULL AND owner <> ?1",
+        )
+        .bind(self.owner.id())
+        .fetch_all(&mut self.connection)
+        .await?;
+        if owners.is_empty() {
+            return Ok(Recovered::default());
+        }
+        let locks = self.locks.clone();
+        let dead = move || -> Result<Vec<String>, StoreError> {
+            let _gate = locks.gate()?.ok_or(StoreError::Busy)?;
+            Ok(owners.into_iter().filter(|owner| !locks.is_alive(owner)).collect())
+        };
+        let dead = blocking(dead).await?;
+        let mut recovered = Recovered::default();
+        let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
+        for owner in dead {
+            let uncertain = sqlx::query(
+                "UPDATE record SET abandoned = 'uncertain: the program was stopped before it knew what came of the command'
+                 WHERE owner = ?1 AND reply IS NULL AND abandoned IS NULL
+                     AND command IS NOT NULL AND outcome IS NULL",
+            );
+            recovered.uncertain += uncertain.bind(&owner).execute(&mut *transaction).await?.rows_affected();
+            let interrupted = sqlx::query(
+                "UPDATE record SET abandoned = 'interrupted: the program was stopped first'
+                 WHERE owner = ?1 AND reply IS NULL AND abandoned IS NULL",
+            );
+            recovered.interrupted +=
+                interrupted.bind(&owner).execute(&mut *transaction).await?.rows_affected();
+        }
+        transaction.commit().await?;
+        Ok(recovered)
+    }
+
+    /// Closes it; the last one to do so folds the write-ahead log into the file.
+    pub(super) async fn close(self) -> Result<(), StoreError> {
+        Ok(self.connection.close().await?)
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is shutting down.
+            Err(_) => Err(StoreError::Closed),
+        },
+    }
+}
+
+async fn connect(path: &Path) -> Result<SqliteConnection, StoreError> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(BUSY)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .disable_statement_logging();
+    let mut connection = options.connect().await?;
+    migrate(&mut connection).await?;
+    Ok(connection)
+}
+
+/// Brings the schema up to date. `run_direct` is `run` without a generic connection, which the
+/// compiler can't prove to be `Send`.
+async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    Ok(MIGRATIONS.run_direct(None, connection, false).await?)
+}
+
+/// A pool that opens its connections when they are needed. `frozen`: nobody can write this file, so
+/// that not even locks can be had; what was in an unfinished write-ahead log is then missing.
+pub(super) fn readers(path: &Path, frozen: bool) -> SqlitePool {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(BUSY)
+        .read_only(true)
+        .immutable(frozen)
+        .disable_statement_logging();
+    SqlitePoolOptions::new()
+        .max_connections(2)
+        .acquire_timeout(BUSY)
+        .idle_timeout(Duration::from_secs(60))
+        .connect_lazy_with(options)
+}
+
+/// One record.
+pub(super) async fn load<'c>(
+    executor: impl sqlx::SqliteExecutor<'c>,
+    id: UtteranceId,
+) -> Result<Option<Revised>, StoreError> {
+    let query = sqlx::query("SELECT * FROM record WHERE id = ?1").bind(id.to_string());
+    query.fetch_optional(executor).await?.as_ref().map(row::read).transpose()
+}
+
+/// The newest records that match, newest first.
+pub(super) async fn search<'c>(
+    executor: impl sqlx::SqliteExecutor<'c>,
+    wanted: &Wanted,
+    limit: u32,
+) -> Result<Vec<Record>, StoreError> {
+    let query = match wanted {
+        Wanted::Nothing => return Ok(Vec::new()),
+        Wanted::All => sqlx::query("SELECT * FROM record ORDER BY id DESC LIMIT ?1").bind(limit),
+        Wanted::Matching(expression) => sqlx::query(
+            "SELECT * FROM record
+             WHERE seq IN (SELECT rowid FROM record_search WHERE record_search MATCH ?2)
+             ORDER BY id DESC LIMIT ?1",
+        )
+        .bind(limit)
+        .bind(expression.as_str()),
+    };
+    let rows: Vec<SqliteRow> = query.fetch_all(executor).await?;
+    rows.iter().map(|row| row::read(row).map(|revised| revised.record)).collect()
+}
+
+/// The same search, among records that are not on disk: a database in memory, so that it is the same
+/// indeed.
+pub(super) async fn search_among(
+    records: &[Revised],
+    wanted: &Wanted,
+    limit: u32,
+) -> Result<Vec<Record>, StoreError> {
+    let options = SqliteConnectOptions::new().in_memory(true).disable_statement_logging();
+    let mut connection = options.connect().await?;
+    migrate(&mut connection).await?;
+    let mut transaction = connection.begin().await?;
+    for revised in records {
+        row::save(revised, "").execute(&mut *transaction).await?;
+    }
+    transaction.commit().await?;
+    search(&mut connection, wanted, limit).await
+}

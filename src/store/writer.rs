@@ -1,0 +1,231 @@
+//! The one task that owns the connection that writes.
+//!
+//! It saves all that is unsaved, in one transaction for what came together. A caller that stops
+//! waiting, because of its breaker's timeout or because it was dropped, takes nothing back: the
+//! record is held, and is saved with the next job or the next retry.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use sqlx::sqlite::SqlitePool;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::error::{self, StoreError};
+use super::file::Identity;
+use super::held::{Held, Revised};
+use super::sqlite::{self, Disk, Recovered};
+use crate::breaker::{Breaker, CallError, Rejected};
+use crate::domain::Degradation;
+
+/// Callers that may wait in line; the next waits to get into it, under its breaker's timeout.
+pub(super) const QUEUE: usize = 64;
+
+/// Records in one transaction.
+const BATCH: usize = 200;
+
+/// How long to wait before what could not be saved is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The longest wait, while the breaker is open.
+const LONGEST_RETRY: Duration = Duration::from_secs(5);
+
+/// What the task and its callers share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) held: Mutex<Held>,
+    pub(super) readers: Mutex<Option<SqlitePool>>,
+    pub(super) standing: watch::Sender<Option<Degradation>>,
+    pub(super) breaker: Arc<Breaker>,
+}
+
+impl Shared {
+    /// Tells that the disk doesn't take it, unless that is told already.
+    pub(super) fn degrade(&self, error: &CallError<StoreError>) {
+        if matches!(error, CallError::Failed(StoreError::Closed | StoreError::NoSuchRecord)) {
+            return;
+        }
+        let news = error::degradation(error);
+        let told = self.standing.send_if_modified(|standing| {
+            let is_news = standing.as_ref().is_none_or(|known| known.now != news.now);
+            if is_news {
+                *standing = Some(news);
+            }
+            is_news
+        });
+        if told {
+            tracing::warn!(%error, "the journal is kept in memory");
+        }
+    }
+
+    fn recovered(&self) {
+        if self.standing.send_if_modified(|standing| standing.take().is_some()) {
+            tracing::info!("the journal is written to disk again");
+        }
+    }
+}
+
+/// What the task is asked to do. Whoever asked may have gone when it is done.
+#[derive(Debug)]
+pub(super) enum Job {
+    /// Save what is unsaved.
+    Save(oneshot::Sender<Result<(), StoreError>>),
+    /// Mark what crashes left unfinished.
+    Recover(oneshot::Sender<Result<Recovered, StoreError>>),
+    /// Save, close, end.
+    Close(oneshot::Sender<Result<(), StoreError>>),
+}
+
+/// The task.
+#[derive(Debug)]
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    path: PathBuf,
+    disk: Option<Disk>,
+    /// Damage was found in this file.
+    damaged: Option<Identity>,
+}
+
+impl Writer {
+    pub(super) fn new(path: PathBuf, shared: Arc<Shared>) -> Self {
+        Self { shared, path, disk: None, damaged: None }
+    }
+
+    /// Serves until every sender is gone, or it is asked to close.
+    pub(super) async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        let mut retry = RETRY;
+        loop {
+            let unsaved = self.shared.held.lock().unsaved().next().is_some();
+            tokio::select! {
+                biased;
+                job = jobs.recv() => match job {
+                    None => return,
+                    Some(Job::Save(done)) => drop(done.send(self.save().await)),
+                    Some(Job::Recover(done)) => drop(done.send(self.recover().await)),
+                    Some(Job::Close(done)) => {
+                        let saved = self.save().await;
+                        self.let_go().await;
+                        drop(done.send(saved));
+                        return;
+                    }
+                },
+                () = tokio::time::sleep(retry), if unsaved => retry = self.try_again().await,
+            }
+        }
+    }
+
+    /// Saves what could not be saved before, if the breaker agrees. Gives the wait until the next
+    /// try.
+    async fn try_again(&mut self) -> Duration {
+        let breaker = Arc::clone(&self.shared.breaker);
+        let permit = match breaker.try_acquire() {
+            Ok(permit) => permit,
+            Err(Rejected { retry_in, .. }) => {
+                return retry_in.unwrap_or(LONGEST_RETRY).clamp(RETRY, LONGEST_RETRY);
+            }
+        };
+        match self.save().await {
+            Ok(()) => permit.succeed(),
+            Err(error) => {
+                permit.fail(&error);
+                self.shared.degrade(&CallError::Failed(error));
+            }
+        }
+        RETRY
+    }
+
+    /// Opens the file, or opens it anew if it was taken away.
+    pub(super) async fn open(&mut self) -> Result<(), StoreError> {
+        if let Some(disk) = &self.disk {
+            if disk.is_in_place() {
+                return Ok(());
+            }
+            tracing::warn!("the journal's file was taken away");
+            self.let_go().await;
+            self.shared.held.lock().lost();
+        }
+        match Disk::open(&self.path, self.damaged.take()).await {
+            Ok((disk, aside)) => {
+                self.disk = Some(disk);
+                *self.shared.readers.lock() = Some(sqlite::readers(&self.path, false));
+                if let Some(name) = aside {
+                    tracing::warn!(name, "the journal was damaged and set aside");
+                    self.shared.held.lock().lost();
+                    self.shared.standing.send_replace(Some(error::set_aside(&name)));
+                }
+                Ok(())
+            }
+            Err(error) => {
+                let unwritable =
+                    matches!(error, StoreError::ReadOnly | StoreError::Place(_) | StoreError::Full);
+                *self.shared.readers.lock() = unwritable.then(|| sqlite::readers(&self.path, true));
+                Err(error)
+            }
+        }
+    }
+
+    /// Waits until the file is closed: SQLite removes its log by name when it closes, which must
+    /// not hit the log of a new file.
+    async fn let_go(&mut self) {
+        if let Some(disk) = self.disk.take()
+            && let Err(error) = disk.close().await
+        {
+            tracing::debug!(%error, "the journal did not close cleanly");
+        }
+    }
+
+    async fn save(&mut self) -> Result<(), StoreError> {
+        self.open().await?;
+        let Some(disk) = &mut self.disk else { return Err(StoreError::Closed) };
+        let saved = save_all(disk, &self.shared.held).await;
+        self.judged(saved).await?;
+        self.shared.recovered();
+        Ok(())
+    }
+
+    async fn recover(&mut self) -> Result<Recovered, StoreError> {
+        self.open().await?;
+        let Some(disk) = &mut self.disk else { return Err(StoreError::Closed) };
+        let recovered = disk.recover().await;
+        self.judged(recovered).await
+    }
+
+    /// Decides by the cause whether the connection can still be used.
+    async fn judged<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        match &result {
+            Ok(_) | Err(StoreError::Busy | StoreError::Full) => {}
+            Err(StoreError::Corrupt) => {
+                self.damaged = self.disk.as_ref().map(Disk::identity);
+                self.let_go().await;
+            }
+            Err(_) => self.let_go().await,
+        }
+        result
+    }
+}
+
+async fn save_all(disk: &mut Disk, held: &Mutex<Held>) -> Result<(), StoreError> {
+    loop {
+        let batch: Vec<Revised> = held.lock().unsaved().take(BATCH).cloned().collect();
+        if batch.is_empty() {
+            return Ok(());
+        }
+        save_batch(disk, &batch, held).await?;
+    }
+}
+
+async fn save_batch(disk: &mut Disk, batch: &[Revised], held: &Mutex<Held>) -> Result<(), StoreError> {
+    let outdated = disk.save(batch).await?;
+    for revised in batch {
+        let id = revised.record.id;
+        if outdated.contains(&id) {
+            // The utterance was recorded before this run knew of it; what is there is further on.
+            if let Some(newer) = disk.load(id).await? {
+                held.lock().adopt(newer);
+            }
+        }
+        held.lock().saved(id, revised.revision);
+    }
+    Ok(())
+}
