@@ -18,8 +18,8 @@ use voice_terminal::domain::{
 };
 use voice_terminal::store::{Recovered, Store};
 
-const TASK: &str = "VOICE_TERMINAL_TEST_TASK";
-const JOURNAL: &str = "VOICE_TERMINAL_TEST_JOURNAL";
+const TASK: &str = "VT_TEST_TASK";
+const JOURNAL: &str = "VT_TEST_JOURNAL";
 const CYCLES: u64 = 60;
 const TOGETHER: usize = 150;
 
