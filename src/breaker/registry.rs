@@ -7,7 +7,7 @@ use parking_lot::RwLock;
 use tokio::sync::broadcast;
 
 use super::clock::{Clock, MonotonicClock};
-use super::{Breaker, Settings, SettingsError, Snapshot, State, Transition};
+use super::{Breaker, Settings, Snapshot, State, Transition};
 
 /// Transitions that a slow watcher may be behind before it misses the oldest.
 const EVENT_BACKLOG: usize = 256;
@@ -43,20 +43,17 @@ impl Registry {
         Self { clock, events: broadcast::Sender::new(EVENT_BACKLOG), breakers: RwLock::default() }
     }
 
-    /// The breaker with this name, made with these settings if there is none yet.
-    ///
-    /// # Errors
-    /// Settings that can't be meant.
-    pub fn get_or_create(&self, name: &str, settings: Settings) -> Result<Arc<Breaker>, SettingsError> {
-        settings.validate()?;
+    /// The breaker with this name, made with these settings if there is none yet. Settings are
+    /// expected to be [valid](Settings::validate).
+    pub fn get_or_create(&self, name: &str, settings: Settings) -> Arc<Breaker> {
         if let Some(breaker) = self.get(name) {
-            return Ok(breaker);
+            return breaker;
         }
         let mut breakers = self.breakers.write();
         let breaker = breakers.entry(name.to_owned()).or_insert_with(|| {
             Arc::new(Breaker::with(name, settings, Arc::clone(&self.clock), self.events.clone()))
         });
-        Ok(Arc::clone(breaker))
+        Arc::clone(breaker)
     }
 
     /// The breaker with this name.

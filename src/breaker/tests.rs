@@ -417,8 +417,8 @@ async fn a_callers_own_fault_ends_the_chain() {
 #[test]
 fn a_registry_makes_each_breaker_once() {
     let registry = Registry::default();
-    let one = registry.get_or_create("one", quick()).unwrap();
-    assert!(Arc::ptr_eq(&one, &registry.get_or_create("one", Settings::default()).unwrap()));
+    let one = registry.get_or_create("one", quick());
+    assert!(Arc::ptr_eq(&one, &registry.get_or_create("one", Settings::default())));
     let mut events = registry.subscribe();
     one.isolate();
     assert_eq!(events.try_recv().unwrap().to, State::Isolated);

@@ -5,11 +5,19 @@
 
 mod breakers;
 mod config;
+mod doctor;
+mod hear;
+mod history;
+mod interpret;
 mod log;
 mod models;
+mod once;
 mod report;
+mod run;
 mod status;
+mod transcribe;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -37,6 +45,48 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Listen and take typed lines, in the foreground; lines piped in are typed turns
+    Run,
+    /// Listen without a console; steered by the other commands
+    Daemon,
+    /// Take recordings (wav, flac) through the whole pipeline, as if spoken
+    Hear {
+        /// Recordings
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Turn recordings (wav, flac) into text, one line a file
+    Transcribe {
+        /// Recordings
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Tell what words mean and whether they may be done; nothing is executed
+    Interpret {
+        /// The words
+        #[arg(required = true, trailing_var_arg = true)]
+        text: Vec<String>,
+    },
+    /// Do what words mean, as one typed turn
+    Do {
+        /// Answer a question with yes
+        #[arg(long)]
+        yes: bool,
+        /// The words
+        #[arg(required = true)]
+        text: Vec<String>,
+    },
+    /// What was said, and what came of it
+    History {
+        /// Only what matches these words
+        #[arg(long, value_name = "WORDS")]
+        search: Option<String>,
+        /// At most so many
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: u32,
+    },
+    /// What works on this machine, what doesn't, and the remedy
+    Doctor,
     /// How a running voice-terminal stands: mode, tiers in use, breakers, queues
     Status,
     /// The breakers of a running voice-terminal
@@ -88,7 +138,18 @@ async fn dispatch(arguments: Arguments) -> Outcome {
     let world = World::from_environment(profile, settings)?;
     log::begin(&world.paths.log());
     match command {
-        None | Some(Command::Worker { .. }) => Ok(ExitCode::SUCCESS),
+        None | Some(Command::Run) => run::run(&world).await,
+        Some(Command::Daemon) => run::daemon(&world).await,
+        Some(Command::Hear { files }) => hear::run(&world, &files, json).await,
+        Some(Command::Transcribe { files }) => transcribe::run(&world, &files, json).await,
+        Some(Command::Interpret { text }) => interpret::run(&world, &text.join(" "), json),
+        Some(Command::Do { yes, text }) => once::run(&world, text.join(" "), yes, json).await,
+        Some(Command::History { search, limit }) => {
+            history::run(&world, search.as_deref(), limit, json).await
+        }
+        Some(Command::Doctor) => doctor::run(&world, json).await,
+        // Served before there is a world.
+        Some(Command::Worker { .. }) => Ok(ExitCode::SUCCESS),
         Some(Command::Status) => status::run(&world, json).await,
         Some(Command::Breakers) => breakers::run(&world, json).await,
         Some(Command::Models { action }) => models::run(&world, action, json).await,

@@ -25,7 +25,7 @@ pub(super) enum Action {
 }
 
 pub(super) async fn run(world: &World, action: Option<Action>, json: bool) -> Outcome {
-    let models = world.models()?;
+    let models = world.models();
     match action.unwrap_or(Action::List) {
         Action::List => {
             list(&models, json);

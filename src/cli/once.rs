@@ -1,0 +1,56 @@
+//! `voice-terminal do TEXT`: one typed turn, in the running voice-terminal if there is one.
+
+use tokio_util::sync::CancellationToken;
+
+use super::report::{self, Outcome, Problem};
+use super::run::leave;
+use crate::app::World;
+use crate::console;
+use crate::domain::{Origin, Reply, Tone, Utterance};
+use crate::server::{Client, ClientError, Request, Response};
+use crate::shutdown;
+
+pub(super) async fn run(world: &World, text: String, yes: bool, json: bool) -> Outcome {
+    if text.trim().is_empty() {
+        return Err(Problem::usage(
+            "nothing is to be done",
+            "say what, as in: voice-terminal do \"list sessions\"",
+        ));
+    }
+    let reply = match Client::connect(&world.paths.control_socket()).await {
+        Ok(mut client) => match client.ask(&Request::Do { text, yes }).await? {
+            Response::Answer { reply } => reply,
+            Response::Error { what } => return Err(Problem::new(what, "try again")),
+            Response::Status(_) | Response::Event(_) => return Err(ClientError::Foreign.into()),
+        },
+        Err(ClientError::NotRunning) => alone(world, text, yes).await?,
+        Err(error) => return Err(error.into()),
+    };
+    if json {
+        report::json(&reply);
+    } else if let Some(reply) = &reply {
+        report::line(&reply.text);
+    }
+    Ok(report::code_of(reply.as_ref()))
+}
+
+/// In this process. A question that is left open can't be answered later, so what it had inserted is
+/// taken back on the way out.
+async fn alone(world: &World, text: String, yes: bool) -> Result<Option<Reply>, Problem> {
+    let cancel: CancellationToken = shutdown::on_signals(console::restore)?;
+    let conversation = world.converse(false, cancel.clone()).await?;
+    let over = |_| Problem::new("it was stopped", "");
+    let mut reply = conversation.turn(Utterance::typed(Origin::Control, text)).await.map_err(over)?;
+    let is_question =
+        |reply: &Option<Reply>| reply.as_ref().is_some_and(|reply| reply.tone == Tone::Question);
+    if is_question(&reply) && yes {
+        reply = conversation.turn(Utterance::typed(Origin::Control, "confirm")).await.map_err(over)?;
+    }
+    if let Some(reply) = reply.as_mut().filter(|reply| reply.tone == Tone::Question) {
+        reply.text +=
+            "\nNothing was done: voice-terminal is not running to wait for an answer. Use --yes to do it.";
+    }
+    cancel.cancel();
+    leave(conversation, Vec::new(), None).await;
+    Ok(reply)
+}
