@@ -18,7 +18,7 @@ use crate::shutdown::PATIENCE;
 use crate::speech::models::{ModelBreakers, Models};
 use crate::speech::{self, Recognisers};
 use crate::store::{Recovered, Store};
-use crate::terminal::{Tmux, TmuxBreakers};
+use crate::terminal::{Notice, Tmux, TmuxBreakers};
 
 /// Inputs that may wait for the conversation; whoever sends one more waits.
 const INBOX: usize = 64;
@@ -110,7 +110,7 @@ impl World {
     }
 
     /// The terminal. Nothing is started before it is needed.
-    pub fn terminal(&self, cancel: CancellationToken) -> Tmux {
+    pub fn terminal(&self, cancel: CancellationToken) -> (Tmux, mpsc::Receiver<Notice>) {
         let breakers = TmuxBreakers {
             control: self.breaker("tmux-session", "tmux-control"),
             process: self.breaker("tmux-session", "tmux-process"),
@@ -148,7 +148,11 @@ impl World {
     ///
     /// # Errors
     /// A configuration that can't be used.
-    pub async fn converse(&self, voice: bool, cancel: CancellationToken) -> Result<Conversation, ConfigError> {
+    pub async fn converse(
+        &self,
+        voice: bool,
+        cancel: CancellationToken,
+    ) -> Result<Conversation, ConfigError> {
         let rules = self.rules()?;
         let (inbox, receiver) = mpsc::channel(INBOX);
         let events = broadcast::Sender::new(EVENTS);
@@ -159,7 +163,7 @@ impl World {
         };
         let recognisers = Arc::new(self.recognisers(progress, cancel.child_token()));
         let store = self.store().await;
-        let tmux = Arc::new(self.terminal(cancel.child_token()));
+        let (tmux, notices) = self.terminal(cancel.child_token());
         let options = Options {
             voice_wanted: voice,
             confirmation_expires: self.config.safety.confirmation_expires,
@@ -168,7 +172,7 @@ impl World {
         let ports = Ports {
             recogniser: Arc::clone(&recognisers) as _,
             interpreter: Arc::new(rules),
-            terminal: Arc::clone(&tmux) as _,
+            terminal: Arc::new(tmux),
             journal: Arc::new(store.clone()),
         };
         let watching = events.subscribe();
@@ -176,7 +180,7 @@ impl World {
         let task = tokio::spawn(coordinator.run(receiver, cancel.clone()));
         let watchers = vec![
             tokio::spawn(report_store(store.clone(), inbox.downgrade())),
-            tokio::spawn(report_background(tmux, inbox.downgrade())),
+            tokio::spawn(report_terminal(notices, inbox.downgrade())),
         ];
         Ok(Conversation { inbox, events, watching, recognisers, store, task, watchers, cancel })
     }
@@ -308,7 +312,23 @@ async fn report_store(store: Store, inbox: mpsc::WeakSender<Input>) {
     while standing.changed().await.is_ok() {
         let input = match standing.borrow_and_update().clone() {
             Some(degradation) => Input::Degraded(degradation),
-            None => Input::Serving { chain: "database".into(), what: "The history is written to disk again.".into() },
+            None => Input::Serving {
+                chain: "database".into(),
+                what: "The history is written to disk again.".into(),
+            },
+        };
+        send(&inbox, input).await;
+    }
+}
+
+/// What the terminal tells beside its answers.
+async fn report_terminal(mut notices: mpsc::Receiver<Notice>, inbox: mpsc::WeakSender<Input>) {
+    while let Some(notice) = notices.recv().await {
+        let input = match notice {
+            Notice::Degraded(degradation) => Input::Degraded(degradation),
+            Notice::Serving { chain, what } => Input::Serving { chain, what },
+            Notice::Restarted(text) => Input::Notice(text),
+            Notice::BackgroundEnded(ran) => Input::BackgroundEnded(ran),
         };
         send(&inbox, input).await;
     }

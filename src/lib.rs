@@ -8,14 +8,17 @@
 //! - [`config`]: every setting, and the layers that fill them.
 
 pub mod app;
+pub mod audio;
 pub mod breaker;
 pub mod cli;
 pub mod config;
 pub mod console;
 pub mod conversation;
 pub mod domain;
+pub mod interpreter;
 pub mod process;
 pub mod server;
 pub mod shutdown;
 pub mod speech;
 pub mod store;
+pub mod terminal;

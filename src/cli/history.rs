@@ -34,7 +34,7 @@ pub(super) async fn run(world: &World, search: Option<&str>, limit: u32, json: b
 }
 
 fn show(record: &Record) {
-    let at = record.at.to_zoned(TimeZone::system()).strftime("%F %T");
+    let at = record.at.to_zoned_datetime(TimeZone::system()).strftime("%F %T");
     let origin = serde_json::to_value(record.origin).ok();
     let origin = origin.as_ref().and_then(|origin| origin.as_str()).unwrap_or("?");
     let words = record.text.as_deref().unwrap_or("(not transcribed)");

@@ -233,7 +233,8 @@ impl Coordinator {
         match content {
             Content::Speech(pcm) => self.unheard.push_back((id, pcm, answer)),
             Content::Text(text) => {
-                let words = Words { id, text, confidence: Confidence::CERTAIN, degraded: false };
+                let words =
+                    Words { id, text, confidence: Confidence::CERTAIN, degraded: false, spoken: false };
                 self.enqueue(words, answer).await;
             }
         }
@@ -243,8 +244,8 @@ impl Coordinator {
     async fn enqueue(&mut self, words: Words, answer: Answer) {
         let stops = self.turn.as_ref().filter(|_| {
             use crate::domain::{Intent, Situation};
-            let interpretation =
-                self.ports.interpreter.interpret(&words.text, words.confidence, &Situation::default());
+            let situation = Situation { spoken: words.spoken, ..Situation::default() };
+            let interpretation = self.ports.interpreter.interpret(&words.text, words.confidence, &situation);
             interpretation.intent == Intent::Cancel
         });
         if let Some(turn) = stops {
@@ -313,8 +314,8 @@ impl Coordinator {
                 self.tell_all(events);
                 self.note(id, Stage::Transcribed(transcript.clone())).await;
                 self.tell(Event::Transcribed { id, transcript: transcript.clone() });
-                let words =
-                    Words { id, text: transcript.text, confidence: transcript.confidence, degraded: false };
+                let Transcript { text, confidence, .. } = transcript;
+                let words = Words { id, text, confidence, degraded: false, spoken: true };
                 self.enqueue(words, answer).await;
             }
             Err(failure) => {
@@ -363,7 +364,7 @@ impl Coordinator {
         self.tell(Event::Notice { text: wording::expiry(&question.summary) });
     }
 
-    async fn take_back(&self, question: &Question) {
+    async fn take_back(&mut self, question: &Question) {
         let Some(erase) = question.withdrawal() else { return };
         match tokio::time::timeout(FAREWELL, self.ports.terminal.perform(&erase)).await {
             Ok(Ok(_)) => {}
@@ -392,7 +393,7 @@ impl Coordinator {
         }
     }
 
-    async fn note(&self, id: UtteranceId, stage: Stage) {
+    async fn note(&mut self, id: UtteranceId, stage: Stage) {
         if let Err(failure) = self.ports.journal.add(id, &stage).await {
             tracing::error!(%id, %failure, "a stage could not be written to the journal");
         }

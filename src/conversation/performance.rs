@@ -22,6 +22,8 @@ pub(super) struct Words {
     pub(super) confidence: Confidence,
     /// They came through a tier that is not the first.
     pub(super) degraded: bool,
+    /// They were spoken, not typed.
+    pub(super) spoken: bool,
 }
 
 /// What a turn may know of the conversation.
@@ -113,6 +115,7 @@ impl Performance {
             sessions: self.unless_cancelled(self.ports.terminal.sessions()).await?.unwrap_or_default(),
             question_open: self.question.is_some(),
             degraded: words.degraded,
+            spoken: words.spoken,
         };
         let interpretation = self.ports.interpreter.interpret(&words.text, words.confidence, &situation);
         self.note(&Stage::Understood(interpretation.clone())).await;

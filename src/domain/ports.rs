@@ -26,6 +26,9 @@ pub struct Situation {
     pub question_open: bool,
     /// Whether the words came through a degraded tier, which raises verdicts.
     pub degraded: bool,
+    /// Whether the words were spoken. Typed text is kept to the letter; what was spoken is written
+    /// as one would have typed it.
+    pub spoken: bool,
 }
 
 /// Words to meaning and verdict. Pure: no I/O, no waiting.

@@ -4,3 +4,4 @@
 mod history;
 mod history_crash;
 mod history_trouble;
+mod interpreter;

@@ -1,0 +1,433 @@
+//! When an utterance begins and ends.
+//!
+//! **Why.** Cutting too early loses last words, cutting too late makes every answer late, and
+//! starting at the first loud chunk clips the consonant before it. So an utterance carries a
+//! pre-roll from before its first speech and ends only after a stretch of silence; two thresholds
+//! (hysteresis) keep a wavering probability from chopping it up.
+//!
+//! **Mechanics.** A pure state machine over chunks of [`CHUNK`] samples with their probability of
+//! speech. There is no clock in it: time is counted in samples, so a recording gives the same
+//! utterances at any speed. A chunk *starts* speech from `start_probability`, and within an
+//! utterance *is* speech from `stop_probability`.
+//!
+//! - Whoever goes on beyond the maximum is cut at the quietest chunk of the last quarter (at most
+//!   3 s back), so as not to split a word; what comes after the cut opens the next utterance, sample
+//!   by sample.
+//! - Every chunk of speech is in exactly one utterance, unless it was too little to be one
+//!   ([`Event::TooShort`]); what follows a cut is never too little.
+//! - The pre-roll of an utterance may reach into the silence at the end of the one before, never
+//!   into its speech.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::config;
+use crate::domain::{Pcm, SAMPLE_RATE};
+
+use super::vad::CHUNK;
+
+/// The farthest back from the maximum that a cut is made.
+const CUT_SEARCH: Duration = Duration::from_secs(3);
+
+/// What a chunk brought about.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// Somebody began to speak.
+    SpeechStarted,
+    /// An utterance is complete.
+    Utterance(Segment),
+    /// What began to look like speech was too short to be any.
+    TooShort,
+}
+
+/// An utterance, and where it lies in the stream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Segment {
+    /// The position of its first sample, counted from the first sample ever pushed.
+    pub start: u64,
+    /// The sound, with pre-roll and trailing silence.
+    pub pcm: Pcm,
+}
+
+impl Segment {
+    /// The position after its last sample.
+    pub fn end(&self) -> u64 {
+        self.start + self.pcm.samples().len() as u64
+    }
+}
+
+/// The state machine. One stream, one endpointer.
+#[derive(Debug)]
+pub struct Endpointer {
+    rules: Rules,
+    /// Chunks pushed so far.
+    position: u64,
+    state: State,
+}
+
+/// The settings, in whole chunks.
+#[derive(Debug, Clone, Copy)]
+struct Rules {
+    pre_roll: usize,
+    minimum_speech: usize,
+    trailing_silence: usize,
+    maximum: usize,
+    cut_search: usize,
+    start: f32,
+    stop: f32,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Nobody speaks; the newest chunks are kept as pre-roll.
+    Idle { kept: VecDeque<[f32; CHUNK]> },
+    /// Somebody speaks.
+    Speaking(Speech),
+}
+
+#[derive(Debug, Default)]
+struct Speech {
+    samples: Vec<f32>,
+    /// One for each chunk in `samples`.
+    chunks: Vec<Chunk>,
+    /// Chunks of silence at the end.
+    silence: usize,
+    /// Whether this goes on from a cut.
+    continues: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Chunk {
+    speech: bool,
+    energy: f32,
+}
+
+impl Endpointer {
+    /// Durations are rounded to whole chunks of 32 ms: the maximum down (but to no less than four
+    /// chunks, of which the pre-roll is at most half), the others up.
+    pub fn new(settings: &config::Endpoint) -> Self {
+        let samples = |time: Duration| (time.as_secs_f64() * f64::from(SAMPLE_RATE)).round() as usize;
+        let up = |time| samples(time).div_ceil(CHUNK);
+        let maximum = (samples(settings.maximum_utterance) / CHUNK).max(4);
+        let rules = Rules {
+            pre_roll: up(settings.pre_roll).min(maximum / 2),
+            minimum_speech: up(settings.minimum_speech),
+            trailing_silence: up(settings.trailing_silence).max(1),
+            maximum,
+            cut_search: (samples(CUT_SEARCH) / CHUNK).min(maximum / 4),
+            start: settings.start_probability,
+            stop: settings.stop_probability.min(settings.start_probability),
+        };
+        Self { rules, position: 0, state: State::idle() }
+    }
+
+    /// Whether somebody speaks at the moment.
+    pub fn speaking(&self) -> bool {
+        matches!(self.state, State::Speaking(_))
+    }
+
+    /// Takes the next chunk with its probability of speech.
+    pub fn push(&mut self, chunk: &[f32; CHUNK], probability: f32) -> Option<Event> {
+        self.position += 1;
+        let rules = self.rules;
+        match &mut self.state {
+            State::Idle { kept } => {
+                if probability < rules.start {
+                    if kept.len() >= rules.pre_roll {
+                        kept.pop_front();
+                    }
+                    if rules.pre_roll > 0 {
+                        kept.push_back(*chunk);
+                    }
+                    return None;
+                }
+                let mut speech = Speech::default();
+                for earlier in kept {
+                    speech.push(earlier, false);
+                }
+                speech.push(chunk, true);
+                self.state = State::Speaking(speech);
+                Some(Event::SpeechStarted)
+            }
+            State::Speaking(speech) => {
+                speech.push(chunk, probability >= rules.stop);
+                if speech.silence >= rules.trailing_silence {
+                    self.end()
+                } else if speech.chunks.len() >= rules.maximum {
+                    let (piece, rest) = std::mem::take(speech).cut(rules.cut_search);
+                    let start = self.sample_position() - (rest.samples.len() + piece.samples.len()) as u64;
+                    self.state = State::Speaking(rest);
+                    piece.has_speech().then(|| Event::Utterance(piece.into_segment(start)))
+                } else {
+                    None
+                }
+            }
+        }
+    }
+
+    /// The stream ends here: what is being said is complete as it is. Afterwards the endpointer is
+    /// idle, without pre-roll, and can go on with another stream; positions go on counting.
+    pub fn finish(&mut self) -> Option<Event> {
+        let event = if self.speaking() { self.end() } else { None };
+        self.state = State::idle();
+        event
+    }
+
+    fn end(&mut self) -> Option<Event> {
+        let position = self.sample_position();
+        let State::Speaking(speech) = std::mem::replace(&mut self.state, State::idle()) else { return None };
+        let enough = speech.speech_chunks() >= self.rules.minimum_speech.max(1);
+        let said = enough || speech.continues && speech.has_speech();
+        // After an utterance, its speech is spoken for; after a click, it may still be the beginning
+        // of a word.
+        let reusable = if said { speech.silence } else { speech.chunks.len() };
+        self.state = State::Idle { kept: speech.last(reusable.min(self.rules.pre_roll)) };
+        if said {
+            let start = position - speech.samples.len() as u64;
+            Some(Event::Utterance(speech.into_segment(start)))
+        } else if speech.continues {
+            None
+        } else {
+            Some(Event::TooShort)
+        }
+    }
+
+    fn sample_position(&self) -> u64 {
+        self.position * CHUNK as u64
+    }
+}
+
+impl State {
+    fn idle() -> Self {
+        Self::Idle { kept: VecDeque::new() }
+    }
+}
+
+impl Speech {
+    fn push(&mut self, chunk: &[f32; CHUNK], speech: bool) {
+        self.samples.extend_from_slice(chunk);
+        self.chunks.push(Chunk { speech, energy: chunk.iter().map(|sample| sample * sample).sum() });
+        self.silence = if speech { 0 } else { self.silence + 1 };
+    }
+
+    fn speech_chunks(&self) -> usize {
+        self.chunks.iter().filter(|chunk| chunk.speech).count()
+    }
+
+    fn has_speech(&self) -> bool {
+        self.chunks.iter().any(|chunk| chunk.speech)
+    }
+
+    /// Cuts after the quietest of the last `search` chunks.
+    fn cut(mut self, search: usize) -> (Self, Self) {
+        let from = self.chunks.len().saturating_sub(search.max(1));
+        let quietest = (from..self.chunks.len())
+            .min_by(|&a, &b| self.chunks[a].energy.total_cmp(&self.chunks[b].energy))
+            .unwrap_or(self.chunks.len() - 1);
+        let rest = Self {
+            samples: self.samples.split_off((quietest + 1) * CHUNK),
+            chunks: self.chunks.split_off(quietest + 1),
+            silence: self.silence,
+            continues: true,
+        };
+        (self, rest)
+    }
+
+    fn last(&self, chunks: usize) -> VecDeque<[f32; CHUNK]> {
+        let (tail, _) = self.samples[self.samples.len() - chunks * CHUNK..].as_chunks();
+        tail.iter().copied().collect()
+    }
+
+    fn into_segment(self, start: u64) -> Segment {
+        Segment { start, pcm: Pcm::new(self.samples) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn settings() -> config::Endpoint {
+        config::Endpoint {
+            pre_roll: Duration::from_millis(96),
+            minimum_speech: Duration::from_millis(64),
+            trailing_silence: Duration::from_millis(160),
+            maximum_utterance: Duration::from_millis(640),
+            ..config::Endpoint::default()
+        }
+    }
+
+    /// The chunk at a position: every sample of it tells where it came from.
+    fn chunk(position: usize) -> [f32; CHUNK] {
+        std::array::from_fn(|i| (position * CHUNK + i) as f32)
+    }
+
+    fn run(settings: &config::Endpoint, probabilities: &[f32]) -> Vec<Event> {
+        let mut endpointer = Endpointer::new(settings);
+        let mut events: Vec<Event> = probabilities
+            .iter()
+            .enumerate()
+            .filter_map(|(i, &probability)| endpointer.push(&chunk(i), probability))
+            .collect();
+        events.extend(endpointer.finish());
+        assert!(!endpointer.speaking());
+        events
+    }
+
+    fn utterances(events: &[Event]) -> Vec<&Segment> {
+        events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Utterance(segment) => Some(segment),
+                Event::SpeechStarted | Event::TooShort => None,
+            })
+            .collect()
+    }
+
+    /// Runs of chunks: `(how many, probability)`.
+    fn stream(runs: &[(usize, f32)]) -> Vec<f32> {
+        runs.iter().flat_map(|&(n, probability)| std::iter::repeat_n(probability, n)).collect()
+    }
+
+    #[test]
+    fn an_utterance_has_its_pre_roll_and_its_tail() {
+        let events = run(&settings(), &stream(&[(10, 0.0), (6, 0.9), (20, 0.0)]));
+        assert!(matches!(events[..], [Event::SpeechStarted, Event::Utterance(_)]));
+        let segment = utterances(&events)[0];
+        assert_eq!(segment.start, 7 * 512, "three chunks before the speech");
+        assert_eq!(segment.end(), 21 * 512, "five chunks after it");
+        assert_eq!(segment.pcm.samples()[0].to_bits(), chunk(7)[0].to_bits());
+    }
+
+    #[test]
+    fn a_click_is_too_short_and_stays_available_as_pre_roll() {
+        let events = run(&settings(), &stream(&[(4, 0.0), (1, 0.9), (9, 0.0)]));
+        assert_eq!(events, [Event::SpeechStarted, Event::TooShort]);
+        let events = run(&settings(), &stream(&[(4, 0.0), (1, 0.9), (5, 0.0), (3, 0.9), (9, 0.0)]));
+        assert_eq!(utterances(&events)[0].start, 7 * 512);
+    }
+
+    #[test]
+    fn a_probability_between_the_thresholds_neither_starts_nor_stops() {
+        assert_eq!(run(&settings(), &stream(&[(40, 0.4)])), []);
+        let events = run(&settings(), &stream(&[(2, 0.9), (8, 0.4), (2, 0.9), (9, 0.0)]));
+        assert_eq!(utterances(&events).len(), 1);
+    }
+
+    #[test]
+    fn pauses_shorter_than_the_trailing_silence_stay_inside() {
+        let events = run(&settings(), &stream(&[(3, 0.9), (4, 0.0), (3, 0.9), (9, 0.0)]));
+        assert_eq!(utterances(&events).len(), 1);
+        let events = run(&settings(), &stream(&[(3, 0.9), (5, 0.0), (3, 0.9), (9, 0.0)]));
+        assert_eq!(utterances(&events).len(), 2);
+    }
+
+    #[test]
+    fn a_long_utterance_is_cut_at_its_quietest_place() {
+        let mut endpointer = Endpointer::new(&settings());
+        let mut events = Vec::new();
+        for i in 0..30 {
+            // The search goes over the last quarter of the 20 chunks: 15 ‥ 19.
+            let loudness = if i == 17 { 0.01 } else { 0.5 };
+            events.extend(endpointer.push(&[loudness; CHUNK], 0.9));
+        }
+        events.extend(endpointer.finish());
+        let pieces: Vec<_> = utterances(&events).iter().map(|s| (s.start / 512, s.end() / 512)).collect();
+        assert_eq!(pieces, [(0, 18), (18, 30)]);
+    }
+
+    #[test]
+    fn the_rest_after_a_cut_is_never_too_short_and_never_only_silence() {
+        for speech in 19..=26 {
+            let events = run(&settings(), &stream(&[(speech, 0.9), (12, 0.0)]));
+            let pieces = utterances(&events);
+            assert!(!events.contains(&Event::TooShort), "{speech}: {events:?}");
+            assert!(pieces.last().unwrap().end() >= speech as u64 * 512, "{speech}: {events:?}");
+            for piece in pieces {
+                assert!(piece.start < speech as u64 * 512, "{speech}: only silence in {piece:?}");
+            }
+        }
+    }
+
+    /// The simplest thing that says which chunks are speech: hysteresis, and an end after enough
+    /// silence. Gives the episodes of speech as lists of chunk positions.
+    fn reference(settings: &config::Endpoint, probabilities: &[f32]) -> Vec<Vec<usize>> {
+        let trailing = (settings.trailing_silence.as_millis() as usize).div_ceil(32);
+        let mut episodes: Vec<Vec<usize>> = Vec::new();
+        let mut speaking = false;
+        for (i, &probability) in probabilities.iter().enumerate() {
+            if !speaking && probability >= settings.start_probability {
+                speaking = true;
+                episodes.push(vec![i]);
+            } else if speaking {
+                let episode = episodes.last_mut().unwrap();
+                if probability >= settings.stop_probability {
+                    episode.push(i);
+                } else if i - episode.last().unwrap() >= trailing {
+                    speaking = false;
+                }
+            }
+        }
+        episodes
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+
+        #[test]
+        fn no_speech_is_lost_or_doubled_and_none_is_too_long(
+            runs in prop::collection::vec((1_usize..40, prop_oneof![Just(0.0_f32), Just(0.4), Just(0.9), 0.0_f32..1.0]), 1..30),
+            pre_roll in 0_u64..400, minimum in 0_u64..200, trailing in 32_u64..400, maximum in 200_u64..2000,
+        ) {
+            let settings = config::Endpoint {
+                pre_roll: Duration::from_millis(pre_roll),
+                minimum_speech: Duration::from_millis(minimum),
+                trailing_silence: Duration::from_millis(trailing),
+                maximum_utterance: Duration::from_millis(maximum),
+                ..config::Endpoint::default()
+            };
+            let probabilities = stream(&runs);
+            let events = run(&settings, &probabilities);
+            let pieces = utterances(&events);
+            let episodes = reference(&settings, &probabilities);
+            let minimum = (minimum as usize).div_ceil(32).max(1);
+
+            let mut times_in_a_piece = vec![0; probabilities.len()];
+            for piece in &pieces {
+                prop_assert!(piece.pcm.duration() <= settings.maximum_utterance);
+                // The samples are those of the stream at that place, none missing, none twice.
+                for (i, sample) in piece.pcm.samples().iter().enumerate() {
+                    prop_assert_eq!(*sample, (piece.start as usize + i) as f32);
+                }
+                let chunks = (piece.start / 512) as usize..(piece.end() / 512) as usize;
+                prop_assert!(chunks.clone().any(|i| probabilities[i] >= settings.stop_probability), "only silence");
+                for i in chunks {
+                    times_in_a_piece[i] += 1;
+                }
+            }
+            let mut short = 0;
+            for episode in &episodes {
+                let heard = episode.iter().all(|&i| times_in_a_piece[i] == 1);
+                let unheard = episode.iter().all(|&i| times_in_a_piece[i] == 0);
+                if episode.len() >= minimum {
+                    prop_assert!(heard, "episode {:?}: {:?}", episode, times_in_a_piece);
+                } else {
+                    // Too short, unless it went on so long that it was cut, or serves as pre-roll.
+                    short += usize::from(unheard);
+                    prop_assert!(heard || unheard || episode.iter().all(|&i| times_in_a_piece[i] <= 1));
+                }
+            }
+            let told = events.iter().filter(|event| **event == Event::TooShort).count();
+            prop_assert!(told >= short);
+            let started = events.iter().filter(|event| **event == Event::SpeechStarted).count();
+            prop_assert_eq!(started, episodes.len());
+        }
+
+        #[test]
+        fn silence_gives_nothing(probabilities in prop::collection::vec(0.0_f32..0.5, 0..400)) {
+            prop_assert_eq!(run(&config::Endpoint::default(), &probabilities), []);
+        }
+    }
+}

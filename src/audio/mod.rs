@@ -1,0 +1,41 @@
+//! From sound to utterances: microphone and recordings, through the same voice detection and
+//! endpointing.
+//!
+//! **Why.** Whoever speaks doesn't press a button. The sound itself must tell where an utterance
+//! begins and ends, first and last words must be whole, and a microphone that dies must be noticed,
+//! told and opened anew, while everything else goes on.
+//!
+//! **Mechanics.** Whatever comes in becomes mono at 16 kHz ([`resample`]) and is cut into chunks of
+//! 512 samples (32 ms). A [`vad::VoiceDetector`] gives each chunk its probability of speech, and the
+//! [`endpoint::Endpointer`], a pure state machine that counts time in samples, makes utterances of
+//! them. [`recording`] and [`segment`] do that for files; [`microphone`] captures, and [`guarded`]
+//! keeps it alive behind the breaker `audio-input`.
+//!
+//! ```text
+//! microphone ─ callback ─▶ ring ─▶ ┐
+//!                                  ├─▶ mono, 16 kHz ─▶ chunks ─▶ voice detection ─▶ endpointing ─▶ utterances
+//! recording ── decoder ──────────▶ ┘
+//! ```
+//!
+//! **Limits.** One microphone at a time; nothing cancels echo yet, so a loudspeaker is heard too.
+//!
+//! **Architecture invariant:** `audio` knows `domain`, `breaker` and `config`, nobody else. The
+//! libraries of the sound system don't leave this module.
+
+mod device;
+mod endpoint;
+mod energy;
+mod guarded;
+mod microphone;
+mod recording;
+mod resample;
+mod segment;
+mod silero;
+mod vad;
+
+pub use device::InputDevice;
+pub use endpoint::{Endpointer, Event, Segment};
+pub use guarded::{Ear, Heard, devices};
+pub use recording::{Recording, RecordingError, Remark};
+pub use segment::Segments;
+pub use vad::{CHUNK, VadError, VoiceDetector};

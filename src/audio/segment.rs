@@ -1,0 +1,105 @@
+//! The utterances of a recording, found as in live sound.
+
+use std::collections::VecDeque;
+
+use crate::config;
+
+use super::endpoint::{Endpointer, Event, Segment};
+use super::recording::{Recording, Remark};
+use super::vad::{Chunker, VoiceDetector};
+
+/// Iterates over the utterances of a recording. Blocks on the disk and computes: not for an async
+/// thread. Memory is that of one utterance, however long the recording is.
+#[derive(Debug)]
+pub struct Segments {
+    recording: Recording,
+    listener: Listener,
+    found: VecDeque<Event>,
+    samples: Vec<f32>,
+    ended: bool,
+}
+
+impl Segments {
+    /// Through this detector, which forgets what it heard before.
+    pub fn new(recording: Recording, detector: VoiceDetector, settings: &config::Endpoint) -> Self {
+        Self {
+            recording,
+            listener: Listener::new(detector, settings),
+            found: VecDeque::new(),
+            samples: Vec::new(),
+            ended: false,
+        }
+    }
+
+    /// What was missing in the recording, once there are no more utterances.
+    pub fn remark(&self) -> Option<Remark> {
+        self.recording.remark()
+    }
+
+    /// The detector, for the next recording.
+    pub fn into_detector(self) -> VoiceDetector {
+        self.listener.into_detector()
+    }
+}
+
+impl Iterator for Segments {
+    type Item = Segment;
+
+    fn next(&mut self) -> Option<Segment> {
+        loop {
+            while let Some(event) = self.found.pop_front() {
+                if let Event::Utterance(segment) = event {
+                    return Some(segment);
+                }
+            }
+            if self.ended {
+                return None;
+            }
+            self.samples.clear();
+            if self.recording.read(&mut self.samples) {
+                self.listener.hear(&self.samples, |event| self.found.push_back(event));
+            } else {
+                self.listener.finish(|event| self.found.push_back(event));
+                self.ended = true;
+            }
+        }
+    }
+}
+
+/// Voice detection and endpointing over a stream of 16 kHz mono sound in pieces of any size.
+#[derive(Debug)]
+pub(super) struct Listener {
+    chunker: Chunker,
+    detector: VoiceDetector,
+    endpointer: Endpointer,
+}
+
+impl Listener {
+    pub(super) fn new(mut detector: VoiceDetector, settings: &config::Endpoint) -> Self {
+        detector.reset();
+        Self { chunker: Chunker::default(), detector, endpointer: Endpointer::new(settings) }
+    }
+
+    pub(super) fn hear(&mut self, samples: &[f32], mut each: impl FnMut(Event)) {
+        let Self { chunker, detector, endpointer } = self;
+        chunker.push(samples, |chunk| {
+            if let Some(event) = endpointer.push(chunk, detector.probability(chunk)) {
+                each(event);
+            }
+        });
+    }
+
+    /// The stream ends here; another one may follow.
+    pub(super) fn finish(&mut self, mut each: impl FnMut(Event)) {
+        if let Some(last) = self.chunker.finish() {
+            let probability = self.detector.probability(&last);
+            self.endpointer.push(&last, probability).into_iter().for_each(&mut each);
+        }
+        self.endpointer.finish().into_iter().for_each(each);
+        self.detector.reset();
+    }
+
+    pub(super) fn into_detector(self) -> VoiceDetector {
+        self.detector
+    }
+}

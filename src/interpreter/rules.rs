@@ -1,0 +1,176 @@
+//! The rule-based interpreter: grammar and safety policy behind the port.
+
+use super::GrammarError;
+use super::grammar::{Found, Grammar, Phrase, fill};
+use super::names;
+use super::nearest::Phrasebook;
+use super::normalise::{Words, is_hidden};
+use super::safety::{Doubt, Policy};
+use super::slots::Captured;
+use crate::config;
+use crate::domain::{Confidence, Intent, Interpretation, Interpreter, Situation, Verdict};
+
+const GRAMMAR: &str = include_str!("../../config/grammar.toml");
+const SAFETY: &str = include_str!("../../config/safety.toml");
+
+/// Understands words by the grammar, and judges what they mean. Pure: it needs nothing and nobody,
+/// and is where every chain of interpreters ends.
+#[derive(Debug)]
+pub struct Rules {
+    grammar: Grammar,
+    policy: Policy,
+    phrasebook: Phrasebook,
+    minimum_confidence: f32,
+}
+
+/// Phrases that belong together, for help.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PhraseGroup {
+    /// What they are about.
+    pub title: String,
+    /// The phrases, each of which is understood as it stands.
+    pub phrases: Vec<PhraseHelp>,
+}
+
+/// A phrase and what it does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PhraseHelp {
+    /// What to say.
+    pub say: String,
+    /// What it does, in a few words.
+    pub does: String,
+}
+
+impl Rules {
+    /// Compiles the built-in grammar and safety rules, with the user's exceptions.
+    ///
+    /// # Errors
+    /// An entry of `safety.allow` that isn't one plain command. (The built-in rules are held right by
+    /// tests.)
+    pub fn new(safety: &config::Safety) -> Result<Self, GrammarError> {
+        let grammar = Grammar::compile("grammar.toml", GRAMMAR)?;
+        let policy = Policy::new(SAFETY, safety)?;
+        let phrasebook = Phrasebook::new(grammar.phrases.iter().filter_map(Phrase::offer));
+        Ok(Self { grammar, policy, phrasebook, minimum_confidence: safety.minimum_confidence })
+    }
+
+    /// What can be said, in groups.
+    pub fn phrases(&self) -> Vec<PhraseGroup> {
+        let mut groups: Vec<PhraseGroup> = Vec::new();
+        for phrase in &self.grammar.phrases {
+            let (Some(title), Some(say)) = (&phrase.group, &phrase.say) else { continue };
+            let help = PhraseHelp { say: say.clone(), does: phrase.does.clone().unwrap_or_default() };
+            match groups.iter_mut().find(|group| group.title == *title) {
+                Some(group) => group.phrases.push(help),
+                None => groups.push(PhraseGroup { title: title.clone(), phrases: vec![help] }),
+            }
+        }
+        groups
+    }
+
+    fn understand(&self, words: &Words<'_>, sure: bool, situation: &Situation) -> Intent {
+        let found = self.grammar.find(words, situation.question_open);
+        let intent = found.and_then(|found| self.meaning(&found, words, situation));
+        match intent {
+            Some(Intent::Unknown { .. }) | None => self.unknown(words, situation.question_open),
+            // An unsure "yes" sets nothing off.
+            Some(Intent::Confirm) if !sure => {
+                unknown(words.source, ["confirm", "cancel"].map(String::from).into())
+            }
+            Some(intent) => intent,
+        }
+    }
+
+    fn meaning(&self, found: &Found<'_>, words: &Words<'_>, situation: &Situation) -> Option<Intent> {
+        let value_of = |name: &str| match found.get(name) {
+            Some(Captured::Value(value)) => Some(value.clone()),
+            Some(Captured::Name { words: range, session }) => {
+                let name = names::said(words, range.clone());
+                let name = if *session { names::resolved(name, &situation.sessions) } else { name };
+                Some(name.into())
+            }
+            Some(Captured::Rest { from, command }) => Some(self.rest(words, *from, *command).into()),
+            None => found.phrase.defaults.get(name).cloned(),
+        };
+        let meaning = fill(&found.phrase.meaning, &value_of)?;
+        match serde_json::from_value(meaning) {
+            Ok(intent) => Some(intent),
+            Err(error) => {
+                // Meanings are tried when the grammar is compiled; this is a value out of bounds.
+                tracing::debug!(%error, "a phrase came to no intent");
+                None
+            }
+        }
+    }
+
+    /// The rest of the line: as it was typed, or as one would type what was said. Without hidden
+    /// characters; see [`Self::interpret`].
+    fn rest(&self, words: &Words<'_>, from: usize, command: bool) -> String {
+        let rest = words.source[from..].trim_end_matches(['\n', '\r']);
+        let rest = rest.replace(is_hidden, "");
+        match (words.spoken, command) {
+            (false, _) => rest,
+            (true, true) => self.grammar.spoken.command(&rest),
+            (true, false) => self.grammar.spoken.text(&rest),
+        }
+    }
+
+    fn unknown(&self, words: &Words<'_>, question_open: bool) -> Intent {
+        // "Okay" answers a question, though not clearly; else it is nothing.
+        let answers = question_open && words.dropped;
+        if words.list.is_empty() && words.spoken && !answers {
+            return Intent::Nothing;
+        }
+        let mut nearest = Vec::new();
+        // A command line without its "run".
+        if let Some(first) = words.list.first()
+            && self.policy.knows_program(&first.text)
+            && words.source.len() <= 60
+        {
+            let line = words.source.trim();
+            nearest.push(format!(
+                "run {}",
+                if words.spoken { self.grammar.spoken.command(line) } else { line.into() }
+            ));
+        }
+        nearest.extend(self.phrasebook.nearest(words));
+        if question_open {
+            nearest.truncate(1);
+            nearest.extend(["confirm", "cancel"].map(String::from));
+        }
+        nearest.dedup();
+        nearest.truncate(3);
+        if nearest.is_empty() {
+            nearest.push("help".into());
+        }
+        unknown(words.source, nearest)
+    }
+}
+
+fn unknown(heard: &str, nearest: Vec<String>) -> Intent {
+    let heard = heard.trim().replace(is_hidden, "");
+    Intent::Unknown { heard, nearest }
+}
+
+impl Interpreter for Rules {
+    fn interpret(&self, words: &str, confidence: Confidence, situation: &Situation) -> Interpretation {
+        if words.trim().is_empty() {
+            return Interpretation { intent: Intent::Nothing, verdict: Verdict::Allow };
+        }
+        let sure = confidence.get() >= self.minimum_confidence;
+        let doubt = match (sure, situation.degraded) {
+            (false, _) => Doubt::Unsure,
+            (true, true) => Doubt::Degraded,
+            (true, false) => Doubt::None,
+        };
+        let parsed = Words::new(words, situation.spoken, &self.grammar.noise);
+        let intent = self.understand(&parsed, sure, situation);
+        let mut verdict = self.policy.judge(&intent, doubt);
+        // The text was cleaned of them, and is not what it was meant to be.
+        let holds_text = matches!(intent, Intent::Run { .. } | Intent::Type { .. });
+        if holds_text && words.trim_end_matches(['\n', '\r']).contains(is_hidden) {
+            verdict = self.policy.hidden_characters();
+        }
+        Interpretation { intent, verdict }
+    }
+}

@@ -1,0 +1,469 @@
+//! The safety rules as data, checked and made ready for use.
+
+use std::collections::{BTreeMap, HashSet};
+
+use serde::Deserialize;
+
+use super::pattern::{Glob, Trait, tidy_path};
+use super::shell::Word;
+use crate::domain::{Key, KeyPress};
+use crate::interpreter::GrammarError;
+
+const FILE: &str = "safety.toml";
+
+/// More arguments than this are not looked through one by one; the line is asked about.
+const MOST_ARGUMENTS: usize = 256;
+
+/// The rules, ready for use.
+#[derive(Debug)]
+pub(super) struct Rules {
+    pub(super) allow: Vec<Allow>,
+    pub(super) refuse: Vec<Danger>,
+    pub(super) confirm: Vec<Danger>,
+    pub(super) wrappers: Vec<Wrapper>,
+    pub(super) shells: Shells,
+    pub(super) keys: Vec<KeyRule>,
+    pub(super) sentences: Sentences,
+    pub(super) devices: Vec<Glob>,
+    secrets: Vec<Glob>,
+    variables: HashSet<String>,
+    pub(super) settings: HashSet<String>,
+}
+
+/// Names of commands.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    exact: HashSet<String>,
+    globs: Vec<Glob>,
+}
+
+/// What runs without asking.
+#[derive(Debug)]
+pub(super) struct Allow {
+    names: Names,
+    first: Vec<Glob>,
+    only: Option<Vec<Glob>>,
+    except: Vec<Trait>,
+    reads: bool,
+    needs_word: bool,
+}
+
+/// What is asked first, or not done at all.
+#[derive(Debug)]
+pub(super) struct Danger {
+    names: Names,
+    words: Vec<Vec<Trait>>,
+    pub(super) grave: bool,
+    pub(super) sentence: String,
+}
+
+/// A command that runs the command in its arguments.
+#[derive(Debug)]
+pub(super) struct Wrapper {
+    pub(super) names: Names,
+    pub(super) transparent: bool,
+    pub(super) consequence: String,
+}
+
+/// Commands that take commands as text.
+#[derive(Debug)]
+pub(super) struct Shells {
+    pub(super) names: Names,
+    pub(super) consequence: String,
+    pub(super) evaluators: Names,
+    pub(super) evaluators_consequence: String,
+    pub(super) interpreters: Names,
+    pub(super) downloaders: Names,
+    pub(super) download_consequence: String,
+    pub(super) feed_consequence: String,
+}
+
+/// A key that is asked about.
+#[derive(Debug)]
+pub(super) struct KeyRule {
+    presses: Vec<KeyPress>,
+    pub(super) consequence: String,
+}
+
+/// The words in which verdicts are given; `{}` is where a name goes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sentences {
+    pub(super) unknown: String,
+    pub(super) kill_session: String,
+    pub(super) close_window: String,
+    pub(super) close_pane: String,
+    pub(super) doubtful: String,
+    pub(super) doubtful_refused: String,
+    pub(super) degraded: String,
+    pub(super) degraded_refused: String,
+    pub(super) control_characters: String,
+    pub(super) fork_bomb: String,
+    pub(super) device: String,
+    pub(super) writes: String,
+    pub(super) secret: String,
+    pub(super) variable: String,
+    pub(super) dynamic: String,
+    pub(super) program_dynamic: String,
+    pub(super) assignment: String,
+    pub(super) unfinished: String,
+    pub(super) history: String,
+    pub(super) compound: String,
+    pub(super) expansion: String,
+    pub(super) here_document: String,
+    pub(super) comment: String,
+}
+
+/// Why a command that is known to be harmless isn't, this time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Doubt {
+    Secret(String),
+    Variable(String),
+    Dynamic,
+}
+
+/// What the rules for harmless commands say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Harmless {
+    Yes,
+    Doubtful(Doubt),
+    Unlisted,
+}
+
+impl Names {
+    fn new(names: &[String]) -> Self {
+        let (globs, exact): (Vec<&String>, Vec<&String>) = names.iter().partition(|name| name.contains('*'));
+        Self {
+            exact: exact.into_iter().cloned().collect(),
+            globs: globs.into_iter().map(|it| Glob::new(it)).collect(),
+        }
+    }
+
+    pub(super) fn contain(&self, name: &str) -> bool {
+        self.exact.contains(name) || self.globs.iter().any(|glob| glob.matches(name))
+    }
+}
+
+impl Allow {
+    /// Names that this rule is about.
+    pub(super) fn names(&self) -> &Names {
+        &self.names
+    }
+
+    fn judge(&self, words: &[Word], rules: &Rules) -> Harmless {
+        let [name, arguments @ ..] = words else { return Harmless::Unlisted };
+        if name.dynamic || name.glob || !self.names.contain(&name.text) {
+            return Harmless::Unlisted;
+        }
+        let arguments = if self.first.is_empty() {
+            arguments
+        } else {
+            let [first, rest @ ..] = arguments else { return Harmless::Unlisted };
+            let meant = self.first.iter().any(|glob| glob.matches(&first.text));
+            if first.dynamic || first.glob || !meant {
+                return Harmless::Unlisted;
+            }
+            rest
+        };
+        if self.needs_word && arguments.is_empty() {
+            return Harmless::Unlisted;
+        }
+        let looked_through = self.reads || self.only.is_some() || !self.except.is_empty();
+        if looked_through && arguments.len() > MOST_ARGUMENTS {
+            return Harmless::Doubtful(Doubt::Dynamic);
+        }
+        for word in arguments {
+            let is_meant = |only: &Vec<Glob>| only.iter().any(|glob| glob.matches(&word.text));
+            if !self.only.as_ref().is_none_or(is_meant) || self.except.iter().any(|it| it.matches(&word.text))
+            {
+                return Harmless::Unlisted;
+            }
+            let unknown = |name: &&String| !rules.variables.contains(*name);
+            if let Some(variable) = word.variables.iter().find(unknown) {
+                return Harmless::Doubtful(Doubt::Variable(variable.clone()));
+            }
+            if looked_through && (word.dynamic || word.may_become_an_option()) {
+                return Harmless::Doubtful(Doubt::Dynamic);
+            }
+            if self.reads && rules.is_secret(word) {
+                return Harmless::Doubtful(Doubt::Secret(word.text.clone()));
+            }
+        }
+        Harmless::Yes
+    }
+}
+
+impl Word {
+    /// A pattern without fixed beginning may become the name of a file that looks like an option.
+    fn may_become_an_option(&self) -> bool {
+        self.glob && self.text.starts_with(['?', '[', '-'])
+    }
+}
+
+impl Danger {
+    fn fits(&self, words: &[Word]) -> bool {
+        let [name, arguments @ ..] = words else { return false };
+        self.names.contain(base_name(&name.text))
+            && self.words.iter().all(|group| {
+                arguments.iter().any(|word| {
+                    let tidy = tidy_path(&word.text);
+                    group.iter().any(|it| it.matches(&word.text) || it.matches(&tidy))
+                })
+            })
+    }
+}
+
+impl KeyRule {
+    pub(super) fn fits(&self, press: &KeyPress) -> bool {
+        // Alt makes no key safer.
+        self.presses.iter().any(|it| it.key == folded(press.key) && it.control == press.control)
+    }
+}
+
+/// Control makes no difference between small letters and capitals.
+fn folded(key: Key) -> Key {
+    match key {
+        Key::Char(letter) => Key::Char(letter.to_ascii_lowercase()),
+        key => key,
+    }
+}
+
+impl Rules {
+    pub(super) fn parse(text: &str) -> Result<Self, GrammarError> {
+        let document: Document =
+            toml::from_str(text).map_err(|error| GrammarError::from_toml(FILE, text, &error))?;
+        document.check()
+    }
+
+    pub(super) fn harmless(&self, words: &[Word]) -> Harmless {
+        let mut doubt = Harmless::Unlisted;
+        for rule in &self.allow {
+            match rule.judge(words, self) {
+                Harmless::Yes => return Harmless::Yes,
+                Harmless::Unlisted => {}
+                found @ Harmless::Doubtful(_) => doubt = found,
+            }
+        }
+        doubt
+    }
+
+    pub(super) fn refused(&self, words: &[Word]) -> Option<&Danger> {
+        self.refuse.iter().find(|rule| rule.fits(words))
+    }
+
+    pub(super) fn dangerous(&self, words: &[Word]) -> Option<&Danger> {
+        self.confirm.iter().find(|rule| rule.fits(words))
+    }
+
+    /// Whether a word names something whose content should not be shown unasked. A pattern counts if
+    /// it could come to name one: only `name.*` and `*.ending` are sure not to.
+    pub(super) fn is_secret(&self, word: &Word) -> bool {
+        let text = word.text.to_lowercase();
+        let hit = |text: &str| self.secrets.iter().any(|glob| glob.matches(text));
+        let parts = || text.split(['=', ':']);
+        if hit(&text) || hit(&tidy_path(&text)) || parts().any(|part| hit(part) || hit(&tidy_path(part))) {
+            return true;
+        }
+        if !word.glob {
+            return false;
+        }
+        let last = text.rsplit('/').next().unwrap_or(&text);
+        let before = &text[..text.len() - last.len()];
+        let ending = last.rsplit('.').next().unwrap_or(last);
+        let fixed_ending = last.contains('.')
+            && !last.starts_with('.')
+            && !ending.is_empty()
+            && ending.chars().all(char::is_alphanumeric);
+        before.contains(['*', '?', '[']) || !fixed_ending
+    }
+}
+
+/// The program in `/usr/bin/rm`.
+pub(super) fn base_name(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    lists: BTreeMap<String, Vec<String>>,
+    allow: Vec<AllowData>,
+    refuse: Vec<RefuseData>,
+    confirm: Vec<ConfirmData>,
+    wrapper: Vec<WrapperData>,
+    shells: ShellsData,
+    key: Vec<KeyData>,
+    sentences: Sentences,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AllowData {
+    commands: Vec<String>,
+    #[serde(default)]
+    first: Vec<String>,
+    only: Option<Vec<String>>,
+    #[serde(default)]
+    except: Vec<String>,
+    #[serde(default)]
+    reads: bool,
+    #[serde(default)]
+    needs_word: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RefuseData {
+    commands: Vec<String>,
+    words: Vec<Vec<String>>,
+    reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfirmData {
+    commands: Vec<String>,
+    #[serde(default)]
+    words: Vec<Vec<String>>,
+    #[serde(default)]
+    grave: bool,
+    consequence: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrapperData {
+    commands: Vec<String>,
+    #[serde(default)]
+    transparent: bool,
+    consequence: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ShellsData {
+    commands: Vec<String>,
+    consequence: String,
+    evaluators: Vec<String>,
+    evaluators_consequence: String,
+    interpreters: Vec<String>,
+    downloaders: Vec<String>,
+    download_consequence: String,
+    feed_consequence: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyData {
+    press: Vec<String>,
+    consequence: String,
+}
+
+impl Document {
+    fn check(self) -> Result<Rules, GrammarError> {
+        let lists = &self.lists;
+        let list = |name: &str| {
+            lists.get(name).ok_or_else(|| GrammarError::new(FILE, format!("there is no list `{name}`")))
+        };
+        let globs = |patterns: &[String]| patterns.iter().map(|it| Glob::new(it)).collect::<Vec<_>>();
+        let traits = |patterns: &[String]| -> Result<Vec<Trait>, GrammarError> {
+            let mut traits = Vec::new();
+            for pattern in patterns {
+                match pattern.strip_prefix('@') {
+                    Some(name) => traits.extend(list(name)?.iter().map(|it| Trait::new(it))),
+                    None => traits.push(Trait::new(pattern)),
+                }
+            }
+            Ok(traits)
+        };
+        let groups = |words: &[Vec<String>]| words.iter().map(|it| traits(it)).collect::<Result<Vec<_>, _>>();
+        let set = |name: &str| Ok::<_, GrammarError>(list(name)?.iter().cloned().collect::<HashSet<_>>());
+
+        let mut allow = Vec::new();
+        for rule in &self.allow {
+            allow.push(Allow {
+                names: Names::new(&rule.commands),
+                first: globs(&rule.first),
+                only: rule.only.as_deref().map(globs),
+                except: traits(&rule.except)?,
+                reads: rule.reads,
+                needs_word: rule.needs_word,
+            });
+        }
+        let mut refuse = Vec::new();
+        for rule in &self.refuse {
+            refuse.push(Danger {
+                names: Names::new(&rule.commands),
+                words: groups(&rule.words)?,
+                grave: true,
+                sentence: rule.reason.clone(),
+            });
+        }
+        let mut confirm = Vec::new();
+        for rule in &self.confirm {
+            confirm.push(Danger {
+                names: Names::new(&rule.commands),
+                words: groups(&rule.words)?,
+                grave: rule.grave,
+                sentence: rule.consequence.clone(),
+            });
+        }
+        let mut keys = Vec::new();
+        for rule in &self.key {
+            let presses = rule.press.iter().map(|it| key_press(it)).collect::<Result<_, _>>()?;
+            keys.push(KeyRule { presses, consequence: rule.consequence.clone() });
+        }
+        Ok(Rules {
+            devices: globs(list("devices")?),
+            secrets: globs(list("secrets")?),
+            variables: set("variables")?,
+            settings: set("settings")?,
+            allow,
+            refuse,
+            confirm,
+            keys,
+            wrappers: self
+                .wrapper
+                .iter()
+                .map(|rule| Wrapper {
+                    names: Names::new(&rule.commands),
+                    transparent: rule.transparent,
+                    consequence: rule.consequence.clone(),
+                })
+                .collect(),
+            shells: Shells {
+                names: Names::new(&self.shells.commands),
+                consequence: self.shells.consequence,
+                evaluators: Names::new(&self.shells.evaluators),
+                evaluators_consequence: self.shells.evaluators_consequence,
+                interpreters: Names::new(&self.shells.interpreters),
+                downloaders: Names::new(&self.shells.downloaders),
+                download_consequence: self.shells.download_consequence,
+                feed_consequence: self.shells.feed_consequence,
+            },
+            sentences: self.sentences,
+        })
+    }
+}
+
+/// Reads `control m` or `enter`.
+fn key_press(text: &str) -> Result<KeyPress, GrammarError> {
+    let unknown = || GrammarError::new(FILE, format!("there is no key `{text}`"));
+    let mut press = KeyPress { key: Key::Enter, control: false, alt: false, times: 1 };
+    let mut words = text.split_whitespace().peekable();
+    while let Some(word) = words.next() {
+        match word {
+            "control" if words.peek().is_some() => press.control = true,
+            "alt" if words.peek().is_some() => press.alt = true,
+            name => {
+                let mut chars = name.chars();
+                press.key = match (chars.next(), chars.next()) {
+                    (Some(letter), None) => Key::Char(letter),
+                    _ => serde_json::from_value(name.into()).map_err(|_| unknown())?,
+                };
+                return if words.next().is_none() { Ok(press) } else { Err(unknown()) };
+            }
+        }
+    }
+    Err(unknown())
+}

@@ -1,0 +1,226 @@
+//! Slots: the places in a phrase for something that is not known beforehand.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+
+use serde_json::{Value, json};
+
+use super::normalise::Words;
+use super::numbers;
+use super::spoken::Spoken;
+
+/// Names are that many words at most; a longer one is a misheard sentence.
+const LONGEST_NAME: usize = 6;
+
+/// What can be in a slot, the most certain kind first: that is the order in which they are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    /// One of a list, by its index.
+    List(usize),
+    /// A letter by itself or by its word.
+    Letter,
+    /// A key.
+    Key,
+    /// 1 ‥ 100.
+    Times,
+    /// 1 ‥ 9999.
+    Count,
+    /// 0 ‥ 65535.
+    Number,
+    /// A few words that name a session that there is, or should be.
+    Session,
+    /// A few words.
+    Name,
+    /// The rest of the line: a command line.
+    Command,
+    /// The rest of the line: text.
+    Text,
+}
+
+impl Kind {
+    pub(super) fn is_rest(self) -> bool {
+        matches!(self, Self::Command | Self::Text)
+    }
+}
+
+/// What was said in a slot.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Captured {
+    /// A value that is known.
+    Value(Value),
+    /// Words by their indices, to be read as a name.
+    Name { words: Range<usize>, session: bool },
+    /// The original from here to its end.
+    Rest { from: usize, command: bool },
+}
+
+/// Words and what they stand for.
+#[derive(Debug, Default)]
+pub(super) struct List {
+    /// By the first word; the longest first.
+    items: HashMap<String, Vec<(Vec<String>, Value)>>,
+}
+
+impl List {
+    pub(super) fn add(&mut self, words: Vec<String>, value: Value) {
+        let items = self.items.entry(words[0].clone()).or_default();
+        items.push((words, value));
+        items.sort_by_key(|(words, _)| std::cmp::Reverse(words.len()));
+    }
+
+    fn readings(&self, words: &[&str]) -> Vec<(Captured, usize)> {
+        let Some(items) = words.first().and_then(|first| self.items.get(*first)) else { return Vec::new() };
+        items
+            .iter()
+            .filter(|(item, _)| words.len() >= item.len() && item.iter().zip(words).all(|(a, b)| a == b))
+            .map(|(item, value)| (Captured::Value(value.clone()), item.len()))
+            .collect()
+    }
+}
+
+/// The kinds of slots, with what they need to know.
+#[derive(Debug)]
+pub(super) struct Slots {
+    lists: Vec<(String, List)>,
+    letters: HashMap<String, char>,
+    symbols: List,
+}
+
+impl Slots {
+    pub(super) fn new(mut lists: BTreeMap<String, List>, spoken: &Spoken) -> Self {
+        let mut repeat = List::default();
+        for (word, times) in [("once", 1), ("twice", 2), ("thrice", 3)] {
+            repeat.add(vec![word.into()], times.into());
+        }
+        lists.entry("repeat".into()).or_insert(repeat);
+        let mut symbols = List::default();
+        for (words, text) in spoken.symbols() {
+            let mut chars = text.chars();
+            if let (Some(symbol), None) = (chars.next(), chars.next()) {
+                symbols.add(words.to_vec(), json!({ "char": symbol }));
+            }
+        }
+        Self { lists: lists.into_iter().collect(), letters: spoken.letters().clone(), symbols }
+    }
+
+    /// The kind of this name.
+    pub(super) fn kind(&self, name: &str) -> Option<Kind> {
+        Some(match name {
+            "letter" => Kind::Letter,
+            "key" => Kind::Key,
+            "times" => Kind::Times,
+            "count" => Kind::Count,
+            "number" => Kind::Number,
+            "session" => Kind::Session,
+            "name" => Kind::Name,
+            "command" => Kind::Command,
+            "text" => Kind::Text,
+            list => Kind::List(self.lists.iter().position(|(name, _)| name == list)?),
+        })
+    }
+
+    /// A value of this kind, to try a meaning with.
+    pub(super) fn sample(&self, kind: Kind) -> Value {
+        match kind {
+            Kind::List(list) => {
+                let items = self.lists[list].1.items.values().flatten();
+                items.map(|(_, value)| value.clone()).next().unwrap_or_default()
+            }
+            Kind::Letter | Kind::Key => json!({ "char": "a" }),
+            Kind::Times | Kind::Count | Kind::Number => json!(1),
+            Kind::Session | Kind::Name | Kind::Command | Kind::Text => json!("a"),
+        }
+    }
+
+    /// What a slot of this kind may have in it if it begins at the word `at`, with the number of words,
+    /// in the order in which they are to be tried. Words from `length` on are not there.
+    pub(super) fn readings(
+        &self,
+        kind: Kind,
+        words: &Words<'_>,
+        at: usize,
+        length: usize,
+    ) -> Vec<(Captured, usize)> {
+        if kind.is_rest() {
+            let rest =
+                rest_from(words, at).map(|from| Captured::Rest { from, command: kind == Kind::Command });
+            return rest.map(|captured| (captured, 0)).into_iter().collect();
+        }
+        let texts: Vec<&str> =
+            words.list[at..length].iter().take(12).map(|word| word.text.as_str()).collect();
+        if texts.is_empty() {
+            return Vec::new();
+        }
+        let numbers = |least: u32, most: u32| {
+            let found = numbers::readings(&texts).into_iter();
+            found
+                .filter(|reading| (least..=most).contains(&reading.value))
+                .map(|reading| (Captured::Value(reading.value.into()), reading.words))
+                .collect()
+        };
+        match kind {
+            Kind::List(list) => self.lists[list].1.readings(&texts),
+            Kind::Letter => self.letter(texts[0]).into_iter().collect(),
+            Kind::Key => self.key(&texts),
+            Kind::Times => numbers(1, 100),
+            Kind::Count => numbers(1, 9999),
+            Kind::Number => numbers(0, u32::from(u16::MAX)),
+            Kind::Session | Kind::Name => (1..=texts.len().min(LONGEST_NAME))
+                // "New session build, please."
+                .filter(|count| !(words.list[at + count - 1].is_filler && (words.spoken || *count > 1)))
+                .map(|count| (at..at + count, count))
+                .map(|(words, count)| (Captured::Name { words, session: kind == Kind::Session }, count))
+                .collect(),
+            Kind::Command | Kind::Text => Vec::new(),
+        }
+    }
+
+    fn letter(&self, word: &str) -> Option<(Captured, usize)> {
+        let mut chars = word.chars();
+        let alone = match (chars.next(), chars.next()) {
+            (Some(letter), None) if letter.is_ascii_alphabetic() => Some(letter),
+            _ => None,
+        };
+        let letter = alone.or_else(|| self.letters.get(word).copied())?;
+        Some((Captured::Value(json!({ "char": letter })), 1))
+    }
+
+    /// A key by its name, a letter, a digit, a symbol, or F1 ‥ F12.
+    fn key(&self, words: &[&str]) -> Vec<(Captured, usize)> {
+        let mut found = match self.lists.iter().find(|(name, _)| name == "key") {
+            Some((_, keys)) => keys.readings(words),
+            None => Vec::new(),
+        };
+        let function = |number: u32| (1..=12).contains(&number).then(|| json!({ "function": number }));
+        if let Some(number) = words[0].strip_prefix('f').and_then(|number| number.parse().ok()) {
+            found.extend(function(number).map(|key| (Captured::Value(key), 1)));
+        }
+        if words[0] == "f" || words[0] == "function" {
+            found.extend(
+                numbers::readings(&words[1..]).into_iter().filter_map(|reading| {
+                    Some((Captured::Value(function(reading.value)?), reading.words + 1))
+                }),
+            );
+        }
+        found.extend(self.symbols.readings(words));
+        found.extend(self.letter(words[0]));
+        let digit = numbers::readings(&words[..1]).into_iter().find(|reading| reading.value < 10);
+        if let Some(digit) = digit.and_then(|reading| char::from_digit(reading.value, 10)) {
+            found.push((Captured::Value(json!({ "char": digit })), 1));
+        }
+        found
+    }
+}
+
+/// Where the rest of the line begins that follows the words before `at`, if there is any.
+fn rest_from(words: &Words<'_>, at: usize) -> Option<usize> {
+    let last = words.list.get(at.checked_sub(1)?)?;
+    let from = match words.list.get(at) {
+        // "Run-ls"
+        Some(next) if next.chunk == last.chunk => next.place.start,
+        _ => last.chunk.end,
+    };
+    let rest = &words.source[from..];
+    let blanks = rest.len() - rest.trim_start().len();
+    (!rest.trim().is_empty()).then_some(from + blanks)
+}

@@ -1,0 +1,341 @@
+//! The end of a command, found in what its pane prints.
+//!
+//! Our bash (see [`super::shell`]) marks its prompts and commands with OSC 133: `A` a prompt begins,
+//! `B` it ends and input begins, `C` a command begins, `D;status` it has ended, `P` the prompt for
+//! more of an unfinished line. Each mark ends with the session's nonce; a mark without it was printed
+//! by somebody else and counts for nothing.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use super::strip::{Scanner, Screenless, Sink};
+
+/// Panes that are followed at the same time; of more, the one that was quiet for longest is forgotten.
+const MOST_PANES: usize = 64;
+
+/// What a pane's shell is doing, as far as its marks tell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// No mark was seen yet.
+    #[default]
+    Unknown,
+    /// It is about to show its prompt.
+    Prompting,
+    /// It waits for input.
+    Input,
+    /// It waits for the rest of an unfinished line.
+    Continuation,
+    /// It runs a command.
+    Running,
+}
+
+/// A command that ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ended {
+    pub(super) status: i32,
+    pub(super) output: String,
+}
+
+/// How much a pane had told at some moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Moment {
+    ends: u64,
+    continuations: u64,
+    starts: u64,
+}
+
+/// What a pane has told since a [`Moment`].
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Since {
+    /// Nothing.
+    Nothing,
+    /// A command began and goes on.
+    Started,
+    /// A command ended.
+    Ended(Ended),
+    /// The shell wants the rest of the line.
+    Unfinished,
+}
+
+/// All panes of one session.
+#[derive(Debug)]
+pub(super) struct Panes {
+    nonce: Option<String>,
+    output_limit: usize,
+    panes: HashMap<String, Pane>,
+}
+
+#[derive(Debug)]
+struct Pane {
+    scanner: Scanner,
+    track: Track,
+}
+
+#[derive(Debug)]
+struct Track {
+    /// A copy for the marks that are met while the pane is borrowed.
+    nonce: Option<String>,
+    lines: Screenless,
+    phase: Phase,
+    prompt: Option<String>,
+    ends: u64,
+    starts: u64,
+    continuations: u64,
+    status: i32,
+    /// The last command's output, with the number of its end.
+    last: Option<(u64, Ended)>,
+    printed_at: Instant,
+}
+
+impl Panes {
+    pub(super) fn new(output_limit: usize) -> Self {
+        Self { nonce: None, output_limit, panes: HashMap::new() }
+    }
+
+    /// From now on, marks with this nonce count.
+    pub(super) fn trust(&mut self, nonce: &str) {
+        if !nonce.is_empty() {
+            self.nonce = Some(nonce.to_owned());
+        }
+    }
+
+    /// Takes what a pane printed.
+    pub(super) fn printed(&mut self, id: &str, bytes: &[u8]) {
+        let pane = self.pane(id);
+        pane.track.printed_at = Instant::now();
+        pane.scanner.push(bytes, &mut pane.track);
+    }
+
+    fn pane(&mut self, id: &str) -> &mut Pane {
+        if !self.panes.contains_key(id) && self.panes.len() >= MOST_PANES {
+            let quietest = self.panes.iter().min_by_key(|(_, pane)| pane.track.printed_at);
+            if let Some(quietest) = quietest.map(|(id, _)| id.clone()) {
+                self.panes.remove(&quietest);
+            }
+        }
+        let limit = self.output_limit;
+        let pane = self.panes.entry(id.to_owned()).or_insert_with(|| Pane {
+            scanner: Scanner::default(),
+            track: Track {
+                nonce: None,
+                lines: Screenless::new(limit),
+                phase: Phase::Unknown,
+                prompt: None,
+                ends: 0,
+                starts: 0,
+                continuations: 0,
+                status: 0,
+                last: None,
+                printed_at: Instant::now(),
+            },
+        });
+        if pane.track.nonce != self.nonce {
+            pane.track.nonce.clone_from(&self.nonce);
+        }
+        pane
+    }
+
+    pub(super) fn phase(&self, id: &str) -> Phase {
+        self.panes.get(id).map_or(Phase::Unknown, |pane| pane.track.phase)
+    }
+
+    /// The last line of the prompt that is shown, if the pane waits for input.
+    pub(super) fn prompt(&self, id: &str) -> Option<&str> {
+        let track = &self.panes.get(id)?.track;
+        (track.phase == Phase::Input).then(|| track.prompt.as_deref()).flatten()
+    }
+
+    /// Now.
+    pub(super) fn moment(&mut self, id: &str) -> Moment {
+        let track = &self.pane(id).track;
+        Moment { ends: track.ends, continuations: track.continuations, starts: track.starts }
+    }
+
+    /// What was told since then.
+    pub(super) fn since(&self, id: &str, then: Moment) -> Since {
+        let Some(Pane { track, .. }) = self.panes.get(id) else { return Since::Nothing };
+        if track.ends > then.ends {
+            let output = match &track.last {
+                Some((number, ended)) if *number == track.ends => ended.output.clone(),
+                _ => String::new(),
+            };
+            Since::Ended(Ended { status: track.status, output })
+        } else if track.continuations > then.continuations {
+            Since::Unfinished
+        } else if track.starts > then.starts {
+            Since::Started
+        } else {
+            Since::Nothing
+        }
+    }
+
+    /// When the pane last printed something.
+    pub(super) fn printed_at(&self, id: &str) -> Option<Instant> {
+        self.panes.get(id).map(|pane| pane.track.printed_at)
+    }
+
+    /// What is known of the output of the command that runs, or of the last that ended.
+    pub(super) fn output(&self, id: &str) -> Option<String> {
+        let track = &self.panes.get(id)?.track;
+        match track.phase {
+            Phase::Running => Some(track.lines.text()),
+            _ => track.last.as_ref().map(|(_, ended)| ended.output.clone()),
+        }
+    }
+}
+
+impl Track {
+    fn mark(&mut self, kind: &str, arguments: &str) {
+        match kind {
+            "A" => {
+                self.phase = Phase::Prompting;
+                self.lines.clear();
+            }
+            "B" => {
+                self.phase = Phase::Input;
+                self.prompt = Some(self.lines.current_line());
+                self.lines.clear();
+            }
+            "C" => {
+                self.phase = Phase::Running;
+                self.starts += 1;
+                self.lines.clear();
+            }
+            "P" => {
+                self.phase = Phase::Continuation;
+                self.continuations += 1;
+            }
+            "D" => self.ended(arguments.parse().unwrap_or(-1)),
+            _ => {}
+        }
+    }
+
+    fn ended(&mut self, status: i32) {
+        self.ends += 1;
+        self.status = status;
+        let text = self.lines.text();
+        let output = match self.phase {
+            Phase::Running | Phase::Unknown => Some(text),
+            // The line was not run, such as one with a syntax error: what it says about that comes
+            // after the echo of the line.
+            _ => text.split_once('\n').map(|(_, said)| said.to_owned()).filter(|said| !said.is_empty()),
+        };
+        if let Some(output) = output {
+            self.last = Some((self.ends, Ended { status, output }));
+        }
+        self.phase = Phase::Prompting;
+        self.lines.clear();
+    }
+}
+
+impl Sink for Track {
+    fn print(&mut self, character: char) {
+        self.lines.print(character);
+    }
+
+    fn control(&mut self, control: char) {
+        self.lines.control(control);
+    }
+
+    fn sequence(&mut self, parameters: &str, last: char) {
+        self.lines.sequence(parameters, last);
+    }
+
+    fn command(&mut self, payload: &str) {
+        let Some(nonce) = &self.nonce else { return };
+        let Some(mark) = payload.strip_prefix("133;") else { return };
+        let Some(mark) = mark.strip_suffix(nonce.as_str()).and_then(|mark| mark.strip_suffix(';')) else {
+            return;
+        };
+        let (kind, arguments) = mark.split_once(';').unwrap_or((mark, ""));
+        self.mark(kind, arguments);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn panes(nonce: &str) -> Panes {
+        let mut panes = Panes::new(1 << 16);
+        panes.trust(nonce);
+        panes
+    }
+
+    const PROMPT: &[u8] = b"\x1b]133;A;n1\x07ann$ \x1b]133;B;n1\x07";
+
+    #[test]
+    fn a_command_is_followed_from_prompt_to_end() {
+        let mut panes = panes("n1");
+        panes.printed("%1", PROMPT);
+        assert_eq!((panes.phase("%1"), panes.prompt("%1")), (Phase::Input, Some("ann$ ")));
+        let then = panes.moment("%1");
+        panes.printed("%1", b"make\r\n\x1b[?2004l\r\x1b]133;C;n1\x07");
+        assert_eq!(panes.since("%1", then), Since::Started);
+        panes.printed("%1", b"\x1b[32mok\x1b[0m\r\n\x1b]133;D;3;n");
+        assert_eq!(panes.output("%1").as_deref(), Some("ok\n"));
+        panes.printed("%1", b"1\x07");
+        let ended = Ended { status: 3, output: "ok\n".into() };
+        assert_eq!(panes.since("%1", then), Since::Ended(ended));
+        panes.printed("%1", PROMPT);
+        assert_eq!(panes.output("%1").as_deref(), Some("ok\n"));
+    }
+
+    #[test]
+    fn marks_in_output_are_no_marks() {
+        let mut panes = panes("n1");
+        panes.printed("%1", PROMPT);
+        let then = panes.moment("%1");
+        panes.printed("%1", b"cat x\r\n\x1b]133;C;n1\x07");
+        panes.printed(
+            "%1",
+            b"\x1b]133;D;0\x07\x1b]133;D;0;n2\x07\x1b]133;D;0;\x07\x1b]133;D;0;xn1\x07all good\r\n",
+        );
+        assert_eq!(panes.since("%1", then), Since::Started);
+    }
+
+    #[test]
+    fn without_a_nonce_nothing_is_believed() {
+        let mut panes = Panes::new(100);
+        panes.trust("");
+        panes.printed("%1", b"\x1b]133;C;\x07\x1b]133;D;0;\x07");
+        assert_eq!(panes.phase("%1"), Phase::Unknown);
+    }
+
+    #[test]
+    fn a_line_that_never_ran_tells_why() {
+        let mut panes = panes("n1");
+        panes.printed("%1", PROMPT);
+        let then = panes.moment("%1");
+        panes.printed("%1", b"fi\r\nbash: syntax error\r\n\x1b]133;D;2;n1\x07");
+        let ended = Ended { status: 2, output: "bash: syntax error\n".into() };
+        assert_eq!(panes.since("%1", then), Since::Ended(ended));
+    }
+
+    #[test]
+    fn an_empty_line_does_not_hide_the_last_output() {
+        let mut panes = panes("n1");
+        panes.printed("%1", b"\x1b]133;C;n1\x07out\r\n\x1b]133;D;0;n1\x07");
+        panes.printed("%1", PROMPT);
+        panes.printed("%1", b"\r\n\x1b]133;D;0;n1\x07");
+        assert_eq!(panes.output("%1").as_deref(), Some("out\n"));
+    }
+
+    #[test]
+    fn an_unfinished_line_is_noticed() {
+        let mut panes = panes("n1");
+        panes.printed("%1", PROMPT);
+        let then = panes.moment("%1");
+        panes.printed("%1", b"echo '\r\n\x1b]133;P;n1\x07> ");
+        assert_eq!((panes.since("%1", then), panes.phase("%1")), (Since::Unfinished, Phase::Continuation));
+    }
+
+    #[test]
+    fn panes_are_bounded() {
+        let mut panes = panes("n1");
+        for number in 0..500 {
+            panes.printed(&format!("%{number}"), b"x");
+        }
+        assert_eq!(panes.panes.len(), MOST_PANES);
+    }
+}

@@ -1,0 +1,102 @@
+//! Keys by name.
+
+use crate::domain::{Failure, Key, KeyPress, Outcome, Target};
+
+use super::error::request_failure;
+use super::link::Link;
+use super::place::Place;
+use super::request::Request;
+
+/// The most presses at once.
+const MOST: u8 = 100;
+
+pub(super) async fn press(
+    link: &Link,
+    mut place: Place,
+    target: &Target,
+    press: &KeyPress,
+) -> Result<Outcome, Failure> {
+    place.must_live()?;
+    let times = press.times.clamp(1, MOST);
+    let failed = "press that";
+    let spoken = spoken(press);
+    if place.in_mode {
+        place.leave_mode(link).await.map_err(|trouble| trouble.failure(failed))?;
+        if press.key == Key::Escape {
+            // Leaving the history is what Escape does there.
+            return Ok(Outcome::Done { what: format!("Left the history of {}", target.session_name) });
+        }
+    }
+    let count = times.to_string();
+    let mut words = vec!["send-keys", "-t", &target.pane.0, "-N", &count];
+    let name = name(press).ok_or_else(|| {
+        request_failure(
+            format!("There is no key {spoken}"),
+            "Say a key such as \"control c\", \"tab\" or \"F5\"",
+        )
+    })?;
+    if name.chars().count() == 1 {
+        words.push("-l");
+    }
+    words.extend(["--", &name]);
+    let request = Request::once(words).about(&target.session);
+    link.ask(request).await.map_err(|trouble| trouble.failure(failed))?;
+    let often = if times == 1 { String::new() } else { format!(" {times} times") };
+    Ok(Outcome::Done { what: format!("Pressed {spoken}{often} in {}", target.session_name) })
+}
+
+/// The key as tmux calls it; a single character stands for itself.
+fn name(press: &KeyPress) -> Option<String> {
+    let key = match press.key {
+        Key::Char(character) if character.is_ascii_graphic() => character.to_string(),
+        Key::Char(' ') | Key::Space => "Space".to_owned(),
+        Key::Char(_) => return None,
+        Key::Enter => "Enter".to_owned(),
+        Key::Tab => "Tab".to_owned(),
+        Key::Escape => "Escape".to_owned(),
+        Key::Backspace => "BSpace".to_owned(),
+        Key::Delete => "DC".to_owned(),
+        Key::Up => "Up".to_owned(),
+        Key::Down => "Down".to_owned(),
+        Key::Left => "Left".to_owned(),
+        Key::Right => "Right".to_owned(),
+        Key::Home => "Home".to_owned(),
+        Key::End => "End".to_owned(),
+        Key::PageUp => "PPage".to_owned(),
+        Key::PageDown => "NPage".to_owned(),
+        Key::Function(number @ 1..=12) => format!("F{number}"),
+        Key::Function(_) => return None,
+    };
+    let control = if press.control { "C-" } else { "" };
+    let alt = if press.alt { "M-" } else { "" };
+    Some(format!("{control}{alt}{key}"))
+}
+
+fn spoken(press: &KeyPress) -> String {
+    let key = match press.key {
+        Key::Char(character) => character.to_string(),
+        Key::Function(number) => format!("F{number}"),
+        Key::PageUp => "page up".to_owned(),
+        Key::PageDown => "page down".to_owned(),
+        named => format!("{named:?}").to_lowercase(),
+    };
+    let control = if press.control { "control " } else { "" };
+    let alt = if press.alt { "alt " } else { "" };
+    format!("{control}{alt}{key}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_have_their_tmux_names() {
+        let press = |key, control, alt| name(&KeyPress { key, control, alt, times: 1 });
+        assert_eq!(press(Key::Char('c'), true, false).as_deref(), Some("C-c"));
+        assert_eq!(press(Key::Char(';'), false, false).as_deref(), Some(";"));
+        assert_eq!(press(Key::Left, true, true).as_deref(), Some("C-M-Left"));
+        assert_eq!(press(Key::Char('é'), false, false), None);
+        assert_eq!(press(Key::Char('\n'), false, false), None);
+        assert_eq!(press(Key::Function(13), false, false), None);
+    }
+}

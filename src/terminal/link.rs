@@ -1,0 +1,179 @@
+//! The way to tmux: the chain `tmux-session` of the two tiers.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+
+use crate::breaker::{Breaker, Chain, ChainReport, Tier, Unready, Why};
+use crate::domain::{BoxFuture, Degradation, SessionId};
+
+use super::client::Client;
+use super::error::{CHAIN, TmuxError, Trouble};
+use super::guarded::{Notice, TmuxBreakers};
+use super::process::{ProcessTier, Server};
+use super::request::Request;
+
+/// Sessions that have a control client at the same time.
+const MOST_CLIENTS: usize = 16;
+
+/// The session that requests without one of their own go through; cleared when it ends.
+type Home = Arc<Mutex<Option<SessionId>>>;
+
+/// Everything that goes to tmux goes through here.
+pub(super) struct Link {
+    control: Arc<ControlTier>,
+    chain: Chain<'static, Request, String, TmuxError>,
+    degraded: AtomicBool,
+    notices: mpsc::Sender<Notice>,
+}
+
+impl Link {
+    pub(super) fn new(
+        server: &Server,
+        output_limit: usize,
+        breakers: TmuxBreakers,
+        notices: mpsc::Sender<Notice>,
+    ) -> Self {
+        let deadline = breakers.control.timeout() + breakers.process.timeout();
+        let control = Arc::new(ControlTier {
+            breaker: breakers.control,
+            server: server.clone(),
+            output_limit,
+            clients: tokio::sync::Mutex::default(),
+            home: Home::default(),
+        });
+        let process = ProcessTier::new(breakers.process, server.clone());
+        let chain = Chain::new(CHAIN, deadline, vec![Box::new(Arc::clone(&control)), Box::new(process)]);
+        Self { control, chain, degraded: AtomicBool::new(false), notices }
+    }
+
+    /// Sends one command, and gives what it printed. Cancel-safe: a request that is dropped before
+    /// its answer may or may not have been carried out.
+    pub(super) async fn ask(&self, request: Request) -> Result<String, Trouble> {
+        let served = self.chain.call(&request, request.effect()).await?;
+        let held_back =
+            served.skipped.iter().any(|skip| !matches!(skip.why, Why::Unready(_)) && served.rank > 0);
+        // The first request after a start needs no control client; that is no degradation.
+        if held_back || served.rank == 0 {
+            self.tell_of_tier(served.rank > 0);
+        }
+        Ok(served.value)
+    }
+
+    fn tell_of_tier(&self, degraded: bool) {
+        if self.degraded.swap(degraded, Ordering::Relaxed) == degraded {
+            return;
+        }
+        self.tell(if degraded {
+            Notice::Degraded(Degradation {
+                chain: CHAIN.to_owned(),
+                now: self.control_less_name(),
+                what: "The quick connection to tmux is down; commands work, but exit statuses and output may be missing"
+                    .to_owned(),
+                remedy: "Nothing to do: it is tried again by itself".to_owned(),
+            })
+        } else {
+            Notice::Serving {
+                chain: CHAIN.to_owned(),
+                what: "The quick connection to tmux works again".to_owned(),
+            }
+        });
+    }
+
+    fn control_less_name(&self) -> String {
+        self.chain.report().tiers.last().map(|(tier, ..)| tier.clone()).unwrap_or_default()
+    }
+
+    /// Tells something that belongs to no request. When nobody takes the notices, they are dropped.
+    pub(super) fn tell(&self, notice: Notice) {
+        if let Err(error) = self.notices.try_send(notice) {
+            tracing::debug!(%error, "a notice of the terminal was dropped");
+        }
+    }
+
+    /// The control client of a session, to watch its panes; `None` if there can't be one now.
+    pub(super) async fn watch(&self, session: &SessionId) -> Option<Arc<Client>> {
+        match self.control.breaker.call(self.control.client(session)).await {
+            Ok(client) => Some(client),
+            Err(error) => {
+                tracing::debug!(%error, "a session can't be watched");
+                None
+            }
+        }
+    }
+
+    /// Requests that are about no session go through this one from now on.
+    pub(super) fn settle_in(&self, session: &SessionId) {
+        *self.control.home.lock() = Some(session.clone());
+    }
+
+    pub(super) fn report(&self) -> ChainReport {
+        self.chain.report()
+    }
+}
+
+/// Control mode: one client for each session that is dealt with.
+struct ControlTier {
+    breaker: Arc<Breaker>,
+    server: Server,
+    output_limit: usize,
+    clients: tokio::sync::Mutex<HashMap<SessionId, Arc<Client>>>,
+    home: Home,
+}
+
+impl ControlTier {
+    /// The session's client, attached now if there is none.
+    async fn client(&self, session: &SessionId) -> Result<Arc<Client>, TmuxError> {
+        let mut clients = self.clients.lock().await;
+        clients.retain(|_, client| client.is_alive());
+        if let Some(client) = clients.get(session) {
+            return Ok(Arc::clone(client));
+        }
+        if clients.len() >= MOST_CLIENTS {
+            let home = self.home.lock().clone();
+            let spare = clients.keys().find(|&id| Some(id) != home.as_ref()).cloned();
+            if let Some(spare) = spare {
+                clients.remove(&spare);
+            }
+        }
+        let home = Arc::clone(&self.home);
+        let ended = session.clone();
+        let on_over = move || {
+            let mut home = home.lock();
+            if home.as_ref() == Some(&ended) {
+                *home = None;
+            }
+        };
+        let client = Client::attach(&self.server, session, self.output_limit, on_over).await?;
+        let client = Arc::new(client);
+        clients.insert(session.clone(), Arc::clone(&client));
+        Ok(client)
+    }
+
+    async fn run(&self, request: &Request) -> Result<String, TmuxError> {
+        let session = request.session().cloned().or_else(|| self.home.lock().clone());
+        let session = session.ok_or(TmuxError::Lost { sent: false })?;
+        self.client(&session).await?.ask(&request.line()).await
+    }
+}
+
+impl Tier<Request, String, TmuxError> for Arc<ControlTier> {
+    fn breaker(&self) -> &Breaker {
+        &self.breaker
+    }
+
+    fn serve<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<String, TmuxError>> {
+        Box::pin(self.run(request))
+    }
+
+    fn ready(&self) -> Result<(), Unready> {
+        if self.home.lock().is_some() {
+            Ok(())
+        } else {
+            Err(Unready("there is no session to attach to yet".to_owned()))
+        }
+    }
+}

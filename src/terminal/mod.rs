@@ -1,0 +1,48 @@
+//! tmux: where commands go, and where their output comes from.
+//!
+//! **Why our own client.** One command by control mode costs a tenth of a millisecond, a spawned
+//! `tmux` two or three; and only control mode tells what a pane prints as it prints it, which is how
+//! the end of a command is known.
+//!
+//! **Mechanics.** Everything that is asked of tmux is a [`request::Request`], the words of one tmux
+//! command. A chain named `tmux-session` serves it: [`client`] speaks control mode to a `tmux -C`
+//! child that is attached to the session, and [`process`] spawns one `tmux` per command when that is
+//! down or there is no session to attach to yet. A request whose effect may have happened is never
+//! sent by the other tier. On top of that link, each file does one kind of thing: [`sessions`],
+//! [`layout`] (windows, panes, views), [`paste`] (text that goes in without running), [`run`]
+//! (Enter, and the wait for the end), [`keys`].
+//!
+//! **The end of a command.** [`shell`] starts bash with marks in its prompt (OSC 133, with a nonce
+//! so that no output can forge them); [`completion`] finds them in what the pane prints. Other
+//! shells work too, but don't tell the exit status.
+//!
+//! **What comes from a pane is data.** [`strip`] takes every escape sequence out before anything
+//! leaves this module. **What goes into a pane never runs by itself**: no control character, no
+//! newline, and Enter only after the prompt was seen to hold the very text.
+//!
+//! **Limits.** A program that redraws the screen upwards (progress bars of several lines) leaves its
+//! older states in the output. A line that a shell's suggestions or right-hand prompt covers may not
+//! be recognised; it is then not entered.
+//!
+//! **Architecture invariant:** nothing outside of [`guarded`] leaves this module, and no tmux server
+//! but the configured one is ever spoken to.
+
+mod client;
+mod completion;
+mod control;
+mod error;
+mod guarded;
+mod keys;
+mod layout;
+mod link;
+mod names;
+mod paste;
+mod place;
+mod process;
+mod request;
+mod run;
+mod sessions;
+mod shell;
+mod strip;
+
+pub use guarded::{Notice, Tmux, TmuxBreakers};

@@ -1,0 +1,319 @@
+//! Sessions: which there are, which one commands go to, making, switching and ending them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::domain::{Failure, Outcome, SessionId, SessionInfo, Target};
+
+use super::completion::Phase;
+use super::error::{Refusal, Trouble, request_failure};
+use super::guarded::Notice;
+use super::link::Link;
+use super::names::{self, Match};
+use super::place::{Place, Run};
+use super::request::Request;
+use super::shell::{NONCE_OPTION, Shells};
+
+/// The size of a session that nobody looks at. Wide, so that few lines wrap; a client that attaches
+/// brings its own.
+const COLUMNS: &str = "200";
+const ROWS: &str = "50";
+
+/// How long a new session's shell has to show its prompt. Text that comes before it is not lost, it
+/// only looks untidy.
+const PROMPT_DUE: Duration = Duration::from_secs(2);
+
+/// The name of last resort for the default session.
+const MAIN: &str = "main";
+
+pub(super) struct Sessions {
+    link: Arc<Link>,
+    shells: Shells,
+    default_name: String,
+    current: Mutex<Option<Current>>,
+    /// The run of the server that targets were last handed out of.
+    handed_out: Mutex<Option<Run>>,
+}
+
+#[derive(Debug, Clone)]
+struct Current {
+    run: Run,
+    session: SessionId,
+}
+
+/// A session that was just made, or found under the name that was to be made.
+struct Made {
+    place: Place,
+    created: bool,
+    remarks: Vec<String>,
+}
+
+impl Sessions {
+    pub(super) fn new(link: Arc<Link>, shells: Shells, default_name: &str) -> Self {
+        let default_name = names::safe(default_name).unwrap_or_else(|| MAIN.to_owned());
+        Self { link, shells, default_name, current: Mutex::default(), handed_out: Mutex::default() }
+    }
+
+    /// The sessions that there are; none when no server runs.
+    pub(super) async fn list(&self) -> Result<Vec<SessionInfo>, Trouble> {
+        const FORMAT: &str = "#{session_id}:#{session_windows}:#{session_name}:#{pane_current_command}";
+        let current = self.current.lock().as_ref().map(|current| current.session.clone());
+        let list = match self.link.ask(Request::idempotent(["list-sessions", "-F", FORMAT])).await {
+            Err(Trouble::Refused(Refusal::NoServer)) => return Ok(Vec::new()),
+            list => list?,
+        };
+        let session = |line: &str| {
+            let mut fields = line.splitn(4, ':');
+            let id = SessionId(fields.next()?.to_owned());
+            let windows = fields.next()?.parse().ok()?;
+            let name = fields.next()?.to_owned();
+            let program = fields.next()?.to_owned();
+            Some(SessionInfo { current: current.as_ref() == Some(&id), id, name, windows, program })
+        };
+        Ok(list.lines().filter_map(session).collect())
+    }
+
+    /// Where commands go: the session chosen last; else the one that a person looks at; else the
+    /// default one, made now if need be. Others are left alone, however many there are.
+    pub(super) async fn current(&self) -> Result<Target, Trouble> {
+        let known = self.current.lock().clone();
+        let mut server_gone = false;
+        if let Some(Current { run, session }) = known {
+            match Place::look(&self.link, &session, &format!("{}:", session.0)).await {
+                Ok(place) if place.run == run => return Ok(self.hand_out(&place)),
+                Ok(_) | Err(Trouble::Refused(Refusal::NoServer)) => server_gone = true,
+                Err(Trouble::Refused(Refusal::NoTarget)) => {}
+                Err(trouble) => return Err(trouble),
+            }
+            *self.current.lock() = None;
+        }
+        if let Some(session) = self.looked_at().await? {
+            let place = Place::look(&self.link, &session, &format!("{}:", session.0)).await?;
+            return Ok(self.make_current(&place));
+        }
+        let made = self.make(self.default_name.clone(), server_gone).await?;
+        if server_gone {
+            self.link.tell(Notice::Restarted(restarted(&made.place.session_name)));
+        }
+        Ok(self.make_current(&made.place))
+    }
+
+    /// The session that the most recently used real client shows.
+    async fn looked_at(&self) -> Result<Option<SessionId>, Trouble> {
+        const FORMAT: &str = "#{client_control_mode}:#{client_activity}:#{session_id}";
+        let clients = match self.link.ask(Request::idempotent(["list-clients", "-F", FORMAT])).await {
+            Err(Trouble::Refused(Refusal::NoServer)) => return Ok(None),
+            clients => clients?,
+        };
+        let client = |line: &str| {
+            let line = line.strip_prefix("0:").or_else(|| line.strip_prefix(':'))?;
+            let (activity, session) = line.split_once(':')?;
+            Some((activity.parse::<u64>().ok()?, SessionId(session.to_owned())))
+        };
+        let newest = clients.lines().filter_map(client).max_by_key(|(activity, _)| *activity);
+        Ok(newest.map(|(_, session)| session))
+    }
+
+    /// The session of this name, to bind a command to.
+    pub(super) async fn find(&self, name: &str) -> Result<Target, Failure> {
+        let failed = |trouble: Trouble| trouble.failure(&format!("look for session {name}"));
+        let sessions = self.list().await.map_err(failed)?;
+        let all = || sessions.iter().map(|session| session.name.as_str()).collect::<Vec<_>>().join(", ");
+        let shown: String = name.chars().take(60).collect();
+        match names::find(name, &sessions) {
+            Match::One(session) => {
+                let target = format!("{}:", session.id.0);
+                let place = Place::look(&self.link, &session.id, &target).await.map_err(failed)?;
+                Ok(self.hand_out(&place))
+            }
+            Match::Several(several) => {
+                let several: Vec<&str> = several.iter().map(|session| session.name.as_str()).collect();
+                Err(request_failure(
+                    format!("\"{shown}\" could be any of {}", several.join(", ")),
+                    "Say the whole name",
+                ))
+            }
+            Match::Nothing if sessions.is_empty() => Err(request_failure(
+                format!("There is no session \"{shown}\"; there are none at all"),
+                "Say \"new session\" and a name",
+            )),
+            Match::Nothing => Err(request_failure(
+                format!("There is no session \"{shown}\""),
+                format!("There are {}; say \"new session\" to make another", all()),
+            )),
+        }
+    }
+
+    /// Makes a session under a name that tmux can bear, and goes there.
+    pub(super) async fn create(&self, wished: Option<&str>) -> Result<Outcome, Failure> {
+        let failed = |trouble: Trouble| trouble.failure("make a session");
+        let sessions = self.list().await.map_err(failed)?;
+        let wished = wished.map(str::trim).filter(|name| !name.is_empty());
+        let mut remarks = Vec::new();
+        let name = match wished.map(|wished| (wished, names::safe(wished))) {
+            Some((wished, Some(name))) => {
+                if name != wished {
+                    remarks.push(format!("The name had to be changed to \"{name}\"."));
+                }
+                name
+            }
+            Some((_, None)) => {
+                let name = self.free_name(&sessions);
+                remarks.push(format!("That can't be a name, so it is \"{name}\"."));
+                name
+            }
+            None => self.free_name(&sessions),
+        };
+        let gone = sessions.is_empty() && self.current.lock().is_some();
+        if gone {
+            remarks
+                .push("The tmux server was gone, with all its sessions; a new one was started.".to_owned());
+        }
+        let made = self.make(name, gone).await.map_err(failed)?;
+        remarks.extend(made.remarks);
+        let target = self.make_current(&made.place);
+        self.show(&target.session).await;
+        Ok(Outcome::Session { target, created: made.created, remark: joined(remarks) })
+    }
+
+    fn free_name(&self, sessions: &[SessionInfo]) -> String {
+        let taken = |name: &str| sessions.iter().any(|session| session.name == name);
+        let numbered = (2..).map(|number| format!("{}-{number}", self.default_name));
+        let mut candidates = std::iter::once(self.default_name.clone()).chain(numbered);
+        // There are endlessly many, and finitely many are taken.
+        candidates.find(|name| !taken(name)).unwrap_or_else(|| self.default_name.clone())
+    }
+
+    /// Makes the session, or finds it if it is there.
+    async fn make(&self, name: String, server_gone: bool) -> Result<Made, Trouble> {
+        tracing::debug!(name, server_gone, "making a session");
+        let exact = format!("={name}:");
+        // Looked for first, so that no shell is started in vain.
+        let sessions = self.list().await?;
+        if let Some(session) = sessions.iter().find(|session| session.name == name) {
+            let place = Place::look(&self.link, &session.id, &format!("{}:", session.id.0)).await?;
+            let remarks = vec!["There was a session of that name already.".to_owned()];
+            return Ok(Made { place, created: false, remarks });
+        }
+        let (shell, unmarked) = self.shells.start().await;
+        let mut remarks = Vec::new();
+        if let Some(error) = unmarked {
+            tracing::warn!(%error, "bash is started without marks");
+            remarks.push("I can't see exit statuses there: my state directory can't be written.".to_owned());
+        }
+        let words = ["new-session", "-d", "-s", &name, "-x", COLUMNS, "-y", ROWS, &shell.command];
+        // The name makes it idempotent: a second one is refused.
+        match self.link.ask(Request::idempotent(words)).await {
+            Ok(_) | Err(Trouble::Refused(Refusal::Duplicate)) => {}
+            Err(trouble) => return Err(trouble),
+        }
+        let place = Place::look(&self.link, &SessionId(exact.clone()), &exact).await?;
+        let session = &place.session;
+        let option = |name: &str, value: &str| {
+            Request::idempotent(["set-option", "-t", &session.0, name, value]).about(session)
+        };
+        if let Some(nonce) = &shell.nonce {
+            self.link.ask(option(NONCE_OPTION, nonce)).await?;
+        }
+        self.link.ask(option("default-command", &shell.command)).await?;
+        self.link.settle_in(session);
+        self.await_prompt(&place).await;
+        Ok(Made { place, created: true, remarks })
+    }
+
+    /// Waits until a new session's shell shows something to type at.
+    async fn await_prompt(&self, place: &Place) {
+        let ends = Instant::now() + PROMPT_DUE;
+        let client = self.link.watch(&place.session).await;
+        while Instant::now() < ends {
+            let input =
+                client.as_ref().is_some_and(|client| client.panes().phase(&place.pane.0) == Phase::Input);
+            if input {
+                return;
+            }
+            match Place::look(&self.link, &place.session, &place.pane.0).await {
+                // A prompt that was shown before the client was there.
+                Ok(now) if now.cursor.0 > 0 => return,
+                Ok(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Goes to an existing session, and shows it to whoever is attached.
+    pub(super) async fn switch(&self, name: &str) -> Result<Outcome, Failure> {
+        let target = self.find(name).await?;
+        let failed = |trouble: Trouble| trouble.failure(&format!("switch to {}", target.session_name));
+        let place = Place::look(&self.link, &target.session, &target.pane.0).await.map_err(failed)?;
+        let target = self.make_current(&place);
+        self.show(&target.session).await;
+        Ok(Outcome::Session { target, created: false, remark: None })
+    }
+
+    /// Shows a session on the terminals of this server's clients. That there are none is no failure.
+    async fn show(&self, session: &SessionId) {
+        const FORMAT: &str = "#{client_control_mode}:#{client_name}";
+        let clients = match self.link.ask(Request::idempotent(["list-clients", "-F", FORMAT])).await {
+            Ok(clients) => clients,
+            Err(trouble) => return tracing::debug!(?trouble, "clients can't be listed"),
+        };
+        let real =
+            clients.lines().filter_map(|line| line.strip_prefix("0:").or_else(|| line.strip_prefix(':')));
+        for client in real {
+            let words = ["switch-client", "-c", client, "-t", &session.0];
+            if let Err(trouble) = self.link.ask(Request::idempotent(words)).await {
+                tracing::debug!(?trouble, "a client can't be switched");
+            }
+        }
+    }
+
+    pub(super) async fn kill(&self, target: &Target) -> Result<Outcome, Failure> {
+        let name = &target.session_name;
+        let request = Request::once(["kill-session", "-t", &target.session.0]);
+        self.link.ask(request).await.map_err(|trouble| trouble.failure(&format!("kill session {name}")))?;
+        let mut current = self.current.lock();
+        if current.as_ref().is_some_and(|current| current.session == target.session) {
+            *current = None;
+        }
+        Ok(Outcome::Done { what: format!("Killed session {name}") })
+    }
+
+    /// Looks at the very pane that a command is bound to, or says why it isn't that any more.
+    pub(super) async fn revisit(&self, target: &Target, what: &str) -> Result<Place, Failure> {
+        let gone = || {
+            request_failure(
+                format!("I could not {what}: the pane that was meant in {} is gone", target.session_name),
+                "Say it again for where you are now",
+            )
+        };
+        match Place::look(&self.link, &target.session, &target.pane.0).await {
+            Ok(place) if place.session != target.session => Err(gone()),
+            Ok(place) if self.handed_out.lock().as_ref().is_some_and(|run| *run != place.run) => Err(gone()),
+            Ok(place) => Ok(place),
+            Err(Trouble::Refused(Refusal::NoTarget)) => Err(gone()),
+            Err(trouble) => Err(trouble.failure(what)),
+        }
+    }
+
+    fn make_current(&self, place: &Place) -> Target {
+        *self.current.lock() = Some(Current { run: place.run.clone(), session: place.session.clone() });
+        self.hand_out(place)
+    }
+
+    fn hand_out(&self, place: &Place) -> Target {
+        self.link.settle_in(&place.session);
+        *self.handed_out.lock() = Some(place.run.clone());
+        place.target()
+    }
+}
+
+fn restarted(name: &str) -> String {
+    format!("The tmux server was gone, with all its sessions. I started a new one, with session {name}.")
+}
+
+fn joined(remarks: Vec<String>) -> Option<String> {
+    (!remarks.is_empty()).then(|| remarks.join(" "))
+}

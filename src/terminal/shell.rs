@@ -1,0 +1,110 @@
+//! The shell of new sessions, and how bash is made to tell when a command ends.
+//!
+//! bash reads a file of ours that reads the user's `~/.bashrc` and then puts marks into the prompt.
+//! The command that starts it is the session's `default-command`, so that new windows and panes
+//! have the marks too. The nonce goes in by the environment and is taken out of it before anything
+//! else runs; tmux keeps it as a user option of the session, for a later run of this program.
+
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+
+/// The session's user option that holds the nonce.
+pub(super) const NONCE_OPTION: &str = "@voice-terminal-nonce";
+
+const BASHRC: &str = include_str!("bashrc");
+
+/// The shell of one new session.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Shell {
+    /// The command line that starts it, for `sh -c`.
+    pub(super) command: String,
+    /// The nonce of its marks; `None` if it makes none.
+    pub(super) nonce: Option<String>,
+}
+
+/// Which shell new sessions get.
+#[derive(Debug)]
+pub(super) struct Shells {
+    program: String,
+    directory: PathBuf,
+}
+
+impl Shells {
+    /// `program` as configured: empty takes `$SHELL`, else bash. Files of ours go below `state`.
+    pub(super) fn new(program: &str, state: &Path) -> Self {
+        let program = match program {
+            "" => std::env::var("SHELL").ok().filter(|shell| !shell.is_empty()),
+            chosen => Some(chosen.to_owned()),
+        };
+        Self { program: program.unwrap_or_else(|| "bash".to_owned()), directory: state.join("shell") }
+    }
+
+    /// For a new session. The error says why bash had to be started without marks.
+    pub(super) async fn start(&self) -> (Shell, Option<io::Error>) {
+        let name = Path::new(&self.program).file_name().unwrap_or_default();
+        let program = quoted(&self.program);
+        if name == "bash" {
+            let directory = self.directory.clone();
+            let written = tokio::task::spawn_blocking(move || write_bashrc(&directory)).await;
+            match written.map_err(io::Error::other).flatten() {
+                Ok(path) => {
+                    let nonce = Uuid::now_v7().simple().to_string();
+                    let path = quoted(&path.to_string_lossy());
+                    let command =
+                        format!("exec env VOICE_TERMINAL_NONCE={nonce} {program} --rcfile {path} -i");
+                    return (Shell { command, nonce: Some(nonce) }, None);
+                }
+                Err(error) => {
+                    return (Shell { command: format!("exec {program}"), nonce: None }, Some(error));
+                }
+            }
+        }
+        (Shell { command: format!("exec {program}"), nonce: None }, None)
+    }
+}
+
+/// Writes our file unless it is there already, in a directory of the owner's own.
+fn write_bashrc(directory: &Path) -> io::Result<PathBuf> {
+    let path = directory.join("bashrc");
+    if std::fs::read_to_string(&path).is_ok_and(|content| content == BASHRC) {
+        return Ok(path);
+    }
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    // Renamed into place, so that a shell that starts just now never reads half of it.
+    let half = directory.join(format!("bashrc.{}", Uuid::now_v7().simple()));
+    std::fs::write(&half, BASHRC)?;
+    std::fs::rename(&half, &path)?;
+    Ok(path)
+}
+
+/// One word for a shell.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn bash_gets_marks_and_others_are_left_alone() {
+        let state = tempfile::tempdir().unwrap();
+        let (shell, error) = Shells::new("/bin/bash", state.path()).start().await;
+        assert!(error.is_none());
+        assert_eq!(shell.nonce.as_ref().map(String::len), Some(32));
+        assert!(shell.command.contains("--rcfile"));
+        assert!(state.path().join("shell/bashrc").is_file());
+        let (shell, _) = Shells::new("dash", state.path()).start().await;
+        assert_eq!(shell, Shell { command: "exec 'dash'".into(), nonce: None });
+    }
+
+    #[tokio::test]
+    async fn without_a_place_for_the_file_bash_is_started_bare() {
+        let (shell, error) = Shells::new("bash", Path::new("/proc/nowhere")).start().await;
+        assert!(error.is_some());
+        assert_eq!(shell, Shell { command: "exec 'bash'".into(), nonce: None });
+    }
+}

@@ -1,0 +1,118 @@
+//! Phrases, as people say them, as recognisers write them, and as people type them.
+
+use serde::Deserialize;
+use voice_terminal::domain::{Confidence, Intent, Interpreter, Situation, Verdict};
+
+use super::{rules, session, typed};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cases {
+    case: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    #[serde(default)]
+    spoken: bool,
+    #[serde(default)]
+    open: bool,
+    say: Vec<String>,
+    /// The exact intent.
+    means: Option<Intent>,
+    /// Or only its name.
+    any: Option<String>,
+}
+
+fn name(intent: &Intent) -> String {
+    serde_json::to_value(intent).unwrap()["intent"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn every_phrase_means_what_it_should() {
+    let cases: Cases = toml::from_str(include_str!("../../data/phrases.toml")).unwrap();
+    let rules = rules();
+    let sessions = ["build", "web-2"].map(session).to_vec();
+    let (mut count, mut wrong) = (0, Vec::new());
+    for case in &cases.case {
+        let situation = Situation {
+            sessions: sessions.clone(),
+            question_open: case.open,
+            spoken: case.spoken,
+            ..Situation::default()
+        };
+        let confidence = if case.spoken { Confidence::new(0.9) } else { Confidence::CERTAIN };
+        for say in &case.say {
+            count += 1;
+            let intent = rules.interpret(say, confidence, &situation).intent;
+            let right = match (&case.means, &case.any) {
+                (Some(means), _) => intent == *means,
+                (None, Some(any)) => name(&intent) == *any,
+                (None, None) => false,
+            };
+            if !right {
+                let expected = format!("{:?}{:?}", case.means, case.any);
+                wrong.push(format!("{say:?}\n    came to   {intent:?}\n    should be {expected}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(count >= 400, "only {count} cases");
+}
+
+#[test]
+fn every_phrase_that_is_offered_is_understood() {
+    let rules = rules();
+    for group in rules.phrases() {
+        for phrase in group.phrases {
+            for spoken in [true, false] {
+                let situation = Situation { question_open: true, spoken, ..Situation::default() };
+                let intent = rules.interpret(&phrase.say, Confidence::CERTAIN, &situation).intent;
+                assert!(!matches!(intent, Intent::Unknown { .. } | Intent::Nothing), "{}", phrase.say);
+                assert!(!phrase.does.is_empty(), "{}", phrase.say);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_not_understood_is_answered_with_phrases_that_can_be_said() {
+    let rules = rules();
+    for (heard, offered) in [
+        ("split ride", "split right"),
+        ("list the sections", "list sessions"),
+        ("knicks payne", "next pane"),
+        ("clothes whin dough", "close window"),
+        ("git status", "run git status"),
+        ("press the button", "press up three times"),
+        ("yes", "yes"),
+        ("The quick brown fox jumps over the lazy dog.", "help"),
+    ] {
+        let situation = Situation { spoken: true, ..Situation::default() };
+        let interpretation = rules.interpret(heard, Confidence::new(0.9), &situation);
+        let Intent::Unknown { nearest, .. } = interpretation.intent else { panic!("{heard} is known") };
+        assert_eq!(interpretation.verdict, Verdict::Allow);
+        assert!((1..=3).contains(&nearest.len()), "{nearest:?}");
+        if heard == "yes" {
+            assert_eq!(nearest, ["help"], "nothing was asked that could be answered");
+            continue;
+        }
+        assert!(nearest.iter().any(|it| it == offered), "{heard}: {nearest:?}");
+        for say in nearest {
+            let again = typed(&rules, &say).intent;
+            assert!(!matches!(again, Intent::Unknown { .. }), "{say} is offered, but can't be said");
+        }
+    }
+}
+
+#[test]
+fn an_unsure_yes_sets_nothing_off() {
+    let situation = Situation { question_open: true, spoken: true, ..Situation::default() };
+    let unsure = rules().interpret("Yes.", Confidence::new(0.3), &situation).intent;
+    assert!(matches!(unsure, Intent::Unknown { .. }), "{unsure:?}");
+    let sure = rules().interpret("Yes.", Confidence::new(0.8), &situation).intent;
+    assert_eq!(sure, Intent::Confirm);
+    let no = rules().interpret("No.", Confidence::new(0.1), &situation).intent;
+    assert_eq!(no, Intent::Deny, "a no is safe however unsure it is");
+}
