@@ -110,7 +110,7 @@ impl World {
     }
 
     /// The terminal. Nothing is started before it is needed.
-    pub fn terminal(&self, cancel: CancellationToken) -> (Tmux, mpsc::Receiver<Notice>) {
+    pub fn terminal(&self, cancel: CancellationToken) -> Tmux {
         let breakers = TmuxBreakers {
             control: self.breaker("tmux-session", "tmux-control"),
             process: self.breaker("tmux-session", "tmux-process"),
@@ -163,7 +163,8 @@ impl World {
         };
         let recognisers = Arc::new(self.recognisers(progress, cancel.child_token()));
         let store = self.store().await;
-        let (tmux, notices) = self.terminal(cancel.child_token());
+        let tmux = self.terminal(cancel.child_token());
+        let notices = tmux.notices();
         let options = Options {
             voice_wanted: voice,
             confirmation_expires: self.config.safety.confirmation_expires,
@@ -322,13 +323,18 @@ async fn report_store(store: Store, inbox: mpsc::WeakSender<Input>) {
 }
 
 /// What the terminal tells beside its answers.
-async fn report_terminal(mut notices: mpsc::Receiver<Notice>, inbox: mpsc::WeakSender<Input>) {
-    while let Some(notice) = notices.recv().await {
+async fn report_terminal(mut notices: broadcast::Receiver<Notice>, inbox: mpsc::WeakSender<Input>) {
+    loop {
+        let notice = match notices.recv().await {
+            Ok(notice) => notice,
+            Err(broadcast::error::RecvError::Lagged(_)) => continue,
+            Err(broadcast::error::RecvError::Closed) => return,
+        };
         let input = match notice {
             Notice::Degraded(degradation) => Input::Degraded(degradation),
             Notice::Serving { chain, what } => Input::Serving { chain, what },
             Notice::Restarted(text) => Input::Notice(text),
-            Notice::BackgroundEnded(ran) => Input::BackgroundEnded(ran),
+            Notice::Ended(ran) => Input::BackgroundEnded(ran),
         };
         send(&inbox, input).await;
     }
@@ -352,7 +358,7 @@ async fn forward(mut heard: mpsc::Receiver<Heard>, inbox: mpsc::WeakSender<Input
             Heard::Utterance(pcm) => {
                 Input::Utterance { utterance: Utterance::spoken(Origin::Microphone, pcm), answer: None }
             }
-            Heard::Lost { degradation } => Input::Degraded(degradation),
+            Heard::Lost { degradation } | Heard::Degraded(degradation) => Input::Degraded(degradation),
             Heard::Recovered { device } => Input::Serving {
                 chain: "audio-input".into(),
                 what: format!("I hear you again, through {device}."),

@@ -29,7 +29,7 @@ pub struct InputDevice {
     /// Whether it is what `audio.input = "auto"` takes.
     pub default: bool,
     /// Why it can't be used, if it can't.
-    pub trouble: Option<String>,
+    pub problem: Option<String>,
 }
 
 /// What `audio.input` asks for.
@@ -93,9 +93,9 @@ impl SoundSystem {
             .into_iter()
             .map(|device| {
                 let monitor = is_monitor(&device);
-                let trouble = monitor.then(|| "it carries what the loudspeaker plays, not a voice".into());
+                let problem = monitor.then(|| "it carries what the loudspeaker plays, not a voice".into());
                 let is_default = !monitor && default.as_ref() == Some(&device);
-                describe(&device, is_default, trouble)
+                describe(&device, is_default, problem)
             })
             .collect())
     }
@@ -159,9 +159,9 @@ fn list_alsa() -> Result<Vec<InputDevice>, MicrophoneError> {
         .map(|device| (device, true))
         .chain(hardware.map(|device| (device, false)))
         .map(|(device, is_default)| {
-            let trouble =
+            let problem =
                 device.default_input_config().err().map(|error| MicrophoneError::from(error).to_string());
-            describe(&device, is_default, trouble)
+            describe(&device, is_default, problem)
         })
         .collect())
 }
@@ -182,12 +182,12 @@ fn pick(devices: impl Iterator<Item = Device>, default: Option<Device>, wish: &W
     Some(Chosen { name: name(&device), device, instead })
 }
 
-fn describe(device: &Device, default: bool, trouble: Option<String>) -> InputDevice {
+fn describe(device: &Device, default: bool, problem: Option<String>) -> InputDevice {
     let host = match device.id().map(|id| id.host()) {
         Ok(HostId::PulseAudio) => "PulseAudio",
         _ => "ALSA",
     };
-    InputDevice { name: name(device), id: id(device), host: host.into(), default, trouble }
+    InputDevice { name: name(device), id: id(device), host: host.into(), default, problem }
 }
 
 fn name(device: &Device) -> String {

@@ -43,16 +43,21 @@ pub enum Event {
 /// An utterance, and where it lies in the stream.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Segment {
-    /// The position of its first sample, counted from the first sample ever pushed.
-    pub start: u64,
+    /// Where its first sample lies, from the first sample ever pushed. Exact: a sample lasts 62.5 µs.
+    pub start: Duration,
     /// The sound, with pre-roll and trailing silence.
     pub pcm: Pcm,
 }
 
 impl Segment {
-    /// The position after its last sample.
-    pub fn end(&self) -> u64 {
-        self.start + self.pcm.samples().len() as u64
+    fn new(start: u64, samples: Vec<f32>) -> Self {
+        let start = Duration::from_nanos(start * (1_000_000_000 / u64::from(SAMPLE_RATE)));
+        Self { start, pcm: Pcm::new(samples) }
+    }
+
+    /// Where its last sample ends.
+    pub fn end(&self) -> Duration {
+        self.start + self.pcm.duration()
     }
 }
 
@@ -239,7 +244,7 @@ impl Speech {
     }
 
     fn into_segment(self, start: u64) -> Segment {
-        Segment { start, pcm: Pcm::new(self.samples) }
+        Segment::new(start, self.samples)
     }
 }
 
@@ -286,6 +291,13 @@ mod tests {
             .collect()
     }
 
+    /// The positions of its first sample and of the one after its last, in chunks.
+    fn place(segment: &Segment) -> (usize, usize) {
+        let start = (segment.start.as_nanos() / 62_500) as usize;
+        assert!(start.is_multiple_of(CHUNK));
+        (start / CHUNK, (start + segment.pcm.samples().len()) / CHUNK)
+    }
+
     /// Runs of chunks: `(how many, probability)`.
     fn stream(runs: &[(usize, f32)]) -> Vec<f32> {
         runs.iter().flat_map(|&(n, probability)| std::iter::repeat_n(probability, n)).collect()
@@ -296,8 +308,8 @@ mod tests {
         let events = run(&settings(), &stream(&[(10, 0.0), (6, 0.9), (20, 0.0)]));
         assert!(matches!(events[..], [Event::SpeechStarted, Event::Utterance(_)]));
         let segment = utterances(&events)[0];
-        assert_eq!(segment.start, 7 * 512, "three chunks before the speech");
-        assert_eq!(segment.end(), 21 * 512, "five chunks after it");
+        assert_eq!(place(segment), (7, 21), "three chunks before the speech, five after it");
+        assert_eq!(segment.end(), Duration::from_millis(21 * 32));
         assert_eq!(segment.pcm.samples()[0].to_bits(), chunk(7)[0].to_bits());
     }
 
@@ -306,7 +318,7 @@ mod tests {
         let events = run(&settings(), &stream(&[(4, 0.0), (1, 0.9), (9, 0.0)]));
         assert_eq!(events, [Event::SpeechStarted, Event::TooShort]);
         let events = run(&settings(), &stream(&[(4, 0.0), (1, 0.9), (5, 0.0), (3, 0.9), (9, 0.0)]));
-        assert_eq!(utterances(&events)[0].start, 7 * 512);
+        assert_eq!(place(utterances(&events)[0]).0, 7);
     }
 
     #[test]
@@ -334,7 +346,7 @@ mod tests {
             events.extend(endpointer.push(&[loudness; CHUNK], 0.9));
         }
         events.extend(endpointer.finish());
-        let pieces: Vec<_> = utterances(&events).iter().map(|s| (s.start / 512, s.end() / 512)).collect();
+        let pieces: Vec<_> = utterances(&events).into_iter().map(place).collect();
         assert_eq!(pieces, [(0, 18), (18, 30)]);
     }
 
@@ -344,9 +356,9 @@ mod tests {
             let events = run(&settings(), &stream(&[(speech, 0.9), (12, 0.0)]));
             let pieces = utterances(&events);
             assert!(!events.contains(&Event::TooShort), "{speech}: {events:?}");
-            assert!(pieces.last().unwrap().end() >= speech as u64 * 512, "{speech}: {events:?}");
+            assert!(place(pieces.last().unwrap()).1 >= speech, "{speech}: {events:?}");
             for piece in pieces {
-                assert!(piece.start < speech as u64 * 512, "{speech}: only silence in {piece:?}");
+                assert!(place(piece).0 < speech, "{speech}: only silence in {piece:?}");
             }
         }
     }
@@ -397,11 +409,12 @@ mod tests {
             let mut times_in_a_piece = vec![0; probabilities.len()];
             for piece in &pieces {
                 prop_assert!(piece.pcm.duration() <= settings.maximum_utterance);
+                let (from, to) = place(piece);
                 // The samples are those of the stream at that place, none missing, none twice.
                 for (i, sample) in piece.pcm.samples().iter().enumerate() {
-                    prop_assert_eq!(*sample, (piece.start as usize + i) as f32);
+                    prop_assert!((*sample - (from * CHUNK + i) as f32).abs() < 0.5);
                 }
-                let chunks = (piece.start / 512) as usize..(piece.end() / 512) as usize;
+                let chunks = from..to;
                 prop_assert!(chunks.clone().any(|i| probabilities[i] >= settings.stop_probability), "only silence");
                 for i in chunks {
                     times_in_a_piece[i] += 1;

@@ -1,422 +1,450 @@
-//! The ear: a microphone that is kept alive behind the breaker `audio-input`.
+//! The microphone as the rest of the program sees it: always there, or telling why not.
 //!
-//! **Mechanics.** One thread listens: it takes what has arrived, finds utterances in it, and hands
-//! them on. It watches that samples keep arriving, since some sound systems die without a word; a
-//! dead microphone is opened anew, after pauses that grow. Opening can hang for ever, so it happens
-//! on a spare thread that can be left behind.
+//! **Mechanics.** One task supervises. It opens the microphone through the breaker `audio-input` on
+//! a thread of its own (a sound server that is stopped never answers, and such a thread can be left
+//! behind; there is never more than one of them), lets a listening thread run, and when that ends,
+//! tells what was lost and tries again, waiting longer each time. A stream that runs votes success
+//! every [`VOTE`], one that dies votes failure, so the breaker's state is that of the microphone.
 //!
-//! **When nobody takes what was heard**, it is kept in order, up to [`BACKLOG`] things; capture goes
-//! on meanwhile. Beyond that, the newest is dropped, and that is told.
+//! Isolating the breaker by hand switches the microphone off; resetting it switches it on again.
+//!
+//! **Limits.** A microphone that is plugged in while there is none is noticed by looking, at the
+//! latest after a minute.
 
-use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::mpsc as std_mpsc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, mpsc as blocking};
+use std::thread;
+use std::time::Duration;
 
-use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{MissedTickBehavior, interval_at, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::breaker::{Backoff, Breaker};
-use crate::config::Audio;
-use crate::domain::{Degradation, Pcm, SAMPLE_RATE};
+use crate::breaker::{Backoff, Breaker, CallError, Rejected};
+use crate::config;
+use crate::domain::{Degradation, Pcm};
 
 use super::device::{InputDevice, SoundSystem, Wish};
-use super::endpoint::Event;
+use super::listen::{Ended, Outbox, Stop, listen};
 use super::microphone::{Microphone, MicrophoneError};
 use super::segment::Listener;
 use super::vad::VoiceDetector;
 
 /// The chain's name.
 const CHAIN: &str = "audio-input";
-/// Things heard that wait to be taken by the program.
+/// Events that wait for the consumer; see [`Ear`] for what happens beyond.
 const QUEUE: usize = 16;
-/// And of more, those that wait here.
-const BACKLOG: usize = 32;
-/// How soon the thread notices that it should stop.
-const TICK: Duration = Duration::from_millis(200);
-/// How long a device's opening may take.
-const OPENING: Duration = Duration::from_secs(5);
-/// A microphone that delivers nothing but zeros for so long is muted, or forbidden.
-const MUTED: Duration = Duration::from_secs(8);
-
-/// Opening anew after a failure, and looking whether a microphone was plugged in.
-const AFTER_FAILURE: Backoff = Backoff { base: Duration::from_millis(300), cap: Duration::from_secs(15) };
-const AFTER_NONE: Backoff = Backoff { base: Duration::from_secs(5), cap: Duration::from_secs(60) };
+/// How often a running stream votes, and for how long it must have run to count as healthy.
+const VOTE: Duration = Duration::from_secs(5);
+/// Waits after a failure.
+const AFTER_FAILURE: Backoff = Backoff { base: Duration::from_millis(250), cap: Duration::from_secs(30) };
+/// Waits while there is no microphone at all.
+const WHILE_ABSENT: Backoff = Backoff { base: Duration::from_secs(5), cap: Duration::from_secs(60) };
+/// How often to look whether a breaker that is held open by hand was released.
+const WHILE_HELD: Duration = Duration::from_secs(2);
 
 /// What the ear tells.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Heard {
-    /// Somebody began to speak.
+    /// Somebody began to speak. Only a hint: it may be missing, or come to nothing.
     SpeechStarted,
-    /// Somebody said this: mono, 16 kHz, pre-roll and tail included.
+    /// Somebody said something, pre-roll and trailing silence included.
     Utterance(Pcm),
-    /// Nobody can be heard any more.
+    /// It is not heard any more, or never was. Told once until it is heard again.
     Lost {
-        /// What it means.
+        /// What that means.
         degradation: Degradation,
     },
-    /// Sound arrives, through this device.
+    /// It is heard from now on: for the first time, or again after [`Heard::Lost`].
     Recovered {
         /// Its name.
         device: String,
     },
+    /// It is heard, but less well than it could be: speech is told from silence by loudness alone.
+    Degraded(Degradation),
     /// Something to tell the user.
     Notice(String),
 }
 
-/// The ear.
+/// Hears the microphone.
 #[derive(Debug)]
 pub struct Ear;
 
 impl Ear {
-    /// Starts listening on a thread of its own, which ends with the token or when the receiver is
-    /// dropped. Nothing is ever opened when `audio.input` is `none`.
+    /// Starts to listen. Call it within a tokio runtime.
+    ///
+    /// Ends when `cancel` is cancelled or the receiver is dropped; the receiver yields `None` once
+    /// everything has ended. With `audio.input = "none"` nothing is opened, and nothing comes.
+    ///
+    /// The queue is bounded. When it is full, capture goes on, utterances wait (some more of them),
+    /// and if even that is not enough, new ones are dropped and a [`Heard::Notice`] says how many.
     pub fn start(
-        config: Audio,
+        config: config::Audio,
         vad_model: Option<PathBuf>,
         breaker: Arc<Breaker>,
         cancel: CancellationToken,
     ) -> mpsc::Receiver<Heard> {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        let outbox = Outbox { sender, waiting: VecDeque::new(), dropped: 0 };
-        let mut thread = Thread { breaker, cancel, outbox, system: SoundSystem::default(), lost: false };
-        let spawned =
-            std::thread::Builder::new().name("ear".into()).spawn(move || thread.run(&config, vad_model));
-        if let Err(error) = spawned {
-            tracing::error!(%error, "no thread to listen on");
-        }
+        tokio::spawn(async move {
+            let outbox = Outbox::new(sender);
+            match Wish::parse(&config.input) {
+                None => cancel.cancelled().await,
+                Some(wish) => {
+                    // Over is over: there is nobody left to tell.
+                    let _ = Supervisor::new(config, wish, breaker, cancel).run(outbox, vad_model).await;
+                }
+            }
+        });
         receiver
     }
 }
 
-/// All input devices, for whoever wants to choose one. Blocks: not for an async thread. Empty when
-/// the sound system doesn't work at all.
+/// Lists the input devices, for the user to choose from. A sound system that fails or doesn't answer
+/// is listed too, with its problem. Blocks for some seconds at most.
 pub fn devices() -> Vec<InputDevice> {
-    let (send, receive) = std_mpsc::channel();
-    let spawned = std::thread::Builder::new().name("devices".into()).spawn(move || {
-        let listed = std::panic::catch_unwind(|| SoundSystem::default().list());
-        // Whoever asked may have given up.
-        let _ = send.send(listed.unwrap_or(Err(MicrophoneError::Broken)));
+    const LIMIT: Duration = Duration::from_secs(5);
+
+    let (sender, receiver) = blocking::sync_channel(1);
+    let spawned = thread::Builder::new().name("audio-list".into()).spawn(move || {
+        let listed = catch_unwind(|| SoundSystem::default().list());
+        // Nobody may wait any more.
+        let _ = sender.send(listed.unwrap_or(Err(MicrophoneError::Broken)));
     });
-    match spawned.map(|_| receive.recv_timeout(OPENING)) {
-        Ok(Ok(Ok(devices))) => devices,
-        failure => {
-            tracing::debug!(?failure, "the devices can't be listed");
-            Vec::new()
-        }
-    }
+    let listed = match spawned {
+        Ok(_) => receiver.recv_timeout(LIMIT).unwrap_or(Err(MicrophoneError::Stuck)),
+        Err(_) => Err(MicrophoneError::Broken),
+    };
+    listed.unwrap_or_else(|error| {
+        vec![InputDevice {
+            name: "sound system".into(),
+            id: String::new(),
+            host: "any".into(),
+            default: false,
+            problem: Some(error.to_string()),
+        }]
+    })
 }
 
-/// Why listening ended.
-enum Over {
-    /// It is to stop.
-    Stopped,
-    /// The microphone is gone.
-    Lost(MicrophoneError),
-}
-
-struct Thread {
+struct Supervisor {
+    config: config::Audio,
+    wish: Wish,
     breaker: Arc<Breaker>,
     cancel: CancellationToken,
-    outbox: Outbox,
+    /// An attempt to open that has not come back yet.
+    opening: Option<Opening>,
+    /// Lent to an attempt to open.
     system: SoundSystem,
-    /// Told to be lost, and not yet recovered.
-    lost: bool,
+    told: Told,
+    told_instead: bool,
+    /// Attempts that failed since the microphone was last healthy.
+    failures: u32,
 }
 
-impl Thread {
-    fn run(&mut self, config: &Audio, vad_model: Option<PathBuf>) {
-        let Some(wish) = Wish::parse(&config.input) else {
-            self.outbox.put(Heard::Lost { degradation: unwanted() });
-            self.outbox.flush_for(TICK);
-            return;
-        };
-        let mut listener = Listener::new(self.detector(vad_model), &config.endpoint);
-        let mut failures = 0;
-        while !self.stopped() {
-            let error = match self.open(&wish, config.watchdog) {
+/// What the listening thread is lent.
+struct Senses {
+    listener: Listener,
+    outbox: Outbox,
+}
+
+/// What the consumer believes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    Heard,
+    Lost,
+}
+
+/// Why the microphone is not heard.
+#[derive(Debug)]
+enum Reason {
+    Fails(MicrophoneError),
+    /// The breaker lets nothing through.
+    Rejected(Rejected),
+}
+
+/// The consumer has gone, or the program stops.
+struct Over;
+
+/// An attempt to open, on its own thread.
+struct Opening {
+    receiver: oneshot::Receiver<Opened>,
+    opened: Option<Opened>,
+}
+
+type Opened = (SoundSystem, Result<Microphone, MicrophoneError>);
+
+impl Opening {
+    fn start(mut system: SoundSystem, wish: Wish, patience: Duration) -> Self {
+        let (sender, receiver) = oneshot::channel();
+        let spawned = thread::Builder::new().name("audio-open".into()).spawn(move || {
+            let microphone = Microphone::open(&mut system, &wish, patience);
+            // Whoever gave up on it lets the microphone close here.
+            let _ = sender.send((system, microphone));
+        });
+        if let Err(error) = spawned {
+            tracing::warn!(%error, "no thread to open the microphone on");
+        }
+        Self { receiver, opened: None }
+    }
+
+    /// Waits until it has come back. Cancel-safe.
+    async fn ready(&mut self) {
+        if self.opened.is_none() {
+            let opened = (&mut self.receiver).await;
+            self.opened = Some(opened.unwrap_or((SoundSystem::default(), Err(MicrophoneError::Broken))));
+        }
+    }
+
+    /// Gives the sound system back.
+    fn finish(self, system: &mut SoundSystem) -> Result<Microphone, MicrophoneError> {
+        let (returned, microphone) = self.opened.ok_or(MicrophoneError::Broken)?;
+        *system = returned;
+        microphone
+    }
+}
+
+impl Supervisor {
+    fn new(config: config::Audio, wish: Wish, breaker: Arc<Breaker>, cancel: CancellationToken) -> Self {
+        Self {
+            config,
+            wish,
+            breaker,
+            cancel,
+            opening: None,
+            system: SoundSystem::default(),
+            told: Told::Nothing,
+            told_instead: false,
+            failures: 0,
+        }
+    }
+
+    async fn run(mut self, mut outbox: Outbox, vad_model: Option<PathBuf>) -> Result<(), Over> {
+        let detector = self.detector(&mut outbox, vad_model).await?;
+        let mut senses = Senses { listener: Listener::new(detector, &self.config.endpoint), outbox };
+        loop {
+            let reason = match self.open(&senses.outbox).await? {
                 Ok(microphone) => {
-                    failures = 0;
-                    match self.listen(microphone, &mut listener, config.watchdog) {
-                        Over::Stopped => return,
-                        Over::Lost(error) => Some(error),
+                    let (device, instead) = (microphone.name.clone(), microphone.instead);
+                    self.tell_heard(&mut senses.outbox, device, instead).await?;
+                    let (returned, reason) = self.hear(microphone, senses).await?;
+                    senses = returned;
+                    reason
+                }
+                Err(reason) => reason,
+            };
+            self.tell_lost(&mut senses.outbox, &reason).await?;
+            let wait = self.wait_after(&reason);
+            tracing::debug!(?reason, ?wait, "the microphone is tried again later");
+            tokio::select! {
+                () = sleep(wait) => {}
+                // An attempt that was given up on may still come back.
+                () = came_back(&mut self.opening) => {}
+                () = self.cancel.cancelled() => return Err(Over),
+                () = senses.outbox.unheard() => return Err(Over),
+            }
+        }
+    }
+
+    async fn detector(&mut self, outbox: &mut Outbox, model: Option<PathBuf>) -> Result<VoiceDetector, Over> {
+        let loaded = match model {
+            None => None,
+            Some(model) => {
+                let load = tokio::task::spawn_blocking(move || {
+                    VoiceDetector::silero(&model)
+                        .inspect_err(
+                            |error| tracing::warn!(%error, cause = ?error, "no neural voice detection"),
+                        )
+                        .ok()
+                });
+                let loaded = self.cancel.run_until_cancelled(load).await.ok_or(Over)?;
+                loaded.ok().flatten()
+            }
+        };
+        if let Some(detector) = loaded {
+            return Ok(detector);
+        }
+        send(&self.cancel, outbox, Heard::Degraded(by_loudness())).await?;
+        Ok(VoiceDetector::energy())
+    }
+
+    /// Opens the microphone, on a thread of its own and through the breaker.
+    async fn open(&mut self, outbox: &Outbox) -> Result<Result<Microphone, Reason>, Over> {
+        let Self { opening, system, wish, config, breaker, cancel, .. } = self;
+        let attempt = breaker.call(async {
+            let attempt = opening
+                .get_or_insert_with(|| Opening::start(std::mem::take(system), wish.clone(), config.watchdog));
+            attempt.ready().await;
+            opening.take().map_or(Err(MicrophoneError::Broken), |done| done.finish(system))
+        });
+        let opened = tokio::select! {
+            opened = attempt => opened,
+            () = cancel.cancelled() => return Err(Over),
+            () = outbox.unheard() => return Err(Over),
+        };
+        Ok(opened.map_err(|error| match error {
+            CallError::Failed(error) => Reason::Fails(error),
+            // The attempt goes on; should it succeed, it is taken up.
+            CallError::TimedOut { .. } => Reason::Fails(MicrophoneError::Stuck),
+            CallError::Rejected(rejected) => {
+                if opening.as_ref().is_some_and(|opening| opening.opened.is_some())
+                    && let Some(done) = opening.take()
+                {
+                    drop(done.finish(system));
+                }
+                Reason::Rejected(rejected)
+            }
+        }))
+    }
+
+    /// Listens until the microphone dies or is switched off.
+    async fn hear(&mut self, microphone: Microphone, senses: Senses) -> Result<(Senses, Reason), Over> {
+        let stop = Arc::new(Stop::default());
+        let mut session = session(microphone, senses, Arc::clone(&stop), &self.config);
+        let mut votes = interval_at(tokio::time::Instant::now() + VOTE, VOTE);
+        votes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut held = None;
+        let (senses, ended) = loop {
+            tokio::select! {
+                ended = &mut session => break ended.map_err(|_| Over)?,
+                () = self.cancel.cancelled(), if held.is_none() => {
+                    stop.ask();
+                    // It ends within a chunk's work; what was being said comes out of it.
+                    let _ = session.await;
+                    return Err(Over);
+                }
+                _ = votes.tick(), if held.is_none() => {
+                    match self.breaker.call_sync(|| Ok::<(), MicrophoneError>(())) {
+                        Err(CallError::Rejected(rejected)) => {
+                            stop.ask();
+                            held = Some(rejected);
+                        }
+                        _ => self.failures = 0,
                     }
                 }
-                Err(error) => error,
-            };
-            if let Some(error) = error {
-                self.tell_lost(error);
             }
-            let backoff = if error == Some(MicrophoneError::NotFound) { AFTER_NONE } else { AFTER_FAILURE };
-            self.pause(backoff.delay(failures));
-            failures += 1;
-        }
-    }
-
-    fn detector(&mut self, model: Option<PathBuf>) -> VoiceDetector {
-        let Some(path) = model else {
-            self.outbox.put(Heard::Notice(
-                "The voice detection model is not here, so I go by loudness: noise may be taken for speech. \
-                 Fetch it with `voice-terminal models fetch silero-vad`."
-                    .into(),
-            ));
-            return VoiceDetector::energy();
         };
-        VoiceDetector::silero(&path).unwrap_or_else(|error| {
-            self.outbox.put(Heard::Notice(format!(
-                "{error}, so I go by loudness. Fetch it anew with `voice-terminal models fetch silero-vad`."
-            )));
-            VoiceDetector::energy()
-        })
-    }
-
-    fn stopped(&self) -> bool {
-        self.cancel.is_cancelled() || self.outbox.sender.is_closed()
-    }
-
-    /// Waits, but not longer than it takes to notice that it should stop.
-    fn pause(&mut self, time: Duration) {
-        let ends = Instant::now() + time;
-        while !self.stopped() {
-            self.outbox.flush();
-            let left = ends.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
+        match (held, ended) {
+            (Some(rejected), _) => Ok((senses, Reason::Rejected(rejected))),
+            (None, Ended::Died(error)) => {
+                tracing::warn!(%error, "the microphone died");
+                let _ = self.breaker.call_sync(|| Err::<(), _>(error));
+                self.system.forget();
+                Ok((senses, Reason::Fails(error)))
             }
-            std::thread::sleep(left.min(TICK));
+            (None, Ended::Stopped | Ended::Unheard) => Err(Over),
         }
     }
 
-    /// Opens the microphone behind the breaker; `Err(None)` while that is open.
-    fn open(&mut self, wish: &Wish, watchdog: Duration) -> Result<Microphone, Option<MicrophoneError>> {
-        let breaker = Arc::clone(&self.breaker);
-        let permit = breaker.try_acquire().map_err(|_| None)?;
-        let mut system = std::mem::take(&mut self.system);
-        let wish = wish.clone();
-        let (send, receive) = std_mpsc::channel();
-        let spawned = std::thread::Builder::new().name("audio-open".into()).spawn(move || {
-            let opened = Microphone::open(&mut system, &wish, watchdog);
-            // Nobody waits any more: then it is closed again.
-            let _ = send.send((system, opened));
+    async fn tell_heard(&mut self, outbox: &mut Outbox, device: String, instead: bool) -> Result<(), Over> {
+        self.told = Told::Heard;
+        let notice = (instead && !self.told_instead).then(|| {
+            let wish = self.config.input.trim();
+            format!(
+                "No microphone is called “{wish}”; listening to {device}. `voice-terminal doctor` lists them."
+            )
         });
-        let limit = OPENING.min(self.breaker.timeout()).max(watchdog);
-        let Ok(Ok((system, opened))) = spawned.map(|_| receive.recv_timeout(limit)) else {
-            permit.time_out();
-            return Err(Some(MicrophoneError::Silent));
-        };
-        self.system = system;
-        match opened {
-            Ok(microphone) => {
-                permit.succeed();
-                Ok(microphone)
-            }
-            Err(error) => {
-                permit.fail(&error);
-                Err(Some(error))
-            }
+        send(&self.cancel, outbox, Heard::Recovered { device }).await?;
+        if let Some(notice) = notice {
+            self.told_instead = true;
+            send(&self.cancel, outbox, Heard::Notice(notice)).await?;
         }
+        Ok(())
     }
 
-    /// Listens until the microphone is gone. Speech that was under way then is handed on as it is.
-    fn listen(&mut self, mut microphone: Microphone, listener: &mut Listener, watchdog: Duration) -> Over {
-        self.lost = false;
-        self.outbox.put(Heard::Recovered { device: microphone.name.clone() });
-        if microphone.instead {
-            let text =
-                format!("The microphone that is configured is not there; I listen to {}.", microphone.name);
-            self.outbox.put(Heard::Notice(text));
+    async fn tell_lost(&mut self, outbox: &mut Outbox, reason: &Reason) -> Result<(), Over> {
+        if self.told == Told::Lost {
+            return Ok(());
         }
-        microphone.wake_me();
-        let (mut arrived, mut samples) = (Instant::now(), Vec::new());
-        let mut muted = Muted::default();
-        let over = loop {
-            if self.stopped() {
-                break Over::Stopped;
+        self.told = Told::Lost;
+        let (what, remedy) = match reason {
+            Reason::Fails(error) => (sentence(&error.to_string()), error.remedy()),
+            Reason::Rejected(Rejected { retry_in: None, .. }) => {
+                ("The microphone is switched off".into(), "voice-terminal breakers reset audio-input")
             }
-            samples.clear();
-            if microphone.take(&mut samples) {
-                arrived = Instant::now();
-                listener.hear(&samples, |event| self.outbox.hear(event));
-                if muted.notices(&samples) {
-                    self.outbox.put(Heard::Notice(format!(
-                        "{} delivers perfect silence: it is muted, or this program may not listen.",
-                        microphone.name
-                    )));
-                }
-            } else if let Some(fault) = microphone.fault() {
-                break Over::Lost(fault);
-            } else if arrived.elapsed() > watchdog {
-                break Over::Lost(MicrophoneError::Silent);
-            } else {
-                std::thread::park_timeout(TICK);
-            }
-            if let Some(lost) = microphone.lost(|frames| Duration::from_secs(frames) / SAMPLE_RATE) {
-                tracing::warn!(?lost, "the listening thread was too slow, sound was lost");
-            }
-            self.outbox.flush();
-        };
-        listener.finish(|event| self.outbox.hear(event));
-        self.outbox.flush();
-        if matches!(over, Over::Lost(_)) {
-            self.system.forget();
-        }
-        over
-    }
-
-    fn tell_lost(&mut self, error: MicrophoneError) {
-        if self.lost {
-            return;
-        }
-        self.lost = true;
-        tracing::info!(%error, "nobody can be heard");
-        let what = match error {
-            MicrophoneError::NotFound => {
-                "No microphone was found, so I can't hear you; typing works.".to_owned()
-            }
-            other => format!("I can't hear you any more: {other}; typing works."),
+            Reason::Rejected(_) => (
+                "The microphone failed too often".into(),
+                "it is tried again by and by; the log has the details",
+            ),
         };
         let degradation = Degradation {
             chain: CHAIN.into(),
             now: "text-input-mode".into(),
-            what,
-            remedy: sentence(error.remedy()),
+            what: format!("{what}; type instead."),
+            remedy: remedy.into(),
         };
-        self.outbox.put(Heard::Lost { degradation });
-    }
-}
-
-fn unwanted() -> Degradation {
-    Degradation {
-        chain: CHAIN.into(),
-        now: "text-input-mode".into(),
-        what: "The microphone is turned off by audio.input = \"none\".".into(),
-        remedy: "Type, or set audio.input = \"auto\".".into(),
-    }
-}
-
-fn sentence(text: &str) -> String {
-    let mut characters = text.chars();
-    let first = characters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}.", characters.as_str())
-}
-
-/// Notices a microphone that is open and says nothing at all, once.
-#[derive(Default)]
-struct Muted {
-    zeros: u64,
-    told: bool,
-}
-
-impl Muted {
-    fn notices(&mut self, samples: &[f32]) -> bool {
-        if samples.iter().any(|&sample| sample != 0.0) {
-            *self = Self::default();
-            return false;
-        }
-        self.zeros += samples.len() as u64;
-        let due = !self.told && Duration::from_secs(self.zeros) / SAMPLE_RATE >= MUTED;
-        self.told |= due;
-        due
-    }
-}
-
-/// What was heard, on its way out.
-struct Outbox {
-    sender: mpsc::Sender<Heard>,
-    waiting: VecDeque<Heard>,
-    dropped: usize,
-}
-
-impl Outbox {
-    fn hear(&mut self, event: Event) {
-        match event {
-            Event::SpeechStarted => self.put(Heard::SpeechStarted),
-            Event::Utterance(segment) => self.put(Heard::Utterance(segment.pcm)),
-            Event::TooShort => tracing::debug!("a sound was too short to be speech"),
-        }
+        send(&self.cancel, outbox, Heard::Lost { degradation }).await
     }
 
-    fn put(&mut self, heard: Heard) {
-        self.flush();
-        if self.waiting.len() >= BACKLOG {
-            self.dropped += 1;
-            tracing::warn!("nobody takes what is heard; the newest is dropped");
-            return;
-        }
-        self.waiting.push_back(heard);
-        self.flush();
-    }
-
-    fn flush(&mut self) {
-        if self.dropped > 0 && self.waiting.len() < BACKLOG {
-            let text = format!(
-                "I was too busy to take {} things that I heard; please say them again.",
-                self.dropped
-            );
-            self.waiting.push_back(Heard::Notice(text));
-            self.dropped = 0;
-        }
-        while let Some(heard) = self.waiting.pop_front() {
-            match self.sender.try_send(heard) {
-                Ok(()) => {}
-                Err(TrySendError::Full(heard)) => {
-                    self.waiting.push_front(heard);
-                    return;
+    fn wait_after(&mut self, reason: &Reason) -> Duration {
+        let attempt = self.failures;
+        match reason {
+            Reason::Fails(error) => {
+                self.failures = self.failures.saturating_add(1);
+                match error {
+                    MicrophoneError::NotFound => WHILE_ABSENT.delay(attempt),
+                    _ => AFTER_FAILURE.delay(attempt),
                 }
-                Err(TrySendError::Closed(_)) => return,
+            }
+            Reason::Rejected(Rejected { retry_in: None, .. }) => WHILE_HELD,
+            Reason::Rejected(Rejected { retry_in: Some(wait), .. }) => {
+                (*wait).clamp(AFTER_FAILURE.base, WHILE_ABSENT.cap)
             }
         }
     }
+}
 
-    /// Flushes, for so long at most.
-    fn flush_for(&mut self, time: Duration) {
-        let ends = Instant::now() + time;
-        while !self.waiting.is_empty() && !self.sender.is_closed() && Instant::now() < ends {
-            self.flush();
-            std::thread::sleep(Duration::from_millis(5));
-        }
+/// Waits until the consumer has room.
+async fn send(cancel: &CancellationToken, outbox: &mut Outbox, heard: Heard) -> Result<(), Over> {
+    match cancel.run_until_cancelled(outbox.send(heard)).await {
+        Some(true) => Ok(()),
+        Some(false) | None => Err(Over),
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_heard_waits_in_order_and_overflow_is_told() {
-        let (sender, mut receiver) = mpsc::channel(1);
-        let mut outbox = Outbox { sender, waiting: VecDeque::new(), dropped: 0 };
-        for number in 0..BACKLOG + 5 {
-            outbox.put(Heard::Recovered { device: number.to_string() });
-        }
-        let mut taken = Vec::new();
-        while let Ok(heard) = receiver.try_recv() {
-            taken.push(heard);
-            outbox.flush();
-        }
-        assert_eq!(taken.len(), BACKLOG + 2, "one was under way, and the loss is told");
-        assert_eq!(taken[7], Heard::Recovered { device: "7".into() });
-        assert!(taken.iter().any(|heard| matches!(heard, Heard::Notice(text) if text.contains('4'))));
+/// Runs a listening thread, which gives back what it was lent.
+fn session(
+    microphone: Microphone,
+    senses: Senses,
+    stop: Arc<Stop>,
+    config: &config::Audio,
+) -> oneshot::Receiver<(Senses, Ended)> {
+    let (sender, receiver) = oneshot::channel();
+    let (watchdog, endpoint) = (config.watchdog, config.endpoint.clone());
+    let spawned = thread::Builder::new().name("audio-listen".into()).spawn(move || {
+        let Senses { mut listener, mut outbox } = senses;
+        let listening = AssertUnwindSafe(|| listen(microphone, &mut listener, &mut outbox, &stop, watchdog));
+        let ended = catch_unwind(listening).unwrap_or_else(|_| {
+            // Only the neural network does anything that could; without it there is less to go wrong.
+            listener = Listener::new(VoiceDetector::energy(), &endpoint);
+            outbox.put(Heard::Degraded(by_loudness()));
+            Ended::Died(MicrophoneError::Broken)
+        });
+        let _ = sender.send((Senses { listener, outbox }, ended));
+    });
+    if let Err(error) = spawned {
+        tracing::error!(%error, "no thread to listen on");
     }
+    receiver
+}
 
-    #[test]
-    fn perfect_silence_is_noticed_once() {
-        let mut muted = Muted::default();
-        let second = vec![0.0; SAMPLE_RATE as usize];
-        let noticed = (0..20).filter(|_| muted.notices(&second)).count();
-        assert_eq!(noticed, 1);
-        assert!(!muted.notices(&[0.0, 0.1]));
+async fn came_back(opening: &mut Option<Opening>) {
+    match opening {
+        Some(opening) => opening.ready().await,
+        None => std::future::pending().await,
     }
+}
 
-    #[test]
-    fn nothing_is_opened_when_no_microphone_is_wanted() {
-        let config = Audio { input: "none".into(), ..Audio::default() };
-        let breaker = Arc::new(Breaker::new("audio-input", crate::breaker::Settings::default()));
-        let mut heard = Ear::start(config, None, Arc::clone(&breaker), CancellationToken::new());
-        assert!(matches!(heard.blocking_recv(), Some(Heard::Lost { .. })));
-        assert_eq!(heard.blocking_recv(), None);
-        assert_eq!(breaker.snapshot().total, 0);
+fn by_loudness() -> Degradation {
+    Degradation {
+        chain: "voice-activity".into(),
+        now: "energy".into(),
+        what: "Speech is told from silence by loudness alone, so noises may be taken for it.".into(),
+        remedy: "fetch the voice detection model: voice-terminal models fetch silero-vad".into(),
     }
+}
+
+fn sentence(phrase: &str) -> String {
+    let mut letters = phrase.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

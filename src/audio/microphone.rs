@@ -47,6 +47,8 @@ pub(super) enum MicrophoneError {
     ServerGone,
     #[error("the microphone delivers nothing")]
     Silent,
+    #[error("the sound system does not answer")]
+    Stuck,
     #[error("the sound system does not work")]
     Broken,
 }
@@ -65,7 +67,7 @@ impl MicrophoneError {
                 "it is taken up again when the server is back: systemctl --user restart pipewire-pulse (or pulseaudio)"
             }
             Self::Silent => "unplug it and plug it in again, or restart the sound server",
-            Self::Broken => "restart the sound server; the log has the details",
+            Self::Stuck | Self::Broken => "restart the sound server; the log has the details",
         }
     }
 }
@@ -87,6 +89,7 @@ pub(super) struct Microphone {
     shared: Arc<Shared>,
     ring: Consumer<f32>,
     channels: usize,
+    rate: u32,
     resampler: Resampler,
     mono: Vec<f32>,
     /// Its name, to tell the user.
@@ -157,8 +160,17 @@ impl Microphone {
         };
         let resampler = Resampler::new(config.sample_rate).map_err(|_| MicrophoneError::Unsupported)?;
         let channels = usize::from(config.channels).max(1);
-        let microphone =
-            Self { stream: Some(stream), shared, ring, channels, resampler, mono: Vec::new(), name, instead };
+        let microphone = Self {
+            stream: Some(stream),
+            shared,
+            ring,
+            channels,
+            rate: config.sample_rate,
+            resampler,
+            mono: Vec::new(),
+            name,
+            instead,
+        };
         if let Some(stream) = &microphone.stream {
             stream.play()?;
         }
@@ -193,8 +205,7 @@ impl Microphone {
 
     /// Appends what has arrived since the last call, as 16 kHz mono, to `out`; `false` if nothing has.
     pub(super) fn take(&mut self, out: &mut Vec<f32>) -> bool {
-        let whole_frames = self.ring.slots() / self.channels * self.channels;
-        let Ok(chunk) = self.ring.read_chunk(whole_frames) else { return false };
+        let Ok(chunk) = self.ring.read_chunk(self.ring.slots()) else { return false };
         if chunk.is_empty() {
             return false;
         }
@@ -220,10 +231,11 @@ impl Microphone {
         })
     }
 
-    /// How long the sound was, since the last call, that found the ring full.
-    pub(super) fn lost(&self, rate_of: impl Fn(u64) -> Duration) -> Option<Duration> {
+    /// How much sound, since the last call, found the ring full and was lost.
+    pub(super) fn lost(&self) -> Option<Duration> {
         let samples = self.shared.dropped.swap(0, Ordering::Relaxed);
-        (samples > 0).then(|| rate_of(samples / self.channels as u64))
+        let frames = samples / self.channels as u64;
+        (samples > 0).then(|| Duration::from_secs_f64(frames as f64 / f64::from(self.rate)))
     }
 }
 
@@ -264,23 +276,25 @@ where
     const PATIENCE: Duration = Duration::from_secs(2);
 
     let shared = Arc::new(Shared::default());
-    let samples = RING.as_secs() as usize * config.sample_rate as usize * usize::from(config.channels);
+    let channels = usize::from(config.channels).max(1);
+    let samples = RING.as_secs() as usize * config.sample_rate as usize * channels;
     let (mut producer, consumer) = RingBuffer::new(samples);
     let (of_data, of_errors) = (Arc::clone(&shared), Arc::clone(&shared));
     let stream = device.build_input_stream(
         config,
-        move |data: &[T], _: &cpal::InputCallbackInfo| deliver(data, &mut producer, &of_data),
+        move |data: &[T], _: &cpal::InputCallbackInfo| deliver(data, channels, &mut producer, &of_data),
         move |error: cpal::Error| of_errors.fail(error.kind()),
         Some(PATIENCE),
     )?;
     Ok((stream, shared, consumer))
 }
 
-fn deliver<T: Copy>(data: &[T], ring: &mut Producer<f32>, shared: &Shared)
+/// Runs on the sound system's thread. The ring only ever holds whole frames.
+fn deliver<T: Copy>(data: &[T], channels: usize, ring: &mut Producer<f32>, shared: &Shared)
 where
     f32: FromSample<T>,
 {
-    let room = ring.slots().min(data.len());
+    let room = ring.slots().min(data.len()) / channels * channels;
     if let Ok(chunk) = ring.write_chunk_uninit(room) {
         chunk.fill_from_iter(data.iter().map(|&sample| <f32 as FromSample<T>>::from_sample_(sample)));
     }

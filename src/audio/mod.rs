@@ -26,6 +26,7 @@ mod device;
 mod endpoint;
 mod energy;
 mod guarded;
+mod listen;
 mod microphone;
 mod recording;
 mod resample;

@@ -263,11 +263,8 @@ impl Recording {
     }
 
     fn decode(&mut self) -> Next {
-        let packet = match self.format.next_packet() {
-            Ok(Some(packet)) => packet,
-            // A file that ends early ends with an error; the frames that are missing tell.
-            Ok(None) | Err(_) => return Next::End,
-        };
+        // A file that ends early ends with an error; the frames that are missing tell.
+        let Ok(Some(packet)) = self.format.next_packet() else { return Next::End };
         if packet.track_id != self.track {
             return Next::Nothing;
         }

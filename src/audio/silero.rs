@@ -142,6 +142,7 @@ fn is_whole_message(bytes: &[u8]) -> bool {
     !bytes.is_empty()
 }
 
+#[expect(clippy::redundant_closure_for_method_calls, reason = "the tensor's type is not ours to name")]
 fn numbers(value: Value) -> Option<Vec<f32>> {
     value.into_tensor::<f32>().map(|tensor| tensor.into_data())
 }

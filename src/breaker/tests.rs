@@ -133,6 +133,8 @@ fn slow_calls_open_it_when_asked_for() {
 
 #[test]
 fn probes_close_it_and_one_failure_opens_it_again_for_longer() {
+    use Cause::{ConsecutiveFailures, ProbeFailed, ProbesSucceeded, ResetElapsed};
+
     let mut bench = bench(quick());
     bench.open();
     bench.clock.advance(S(10));
@@ -144,7 +146,6 @@ fn probes_close_it_and_one_failure_opens_it_again_for_longer() {
     assert_eq!(bench.breaker.state(), State::HalfOpen);
     bench.succeed();
     assert_eq!(bench.breaker.state(), State::Closed);
-    use Cause::{ConsecutiveFailures, ProbeFailed, ProbesSucceeded, ResetElapsed};
     assert_eq!(
         bench.causes(),
         [ConsecutiveFailures, ResetElapsed, ProbeFailed, ResetElapsed, ProbesSucceeded]

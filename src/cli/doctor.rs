@@ -79,7 +79,7 @@ async fn microphone() -> Finding {
     };
     let usable: Vec<String> = devices
         .iter()
-        .filter(|device| device.trouble.is_none())
+        .filter(|device| device.problem.is_none())
         .map(|device| format!("{}{} ({})", device.name, if device.default { "*" } else { "" }, device.host))
         .collect();
     if !usable.is_empty() {
@@ -87,7 +87,7 @@ async fn microphone() -> Finding {
     }
     let problems: Vec<String> = devices
         .iter()
-        .filter_map(|device| device.trouble.as_ref().map(|problem| format!("{}: {problem}", device.name)))
+        .filter_map(|device| device.problem.as_ref().map(|problem| format!("{}: {problem}", device.name)))
         .collect();
     let what = if problems.is_empty() { "none was found".into() } else { problems.join("; ") };
     fails("microphone", what, "plug one in, or start your sound server (PulseAudio or PipeWire)")
@@ -113,7 +113,7 @@ async fn recogniser(world: &World, cancel: CancellationToken) -> Finding {
 }
 
 async fn tmux(world: &World, cancel: CancellationToken) -> Finding {
-    let (tmux, _notices) = world.terminal(cancel);
+    let tmux = world.terminal(cancel);
     match tmux.version().await {
         Err(failure) => fails("tmux", failure.what, failure.remedy),
         Ok(version) => match tmux.sessions().await {

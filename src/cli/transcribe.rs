@@ -10,8 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::hear::{Found, shown};
 use super::report::{self, Outcome, Problem};
 use crate::app::World;
-use crate::audio::Segment;
-use crate::domain::{Recogniser, SAMPLE_RATE, Transcript};
+use crate::domain::{Recogniser, Transcript};
 use crate::shutdown;
 use crate::speech::Recognisers;
 
@@ -69,7 +68,7 @@ async fn transcribe(
             () = cancel.cancelled() => break,
         };
         if !transcript.is_silence() {
-            utterances.push(Said { from: from(&segment), length: segment.pcm.duration(), transcript });
+            utterances.push(Said { from: segment.start, length: segment.pcm.duration(), transcript });
         }
     }
     let remark = found.end().await.map_err(|error| Problem::new(error.to_string(), error.remedy()))?;
@@ -83,9 +82,4 @@ async fn transcribe(
         took: utterances.iter().map(|said| said.transcript.took).sum(),
         utterances,
     })
-}
-
-/// Where an utterance begins in its recording.
-fn from(segment: &Segment) -> Duration {
-    Duration::from_secs_f64(segment.start as f64 / f64::from(SAMPLE_RATE))
 }

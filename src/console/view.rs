@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::domain::{Event, Mode, Origin, Tone, UtteranceId};
+use crate::domain::{Event, Mode, Origin, Tone, UtteranceId, sentence};
 
 /// Where lines go. Writing never fails for the caller: a console that has gone is no error.
 pub trait Screen: Send {
@@ -55,8 +55,8 @@ impl<S: Screen> View<S> {
             | Event::Acting { .. }
             | Event::Understood { .. }
             | Event::Stopping => None,
-            Event::Degraded(it) => Some(format!("! {} {}", it.what, it.remedy)),
-            Event::Recovered { what, .. } => Some(format!("+ {what}")),
+            Event::Degraded(it) => Some(format!("! {} {}", sentence(&it.what), sentence(&it.remedy))),
+            Event::Recovered { what, .. } => Some(format!("+ {}", sentence(what))),
             Event::Progress(progress) => {
                 let news = if progress.finished {
                     format!("{}: done", progress.what)

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::domain::{
     Action, Command, Degradation, Failure, FailureKind, Mode, Outcome, Ran, Reply, SessionInfo, Target, Tone,
+    sentence,
 };
 
 /// Lines of output that are printed; the whole of it is in the history.
@@ -272,12 +273,6 @@ fn count(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
-/// With a full stop at its end.
-fn sentence(text: &str) -> String {
-    let text = text.trim();
-    if text.is_empty() || text.ends_with(['.', '!', '?']) { text.to_owned() } else { format!("{text}.") }
-}
-
 fn span(took: Duration) -> String {
     match took.as_secs() {
         0 => format!("{} ms", took.as_millis()),
@@ -335,7 +330,7 @@ mod tests {
 
     #[test]
     fn long_output_is_printed_by_its_newest_part() {
-        let output: String = (0..100).map(|line| format!("{line}\n")).collect();
+        let output: String = (0..100).flat_map(|line| [line.to_string(), "\n".into()]).collect();
         let reply = run(Some(0), true, &output);
         assert!(reply.text.starts_with("… 70 lines before\n70\n"), "{}", reply.text);
     }

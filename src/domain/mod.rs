@@ -27,7 +27,7 @@ pub use mode::{Degradation, Mode};
 pub use pcm::{Pcm, SAMPLE_RATE};
 pub use ports::{BoxFuture, Interpreter, Journal, Recogniser, Situation, Terminal};
 pub use record::{Record, Stage};
-pub use reply::{Reply, Tone};
+pub use reply::{Reply, Tone, sentence};
 pub use transcript::{Confidence, Transcript};
 pub use utterance::{Content, Origin, Utterance, UtteranceId};
 pub use verdict::{Interpretation, Verdict};

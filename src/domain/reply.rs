@@ -37,3 +37,12 @@ impl Reply {
         Self { tone, text: text.into(), speech: speech.into() }
     }
 }
+
+/// Words as a sentence: with a capital at the beginning and a full stop at the end.
+pub fn sentence(words: &str) -> String {
+    let words = words.trim();
+    let mut characters = words.chars();
+    let Some(first) = characters.next() else { return String::new() };
+    let end = if words.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{}{}{end}", first.to_uppercase(), characters.as_str())
+}

@@ -143,6 +143,17 @@ pub(super) fn set_aside(name: &str) -> Degradation {
     }
 }
 
+/// The failure to read.
+pub(super) fn unreadable(error: &CallError<StoreError>) -> Failure {
+    tracing::warn!(%error, "the journal can't be read");
+    Failure::new(
+        FailureKind::Unavailable,
+        CHAIN,
+        "The history can't be read at the moment.",
+        "Try again in a minute; nothing that is said is lost.",
+    )
+}
+
 /// The failure of a call that memory can't serve either.
 pub(super) fn failure(error: &CallError<StoreError>) -> Failure {
     match error {

@@ -128,7 +128,7 @@ impl Store {
         if !self.shared.held.lock().add(id, stage) {
             // It was finished, and let go: something came late.
             let found = self.read(move |pool| async move { sqlite::load(&pool, id).await }).await;
-            let found = found.map_err(|error| error::failure(&error))?.flatten();
+            let found = found.map_err(|error| error::unreadable(&error))?.flatten();
             let found = found.ok_or_else(|| error::failure(&CallError::Failed(StoreError::NoSuchRecord)))?;
             let mut held = self.shared.held.lock();
             held.adopt(found);
@@ -144,7 +144,7 @@ impl Store {
             Vec::new()
         } else {
             let found = sqlite::search_among(&unsaved, &wanted, limit).await;
-            found.map_err(|error| error::failure(&CallError::Failed(error)))?
+            found.map_err(|error| error::unreadable(&CallError::Failed(error)))?
         };
         let on_disk = {
             let wanted = Arc::clone(&wanted);
@@ -157,7 +157,7 @@ impl Store {
                 tracing::debug!(%error, "the journal can't be read");
                 Vec::new()
             }
-            Err(error) => return Err(error::failure(&error)),
+            Err(error) => return Err(error::unreadable(&error)),
         };
         let mut records = found;
         records.extend(

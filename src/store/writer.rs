@@ -100,7 +100,13 @@ impl Writer {
             tokio::select! {
                 biased;
                 job = jobs.recv() => match job {
-                    None => return,
+                    // A last chance for what the disk did not take.
+                    None => {
+                        if unsaved && let Err(error) = self.save().await {
+                            tracing::error!(%error, "the end of the history could not be written");
+                        }
+                        return self.let_go().await;
+                    }
                     Some(Job::Save(done)) => drop(done.send(self.save().await)),
                     Some(Job::Recover(done)) => drop(done.send(self.recover().await)),
                     Some(Job::Close(done)) => {

@@ -13,11 +13,12 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, ChildStdin, ChildStdout};
+use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::domain::SessionId;
+use crate::process::Group;
 
 use super::completion::Panes;
 use super::control::{Event, Parser};
@@ -57,6 +58,8 @@ type Answer = Result<String, TmuxError>;
 #[derive(Debug)]
 enum Waiting {
     Nobody,
+    /// Nobody, and nobody may any more: there is no reader to answer.
+    Closed,
     /// For the reply to attaching, which tmux does not mark as ours.
     Attach(oneshot::Sender<Answer>),
     Request(oneshot::Sender<Answer>),
@@ -74,8 +77,8 @@ impl Client {
         let mut command = server.command();
         command.args(["-C", "attach-session", "-f", "ignore-size", "-t", &session.0]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().map_err(TmuxError::from_spawning)?;
-        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+        let mut child = Group::spawn(command).map_err(TmuxError::from_spawning)?;
+        let (Some(stdin), Some(stdout)) = (child.take_stdin(), child.take_stdout()) else {
             return Err(TmuxError::Lost { sent: false });
         };
         let (answer, attached) = oneshot::channel();
@@ -102,11 +105,14 @@ impl Client {
     /// Sends one command line and waits for its reply.
     pub(super) async fn ask(&self, line: &str) -> Answer {
         let mut stdin = self.stdin.lock().await;
-        if !self.is_alive() {
-            return Err(TmuxError::Lost { sent: false });
-        }
         let (answer, reply) = oneshot::channel();
-        *self.shared.waiting.lock() = Waiting::Request(answer);
+        {
+            let mut waiting = self.shared.waiting.lock();
+            if matches!(*waiting, Waiting::Closed) {
+                return Err(TmuxError::Lost { sent: false });
+            }
+            *waiting = Waiting::Request(answer);
+        }
         let unanswered = self.kill.clone().drop_guard();
         // The newline is the last byte: a line that could not be written whole is not carried out.
         if stdin.write_all(line.as_bytes()).await.is_err() {
@@ -142,7 +148,7 @@ impl Client {
 
 /// Reads until the connection ends, then sees to it that the child is gone.
 async fn read(
-    mut child: Child,
+    mut child: Group,
     mut stdout: ChildStdout,
     shared: Arc<Shared>,
     kill: CancellationToken,
@@ -192,10 +198,10 @@ async fn read(
     // Set once, here only.
     let _ = shared.ended.set(farewell);
     // Whoever waits learns from the dropped sender that no answer comes.
-    *shared.waiting.lock() = Waiting::Nobody;
+    *shared.waiting.lock() = Waiting::Closed;
     shared.news.send_modify(|count| *count += 1);
     // It may be gone already; either way it is waited for, so that no zombie stays.
-    let _ = child.start_kill();
+    child.kill();
     let _ = child.wait().await;
 }
 
@@ -210,7 +216,7 @@ impl Shared {
                 *waiting = other;
                 return true;
             }
-            (Waiting::Nobody, true) => return false,
+            (Waiting::Nobody | Waiting::Closed, true) => return false,
         };
         let text = String::from_utf8_lossy(text).into_owned();
         let answer = if success { Ok(text) } else { Err(TmuxError::Refused(Refusal::from_message(&text))) };

@@ -42,6 +42,8 @@ pub(super) struct Moment {
     ends: u64,
     continuations: u64,
     starts: u64,
+    /// A command was running already, whose beginning was not seen: the next end is its end.
+    midway: bool,
 }
 
 /// What a pane has told since a [`Moment`].
@@ -53,6 +55,9 @@ pub(super) enum Since {
     Started,
     /// A command ended.
     Ended(Ended),
+    /// A prompt came without a command before it: a line that was not run, such as one with a
+    /// syntax error; or the prompt belongs to something earlier, and the command is about to begin.
+    NothingRan(Ended),
     /// The shell wants the rest of the line.
     Unfinished,
 }
@@ -62,7 +67,7 @@ pub(super) enum Since {
 pub(super) struct Panes {
     nonce: Option<String>,
     output_limit: usize,
-    panes: HashMap<String, Pane>,
+    by_id: HashMap<String, Pane>,
 }
 
 #[derive(Debug)]
@@ -80,6 +85,8 @@ struct Track {
     prompt: Option<String>,
     ends: u64,
     starts: u64,
+    /// The start whose end was seen last.
+    completed: u64,
     continuations: u64,
     status: i32,
     /// The last command's output, with the number of its end.
@@ -89,7 +96,7 @@ struct Track {
 
 impl Panes {
     pub(super) fn new(output_limit: usize) -> Self {
-        Self { nonce: None, output_limit, panes: HashMap::new() }
+        Self { nonce: None, output_limit, by_id: HashMap::new() }
     }
 
     /// From now on, marks with this nonce count.
@@ -107,14 +114,14 @@ impl Panes {
     }
 
     fn pane(&mut self, id: &str) -> &mut Pane {
-        if !self.panes.contains_key(id) && self.panes.len() >= MOST_PANES {
-            let quietest = self.panes.iter().min_by_key(|(_, pane)| pane.track.printed_at);
+        if !self.by_id.contains_key(id) && self.by_id.len() >= MOST_PANES {
+            let quietest = self.by_id.iter().min_by_key(|(_, pane)| pane.track.printed_at);
             if let Some(quietest) = quietest.map(|(id, _)| id.clone()) {
-                self.panes.remove(&quietest);
+                self.by_id.remove(&quietest);
             }
         }
         let limit = self.output_limit;
-        let pane = self.panes.entry(id.to_owned()).or_insert_with(|| Pane {
+        let pane = self.by_id.entry(id.to_owned()).or_insert_with(|| Pane {
             scanner: Scanner::default(),
             track: Track {
                 nonce: None,
@@ -123,6 +130,7 @@ impl Panes {
                 prompt: None,
                 ends: 0,
                 starts: 0,
+                completed: 0,
                 continuations: 0,
                 status: 0,
                 last: None,
@@ -136,34 +144,43 @@ impl Panes {
     }
 
     pub(super) fn phase(&self, id: &str) -> Phase {
-        self.panes.get(id).map_or(Phase::Unknown, |pane| pane.track.phase)
+        self.by_id.get(id).map_or(Phase::Unknown, |pane| pane.track.phase)
     }
 
-    /// The last line of the prompt that is shown, if the pane waits for input.
+    /// The line that the prompt ends in, if the pane waits for input.
     pub(super) fn prompt(&self, id: &str) -> Option<&str> {
-        let track = &self.panes.get(id)?.track;
-        (track.phase == Phase::Input).then(|| track.prompt.as_deref()).flatten()
+        let track = &self.by_id.get(id)?.track;
+        if track.phase == Phase::Input { track.prompt.as_deref() } else { None }
     }
 
-    /// Now.
-    pub(super) fn moment(&mut self, id: &str) -> Moment {
-        let track = &self.pane(id).track;
-        Moment { ends: track.ends, continuations: track.continuations, starts: track.starts }
+    /// Now. What was printed before no longer counts as output, unless a command runs.
+    /// `midway`: a command is known to run.
+    pub(super) fn moment(&mut self, id: &str, midway: bool) -> Moment {
+        let track = &mut self.pane(id).track;
+        if track.phase != Phase::Running {
+            track.lines.clear();
+        }
+        Moment { ends: track.ends, continuations: track.continuations, starts: track.starts, midway }
     }
 
     /// What was told since then.
     pub(super) fn since(&self, id: &str, then: Moment) -> Since {
-        let Some(Pane { track, .. }) = self.panes.get(id) else { return Since::Nothing };
-        if track.ends > then.ends {
+        let Some(Pane { track, .. }) = self.by_id.get(id) else { return Since::Nothing };
+        let ended = || {
             let output = match &track.last {
                 Some((number, ended)) if *number == track.ends => ended.output.clone(),
                 _ => String::new(),
             };
-            Since::Ended(Ended { status: track.status, output })
+            Ended { status: track.status, output }
+        };
+        if track.completed > then.starts || (then.midway && track.ends > then.ends) {
+            Since::Ended(ended())
         } else if track.continuations > then.continuations {
             Since::Unfinished
         } else if track.starts > then.starts {
             Since::Started
+        } else if track.ends > then.ends {
+            Since::NothingRan(ended())
         } else {
             Since::Nothing
         }
@@ -171,12 +188,17 @@ impl Panes {
 
     /// When the pane last printed something.
     pub(super) fn printed_at(&self, id: &str) -> Option<Instant> {
-        self.panes.get(id).map(|pane| pane.track.printed_at)
+        self.by_id.get(id).map(|pane| pane.track.printed_at)
+    }
+
+    /// All that was printed since the last [`Moment`] was taken.
+    pub(super) fn unmarked_output(&self, id: &str) -> Option<String> {
+        self.by_id.get(id).map(|pane| pane.track.lines.text())
     }
 
     /// What is known of the output of the command that runs, or of the last that ended.
     pub(super) fn output(&self, id: &str) -> Option<String> {
-        let track = &self.panes.get(id)?.track;
+        let track = &self.by_id.get(id)?.track;
         match track.phase {
             Phase::Running => Some(track.lines.text()),
             _ => track.last.as_ref().map(|(_, ended)| ended.output.clone()),
@@ -189,7 +211,7 @@ impl Track {
         match kind {
             "A" => {
                 self.phase = Phase::Prompting;
-                self.lines.clear();
+                self.lines.keep_current_line();
             }
             "B" => {
                 self.phase = Phase::Input;
@@ -213,6 +235,9 @@ impl Track {
     fn ended(&mut self, status: i32) {
         self.ends += 1;
         self.status = status;
+        if self.phase == Phase::Running {
+            self.completed = self.starts;
+        }
         let text = self.lines.text();
         let output = match self.phase {
             Phase::Running | Phase::Unknown => Some(text),
@@ -224,7 +249,8 @@ impl Track {
             self.last = Some((self.ends, Ended { status, output }));
         }
         self.phase = Phase::Prompting;
-        self.lines.clear();
+        // Output without a newline at its end stays before the prompt.
+        self.lines.keep_current_line();
     }
 }
 
@@ -269,7 +295,7 @@ mod tests {
         let mut panes = panes("n1");
         panes.printed("%1", PROMPT);
         assert_eq!((panes.phase("%1"), panes.prompt("%1")), (Phase::Input, Some("ann$ ")));
-        let then = panes.moment("%1");
+        let then = panes.moment("%1", false);
         panes.printed("%1", b"make\r\n\x1b[?2004l\r\x1b]133;C;n1\x07");
         assert_eq!(panes.since("%1", then), Since::Started);
         panes.printed("%1", b"\x1b[32mok\x1b[0m\r\n\x1b]133;D;3;n");
@@ -285,7 +311,7 @@ mod tests {
     fn marks_in_output_are_no_marks() {
         let mut panes = panes("n1");
         panes.printed("%1", PROMPT);
-        let then = panes.moment("%1");
+        let then = panes.moment("%1", false);
         panes.printed("%1", b"cat x\r\n\x1b]133;C;n1\x07");
         panes.printed(
             "%1",
@@ -306,10 +332,31 @@ mod tests {
     fn a_line_that_never_ran_tells_why() {
         let mut panes = panes("n1");
         panes.printed("%1", PROMPT);
-        let then = panes.moment("%1");
+        let then = panes.moment("%1", false);
         panes.printed("%1", b"fi\r\nbash: syntax error\r\n\x1b]133;D;2;n1\x07");
         let ended = Ended { status: 2, output: "bash: syntax error\n".into() };
-        assert_eq!(panes.since("%1", then), Since::Ended(ended));
+        assert_eq!(panes.since("%1", then), Since::NothingRan(ended));
+    }
+
+    #[test]
+    fn an_earlier_prompt_that_comes_late_ends_nothing() {
+        let mut panes = panes("n1");
+        panes.printed("%1", PROMPT);
+        let then = panes.moment("%1", false);
+        panes.printed("%1", b"^C\r\n\x1b]133;D;130;n1\x07");
+        panes.printed("%1", PROMPT);
+        panes.printed("%1", b"make\r\n\x1b]133;C;n1\x07");
+        assert_eq!(panes.since("%1", then), Since::Started);
+        panes.printed("%1", b"made\r\n\x1b]133;D;0;n1\x07");
+        assert_eq!(panes.since("%1", then), Since::Ended(Ended { status: 0, output: "made\n".into() }));
+    }
+
+    #[test]
+    fn the_end_of_a_command_that_was_met_midway_is_seen() {
+        let mut panes = panes("n1");
+        let then = panes.moment("%1", true);
+        panes.printed("%1", b"rest\r\n\x1b]133;D;1;n1\x07");
+        assert_eq!(panes.since("%1", then), Since::Ended(Ended { status: 1, output: "rest\n".into() }));
     }
 
     #[test]
@@ -325,9 +372,18 @@ mod tests {
     fn an_unfinished_line_is_noticed() {
         let mut panes = panes("n1");
         panes.printed("%1", PROMPT);
-        let then = panes.moment("%1");
+        let then = panes.moment("%1", false);
         panes.printed("%1", b"echo '\r\n\x1b]133;P;n1\x07> ");
         assert_eq!((panes.since("%1", then), panes.phase("%1")), (Since::Unfinished, Phase::Continuation));
+    }
+
+    #[test]
+    fn output_without_a_newline_stays_before_the_prompt() {
+        let mut panes = panes("n1");
+        panes.printed("%1", b"\x1b]133;C;n1\x07a\r\nb\x1b]133;D;0;n1\x07");
+        panes.printed("%1", PROMPT);
+        assert_eq!(panes.prompt("%1"), Some("bann$ "));
+        assert_eq!(panes.output("%1").as_deref(), Some("a\nb"));
     }
 
     #[test]
@@ -336,6 +392,6 @@ mod tests {
         for number in 0..500 {
             panes.printed(&format!("%{number}"), b"x");
         }
-        assert_eq!(panes.panes.len(), MOST_PANES);
+        assert_eq!(panes.by_id.len(), MOST_PANES);
     }
 }

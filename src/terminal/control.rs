@@ -152,16 +152,9 @@ fn unescape(text: &[u8]) -> Vec<u8> {
             let value = digit(digits[0])? * 64 + digit(digits[1])? * 8 + digit(digits[2])?;
             u8::try_from(value).ok()
         };
-        match (first, after.get(..3).and_then(octal)) {
-            (b'\\', Some(byte)) => {
-                bytes.push(byte);
-                rest = &after[3..];
-            }
-            _ => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
+        let escaped = after.get(..3).and_then(octal).filter(|_| first == b'\\');
+        bytes.push(escaped.unwrap_or(first));
+        rest = if escaped.is_some() { &after[3..] } else { after };
     }
     bytes
 }

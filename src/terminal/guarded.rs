@@ -1,183 +1,207 @@
-//! The terminal as it gets out: everything goes through the chain `tmux-session`.
+//! The terminal as the rest of the program sees it: every command to tmux behind its breakers.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 
-use crate::breaker::{Breaker, CallError, ChainReport};
+use crate::breaker::{Breaker, ChainReport};
 use crate::config;
 use crate::domain::{
     Action, BoxFuture, Command, Degradation, Failure, Outcome, Ran, SessionInfo, Target, Terminal,
 };
 
-use super::error::{Trouble, request_failure};
-use super::keys;
-use super::layout;
+use super::error::{CHAIN, Trouble, request_failure};
 use super::link::Link;
 use super::paste::Pasting;
 use super::process::Server;
-use super::run::{self, Limits};
+use super::run::{self, Progress};
 use super::sessions::Sessions;
 use super::shell::Shells;
+use super::{keys, layout};
 
-/// Notices that nobody has taken yet; the next one is dropped, and logged.
-const NOTICES: usize = 32;
+/// Commands whose end is waited for in the background; of more, the end isn't told.
+const MOST_IN_BACKGROUND: usize = 16;
 
-/// The breakers of the tiers.
+/// Notices that a slow watcher may be behind before it misses the oldest.
+const NOTICES: usize = 64;
+
+/// The breakers of the two tiers.
 #[derive(Debug, Clone)]
 pub struct TmuxBreakers {
-    /// `tmux-control`
+    /// Around the control-mode clients: `tmux-control`.
     pub control: Arc<Breaker>,
-    /// `tmux-process`
+    /// Around the spawning of one process per command: `tmux-process`.
     pub process: Arc<Breaker>,
 }
 
-/// Something to tell that belongs to no request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Something to tell that belongs to no command.
+#[derive(Debug, Clone)]
 pub enum Notice {
-    /// The chain left its first tier.
+    /// A command line that went on in the background has ended.
+    Ended(Ran),
+    /// The server was gone and a new one was started; one sentence or two.
+    Restarted(String),
+    /// The first tier is down.
     Degraded(Degradation),
-    /// The chain is served by its first tier again.
+    /// The first tier serves again.
     Serving {
         /// The chain.
         chain: String,
         /// One plain sentence.
         what: String,
     },
-    /// The server had died and was started anew; one plain sentence.
-    Restarted(String),
-    /// A command that went on in the background has ended.
-    BackgroundEnded(Ran),
 }
 
-/// tmux. Cheap to make; nothing is started before it is needed, and all of it ends with this.
+/// tmux: the chain `tmux-session`, from a control-mode client to one process per command.
+///
+/// Making one starts nothing; the server is started when a session is needed. Dropping it kills its
+/// control-mode clients, and leaves the sessions to the user.
 pub struct Tmux {
     link: Arc<Link>,
     sessions: Sessions,
     pasting: Pasting,
-    limits: Limits,
-    server: Server,
-    process: Arc<Breaker>,
+    notices: broadcast::Sender<Notice>,
+    run_wait: std::time::Duration,
+    output_limit: usize,
+    background: Arc<Semaphore>,
+    cancel: CancellationToken,
 }
 
 impl Tmux {
-    /// For the configured server. The shell's start-up file is written below `state` when the first
-    /// session is made. `cancel` ends what watches commands in the background.
+    /// For the configured server. A file for bash goes below `state`, in a directory of its own.
+    /// `cancel` ends what waits in the background.
     pub fn new(
         config: &config::Terminal,
         breakers: TmuxBreakers,
         state: &Path,
         cancel: CancellationToken,
-    ) -> (Self, mpsc::Receiver<Notice>) {
+    ) -> Self {
         Self::with_program("tmux", config, breakers, state, cancel)
     }
 
-    /// The same with another `tmux`.
+    /// As [`Tmux::new`], with another program in the place of `tmux`.
     pub(super) fn with_program(
         program: &str,
         config: &config::Terminal,
         breakers: TmuxBreakers,
         state: &Path,
         cancel: CancellationToken,
-    ) -> (Self, mpsc::Receiver<Notice>) {
-        let (notices, receiver) = mpsc::channel(NOTICES);
+    ) -> Self {
+        let notices = broadcast::Sender::new(NOTICES);
         let server = Server::new(program, &config.socket);
-        let process = Arc::clone(&breakers.process);
-        let link = Arc::new(Link::new(&server, config.output_limit, breakers, notices));
+        let tmux = Arc::new(Link::new(&server, config.output_limit, breakers, notices.clone()));
         let shells = Shells::new(&config.shell, state);
-        let sessions = Sessions::new(Arc::clone(&link), shells, &config.session);
-        let limits = Limits { wait: config.run_wait, output: config.output_limit, cancel };
-        (Self { link, sessions, pasting: Pasting::default(), limits, server, process }, receiver)
+        Self {
+            sessions: Sessions::new(Arc::clone(&tmux), shells, &config.session),
+            link: tmux,
+            pasting: Pasting::default(),
+            notices,
+            run_wait: config.run_wait,
+            output_limit: config.output_limit,
+            background: Arc::new(Semaphore::new(MOST_IN_BACKGROUND)),
+            cancel,
+        }
     }
 
-    /// Which tmux there is, as it names itself.
+    /// What happens from now on that belongs to no command. A watcher that is 64 behind misses the
+    /// oldest.
+    pub fn notices(&self) -> broadcast::Receiver<Notice> {
+        self.notices.subscribe()
+    }
+
+    /// What tmux calls itself, such as `tmux 3.3a`. Starts no server.
     ///
     /// # Errors
-    /// When there is none, or it doesn't answer.
+    /// When there is no tmux, or it doesn't work.
     pub async fn version(&self) -> Result<String, Failure> {
-        self.process.call(self.server.version()).await.map_err(|error| {
-            match error {
-                CallError::Failed(super::error::TmuxError::NotInstalled) => Trouble::NotInstalled,
-                CallError::Rejected(no) => Trouble::HeldBack(no.retry_in),
-                CallError::TimedOut { .. } | CallError::Failed(_) => Trouble::Unavailable,
-            }
-            .failure("ask tmux for its version")
-        })
+        self.link.version().await.map_err(|trouble| trouble.failure("ask tmux for its version"))
     }
 
-    /// Which tiers there are, and how often each served.
+    /// How often each tier served.
     pub fn report(&self) -> ChainReport {
         self.link.report()
     }
 
-    async fn perform_at(&self, target: &Target, action: &Action) -> Result<Outcome, Failure> {
-        let link = &self.link;
-        let place = self.sessions.revisit(target, &attempt(action)).await?;
-        match action {
-            Action::KillSession => self.sessions.kill(target).await,
-            Action::DescribeSession => layout::describe(link, &place, target, self.limits.output).await,
-            Action::NewWindow { name } => layout::new_window(link, target, name.as_deref()).await,
-            Action::SelectWindow { window } => layout::select_window(link, target, *window).await,
-            Action::RenameWindow { name } => layout::rename_window(link, &place, target, name).await,
-            Action::CloseWindow => layout::close_window(link, &place, target).await,
-            Action::SplitPane { direction } => layout::split(link, target, *direction).await,
-            Action::SelectPane { pane } => layout::select_pane(link, &place, target, *pane).await,
-            Action::ZoomPane => layout::zoom(link, &place, target).await,
-            Action::ClosePane => layout::close_pane(link, target).await,
-            Action::Scroll { scroll } => layout::scroll(link, place, target, *scroll).await,
-            Action::ReadOutput => self.read(target).await,
-            Action::Insert { text } => self.pasting.insert(link, place, target, text).await,
-            Action::Erase { text } => self.pasting.erase(link, place, target, text).await,
-            Action::Submit { text } => {
-                run::submit(link, &self.pasting, place, target, text, &self.limits).await
-            }
-            Action::Press { press } => keys::press(link, place, target, press).await,
+    async fn act(&self, command: &Command) -> Result<Outcome, Failure> {
+        let tmux = &*self.link;
+        match &command.action {
+            Action::NewSession { name } => return self.sessions.create(name.as_deref()).await,
+            Action::SwitchSession { name } => return self.sessions.switch(name).await,
+            Action::ListSessions => return Ok(Outcome::Sessions { sessions: self.sessions().await? }),
+            _ => {}
+        }
+        let Some(target) = &command.target else {
+            return Err(request_failure("It was not said where", "Name a session"));
+        };
+        let place = self.sessions.revisit(target, "do that").await?;
+        match &command.action {
             Action::NewSession { .. } | Action::SwitchSession { .. } | Action::ListSessions => {
-                self.perform_anywhere(action).await
+                Err(request_failure("That needs no place", "Say it again"))
+            }
+            Action::KillSession => self.sessions.kill(target).await,
+            Action::DescribeSession => layout::describe(tmux, &place, target, self.output_limit).await,
+            Action::NewWindow { name } => layout::new_window(tmux, target, name.as_deref()).await,
+            Action::SelectWindow { window } => layout::select_window(tmux, target, *window).await,
+            Action::RenameWindow { name } => layout::rename_window(tmux, &place, target, name).await,
+            Action::CloseWindow => layout::close_window(tmux, &place, target).await,
+            Action::SplitPane { direction } => layout::split(tmux, target, *direction).await,
+            Action::SelectPane { pane } => layout::select_pane(tmux, &place, target, *pane).await,
+            Action::ZoomPane => layout::zoom(tmux, &place, target).await,
+            Action::ClosePane => layout::close_pane(tmux, target).await,
+            Action::Scroll { scroll } => layout::scroll(tmux, place, target, *scroll).await,
+            Action::ReadOutput => self.read_output(target).await,
+            Action::Insert { text } => self.pasting.insert(tmux, place, target, text).await,
+            Action::Erase { text } => self.pasting.erase(tmux, place, target, text).await,
+            Action::Submit { text } => {
+                let running = run::enter(&self.link, &self.pasting, place, target, text).await?;
+                self.follow(running).await
+            }
+            Action::Press { press } => {
+                self.pasting.forget();
+                keys::press(tmux, place, target, press).await
             }
         }
     }
 
-    async fn perform_anywhere(&self, action: &Action) -> Result<Outcome, Failure> {
-        match action {
-            Action::NewSession { name } => self.sessions.create(name.as_deref()).await,
-            Action::SwitchSession { name } => self.sessions.switch(name).await,
-            Action::ListSessions => Ok(Outcome::Sessions { sessions: self.sessions().await? }),
-            _ => Err(request_failure("I don't know where to do that", "Say which session")),
+    async fn follow(&self, mut running: run::Running) -> Result<Outcome, Failure> {
+        let ran = match running.wait(Some(self.run_wait)).await? {
+            Progress::Over(outcome) => return Ok(outcome),
+            Progress::GoesOn(ran) => ran,
+        };
+        if let Ok(permit) = Arc::clone(&self.background).try_acquire_owned() {
+            let (cancel, notices) = (self.cancel.clone(), self.notices.clone());
+            // Ends with the command, with the server, or with the token.
+            tokio::spawn(async move {
+                if let Some(ran) = running.linger(cancel).await {
+                    // Nobody watching is no error.
+                    let _ = notices.send(Notice::Ended(ran));
+                }
+                drop(permit);
+            });
+        } else {
+            tracing::info!("too many commands go on in the background; this one's end isn't told");
         }
+        Ok(Outcome::Ran(ran))
     }
 
-    /// The output of the last command, where its shell tells; else what is on the screen.
-    async fn read(&self, target: &Target) -> Result<Outcome, Failure> {
+    /// What the last command printed, if its shell tells; else what is to be seen.
+    async fn read_output(&self, target: &Target) -> Result<Outcome, Failure> {
         let client = self.link.watch(&target.session).await;
-        let output = client.and_then(|client| client.panes().output(&target.pane.0));
-        let text = match output {
-            Some(output) => output,
-            None => layout::screen(&self.link, target, self.limits.output).await?,
+        let marked = client.and_then(|client| client.panes().output(&target.pane.0));
+        let text = match marked {
+            Some(text) => text,
+            None => layout::screen(&self.link, target, self.output_limit).await?,
         };
         Ok(Outcome::Text { text })
     }
 }
 
-/// What could not be done, as in "I could not …", if the place for it is gone.
-fn attempt(action: &Action) -> String {
-    match action {
-        Action::Submit { .. } => "press Enter".into(),
-        Action::Insert { .. } => "type that".into(),
-        Action::Erase { .. } => "take the text back".into(),
-        Action::Press { .. } => "press that".into(),
-        Action::KillSession => "kill the session".into(),
-        Action::ReadOutput | Action::DescribeSession => "look at it".into(),
-        _ => "do that".into(),
-    }
-}
-
 impl Terminal for Tmux {
     fn current(&self) -> BoxFuture<'_, Result<Target, Failure>> {
-        Box::pin(async {
-            self.sessions.current().await.map_err(|trouble| trouble.failure("find the current session"))
+        Box::pin(async move {
+            self.sessions.current().await.map_err(|trouble| trouble.failure("reach a session"))
         })
     }
 
@@ -186,15 +210,18 @@ impl Terminal for Tmux {
     }
 
     fn sessions(&self) -> BoxFuture<'_, Result<Vec<SessionInfo>, Failure>> {
-        Box::pin(async { self.sessions.list().await.map_err(|trouble| trouble.failure("list the sessions")) })
+        Box::pin(async move {
+            self.sessions.list().await.map_err(|trouble: Trouble| trouble.failure("list the sessions"))
+        })
     }
 
     fn perform<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Outcome, Failure>> {
-        Box::pin(async move {
-            match &command.target {
-                Some(target) => self.perform_at(target, &command.action).await,
-                None => self.perform_anywhere(&command.action).await,
-            }
-        })
+        Box::pin(self.act(command))
+    }
+}
+
+impl std::fmt::Debug for Tmux {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct(CHAIN).field("report", &self.report()).finish_non_exhaustive()
     }
 }

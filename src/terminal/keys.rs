@@ -2,8 +2,10 @@
 
 use crate::domain::{Failure, Key, KeyPress, Outcome, Target};
 
+use super::completion::Phase;
 use super::error::request_failure;
 use super::link::Link;
+use super::paste::await_prompt;
 use super::place::Place;
 use super::request::Request;
 
@@ -11,7 +13,7 @@ use super::request::Request;
 const MOST: u8 = 100;
 
 pub(super) async fn press(
-    link: &Link,
+    tmux: &Link,
     mut place: Place,
     target: &Target,
     press: &KeyPress,
@@ -21,7 +23,7 @@ pub(super) async fn press(
     let failed = "press that";
     let spoken = spoken(press);
     if place.in_mode {
-        place.leave_mode(link).await.map_err(|trouble| trouble.failure(failed))?;
+        place.leave_mode(tmux).await.map_err(|trouble| trouble.failure(failed))?;
         if press.key == Key::Escape {
             // Leaving the history is what Escape does there.
             return Ok(Outcome::Done { what: format!("Left the history of {}", target.session_name) });
@@ -40,9 +42,20 @@ pub(super) async fn press(
     }
     words.extend(["--", &name]);
     let request = Request::once(words).about(&target.session);
-    link.ask(request).await.map_err(|trouble| trouble.failure(failed))?;
+    tmux.ask(request).await.map_err(|trouble| trouble.failure(failed))?;
+    if press.control && matches!(press.key, Key::Char('c' | 'd')) {
+        await_end(tmux, target).await;
+    }
     let often = if times == 1 { String::new() } else { format!(" {times} times") };
     Ok(Outcome::Done { what: format!("Pressed {spoken}{often} in {}", target.session_name) })
+}
+
+/// These keys end most programs: what is typed next is for the prompt, which is waited for a little.
+async fn await_end(tmux: &Link, target: &Target) {
+    if let Some(client) = tmux.watch(&target.session).await {
+        let on_its_way = |phase| matches!(phase, Phase::Running | Phase::Prompting);
+        await_prompt(&client, &target.pane, on_its_way).await;
+    }
 }
 
 /// The key as tmux calls it; a single character stands for itself.
@@ -50,7 +63,6 @@ fn name(press: &KeyPress) -> Option<String> {
     let key = match press.key {
         Key::Char(character) if character.is_ascii_graphic() => character.to_string(),
         Key::Char(' ') | Key::Space => "Space".to_owned(),
-        Key::Char(_) => return None,
         Key::Enter => "Enter".to_owned(),
         Key::Tab => "Tab".to_owned(),
         Key::Escape => "Escape".to_owned(),
@@ -65,7 +77,8 @@ fn name(press: &KeyPress) -> Option<String> {
         Key::PageUp => "PPage".to_owned(),
         Key::PageDown => "NPage".to_owned(),
         Key::Function(number @ 1..=12) => format!("F{number}"),
-        Key::Function(_) => return None,
+        // Nothing that can be pressed.
+        Key::Char(_) | Key::Function(_) => return None,
     };
     let control = if press.control { "C-" } else { "" };
     let alt = if press.alt { "M-" } else { "" };

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::broadcast;
 
-use crate::breaker::{Breaker, Chain, ChainReport, Tier, Unready, Why};
+use crate::breaker::{Breaker, CallError, Chain, ChainReport, Tier, Unready, Why};
 use crate::domain::{BoxFuture, Degradation, SessionId};
 
 use super::client::Client;
@@ -25,9 +25,10 @@ type Home = Arc<Mutex<Option<SessionId>>>;
 /// Everything that goes to tmux goes through here.
 pub(super) struct Link {
     control: Arc<ControlTier>,
+    process: Arc<ProcessTier>,
     chain: Chain<'static, Request, String, TmuxError>,
     degraded: AtomicBool,
-    notices: mpsc::Sender<Notice>,
+    notices: broadcast::Sender<Notice>,
 }
 
 impl Link {
@@ -35,7 +36,7 @@ impl Link {
         server: &Server,
         output_limit: usize,
         breakers: TmuxBreakers,
-        notices: mpsc::Sender<Notice>,
+        notices: broadcast::Sender<Notice>,
     ) -> Self {
         let deadline = breakers.control.timeout() + breakers.process.timeout();
         let control = Arc::new(ControlTier {
@@ -45,9 +46,11 @@ impl Link {
             clients: tokio::sync::Mutex::default(),
             home: Home::default(),
         });
-        let process = ProcessTier::new(breakers.process, server.clone());
-        let chain = Chain::new(CHAIN, deadline, vec![Box::new(Arc::clone(&control)), Box::new(process)]);
-        Self { control, chain, degraded: AtomicBool::new(false), notices }
+        let process = Arc::new(ProcessTier::new(breakers.process, server.clone()));
+        let tiers: Vec<Box<dyn Tier<_, _, _>>> =
+            vec![Box::new(Arc::clone(&control)), Box::new(Arc::clone(&process))];
+        let chain = Chain::new(CHAIN, deadline, tiers);
+        Self { control, process, chain, degraded: AtomicBool::new(false), notices }
     }
 
     /// Sends one command, and gives what it printed. Cancel-safe: a request that is dropped before
@@ -87,11 +90,10 @@ impl Link {
         self.chain.report().tiers.last().map(|(tier, ..)| tier.clone()).unwrap_or_default()
     }
 
-    /// Tells something that belongs to no request. When nobody takes the notices, they are dropped.
+    /// Tells something that belongs to no request. Whoever is too slow misses the oldest.
     pub(super) fn tell(&self, notice: Notice) {
-        if let Err(error) = self.notices.try_send(notice) {
-            tracing::debug!(%error, "a notice of the terminal was dropped");
-        }
+        // Nobody watching is no error.
+        let _ = self.notices.send(notice);
     }
 
     /// The control client of a session, to watch its panes; `None` if there can't be one now.
@@ -108,6 +110,20 @@ impl Link {
     /// Requests that are about no session go through this one from now on.
     pub(super) fn settle_in(&self, session: &SessionId) {
         *self.control.home.lock() = Some(session.clone());
+    }
+
+    /// What tmux calls itself, such as `tmux 3.3a`. Starts no server.
+    pub(super) async fn version(&self) -> Result<String, Trouble> {
+        let breaker = self.process.breaker();
+        self.process.ready().map_err(|_| Trouble::NotInstalled)?;
+        breaker.call(self.process.version()).await.map_err(|error| {
+            tracing::debug!(%error, "tmux did not tell its version");
+            match error {
+                CallError::Failed(TmuxError::NotInstalled) => Trouble::NotInstalled,
+                CallError::Rejected(rejected) => Trouble::HeldBack(rejected.retry_in),
+                CallError::Failed(_) | CallError::TimedOut { .. } => Trouble::Unavailable,
+            }
+        })
     }
 
     pub(super) fn report(&self) -> ChainReport {

@@ -4,19 +4,19 @@
 //! `tmux` two or three; and only control mode tells what a pane prints as it prints it, which is how
 //! the end of a command is known.
 //!
-//! **Mechanics.** Everything that is asked of tmux is a [`request::Request`], the words of one tmux
-//! command. A chain named `tmux-session` serves it: [`client`] speaks control mode to a `tmux -C`
-//! child that is attached to the session, and [`process`] spawns one `tmux` per command when that is
+//! **Mechanics.** Everything that is asked of tmux is a `request::Request`, the words of one tmux
+//! command. A chain named `tmux-session` serves it: `client` speaks control mode to a `tmux -C`
+//! child that is attached to the session, and `process` spawns one `tmux` per command when that is
 //! down or there is no session to attach to yet. A request whose effect may have happened is never
-//! sent by the other tier. On top of that link, each file does one kind of thing: [`sessions`],
-//! [`layout`] (windows, panes, views), [`paste`] (text that goes in without running), [`run`]
-//! (Enter, and the wait for the end), [`keys`].
+//! sent by the other tier. On top of that link, each file does one kind of thing: `sessions`,
+//! `layout` (windows, panes, views), `paste` (text that goes in without running), `run`
+//! (Enter, and the wait for the end), `keys`.
 //!
-//! **The end of a command.** [`shell`] starts bash with marks in its prompt (OSC 133, with a nonce
-//! so that no output can forge them); [`completion`] finds them in what the pane prints. Other
+//! **The end of a command.** `shell` starts bash with marks in its prompt (OSC 133, with a nonce
+//! so that no output can forge them); `completion` finds them in what the pane prints. Other
 //! shells work too, but don't tell the exit status.
 //!
-//! **What comes from a pane is data.** [`strip`] takes every escape sequence out before anything
+//! **What comes from a pane is data.** `strip` takes every escape sequence out before anything
 //! leaves this module. **What goes into a pane never runs by itself**: no control character, no
 //! newline, and Enter only after the prompt was seen to hold the very text.
 //!
@@ -24,7 +24,7 @@
 //! older states in the output. A line that a shell's suggestions or right-hand prompt covers may not
 //! be recognised; it is then not entered.
 //!
-//! **Architecture invariant:** nothing outside of [`guarded`] leaves this module, and no tmux server
+//! **Architecture invariant:** nothing outside of `guarded` leaves this module, and no tmux server
 //! but the configured one is ever spoken to.
 
 mod client;
@@ -44,5 +44,8 @@ mod run;
 mod sessions;
 mod shell;
 mod strip;
+
+#[cfg(test)]
+mod tests;
 
 pub use guarded::{Notice, Tmux, TmuxBreakers};

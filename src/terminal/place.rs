@@ -2,7 +2,7 @@
 
 use crate::domain::{Failure, PaneId, SessionId, Target};
 
-use super::error::{Trouble, request_failure};
+use super::error::{Refusal, Trouble, request_failure};
 use super::link::Link;
 use super::request::Request;
 
@@ -12,6 +12,7 @@ pub(super) struct Run(String);
 
 /// How a pane stands.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own that tmux tells")]
 pub(super) struct Place {
     pub(super) run: Run,
     pub(super) session: SessionId,
@@ -26,29 +27,47 @@ pub(super) struct Place {
     pub(super) synchronized: bool,
     pub(super) cursor: (usize, usize),
     pub(super) columns: usize,
+    pub(super) rows: usize,
     pub(super) zoomed: bool,
     pub(super) program: String,
 }
 
 /// Names hold no colon; the program, which may, comes last.
 const FORMAT: &str = "#{pid}.#{start_time}:#{session_id}:#{pane_id}:#{window_id}:#{pane_in_mode}:#{pane_dead}:\
-    #{?pane_synchronized,1,0}:#{cursor_x}:#{cursor_y}:#{pane_width}:#{window_zoomed_flag}:#{session_name}:\
+    #{?pane_synchronized,1,0}:#{cursor_x}:#{cursor_y}:#{pane_width}:#{pane_height}:#{window_zoomed_flag}:#{session_name}:\
     #{pane_current_command}";
 
 impl Place {
-    /// Looks at a pane, or at the current pane of a session (`$3:`).
-    pub(super) async fn look(link: &Link, session: &SessionId, target: &str) -> Result<Self, Trouble> {
-        let request = Request::idempotent(["display-message", "-p", "-t", target, FORMAT]).about(session);
-        let line = link.ask(request).await?;
+    /// Looks at a pane of a session.
+    pub(super) async fn look(tmux: &Link, session: &SessionId, pane: &PaneId) -> Result<Self, Trouble> {
+        Self::ask(tmux, Self::request(&pane.0).about(session)).await
+    }
+
+    /// Looks at the current pane of a session.
+    pub(super) async fn current(tmux: &Link, session: &SessionId) -> Result<Self, Trouble> {
+        Self::ask(tmux, Self::request(&format!("{}:", session.0)).about(session)).await
+    }
+
+    /// Looks at the current pane of the session with exactly this name.
+    pub(super) async fn named(tmux: &Link, name: &str) -> Result<Self, Trouble> {
+        Self::ask(tmux, Self::request(&format!("={name}:"))).await
+    }
+
+    fn request(target: &str) -> Request {
+        Request::idempotent(["display-message", "-p", "-t", target, FORMAT])
+    }
+
+    async fn ask(tmux: &Link, request: Request) -> Result<Self, Trouble> {
+        let line = tmux.ask(request).await?;
         Self::parse(&line).ok_or_else(|| {
             // With nothing to show, tmux answers with an empty line rather than an error.
             tracing::debug!(line, "a pane could not be looked at");
-            Trouble::Refused(super::error::Refusal::NoTarget)
+            Trouble::Refused(Refusal::NoTarget)
         })
     }
 
     fn parse(line: &str) -> Option<Self> {
-        let mut fields = line.splitn(13, ':');
+        let mut fields = line.splitn(14, ':');
         let mut next = || fields.next();
         let flag = |field: &str| !matches!(field, "" | "0");
         let place = Self {
@@ -61,6 +80,7 @@ impl Place {
             synchronized: flag(next()?),
             cursor: (next()?.parse().ok()?, next()?.parse().ok()?),
             columns: next()?.parse().ok()?,
+            rows: next()?.parse().ok()?,
             zoomed: flag(next()?),
             session_name: next()?.to_owned(),
             program: next()?.to_owned(),
@@ -78,10 +98,10 @@ impl Place {
     }
 
     /// Goes back from its history to its program, if need be.
-    pub(super) async fn leave_mode(&mut self, link: &Link) -> Result<(), Trouble> {
+    pub(super) async fn leave_mode(&mut self, tmux: &Link) -> Result<(), Trouble> {
         if self.in_mode {
             let words = ["copy-mode", "-q", "-t", &self.pane.0];
-            link.ask(Request::idempotent(words).about(&self.session)).await?;
+            tmux.ask(Request::idempotent(words).about(&self.session)).await?;
             self.in_mode = false;
         }
         Ok(())
@@ -105,10 +125,10 @@ mod tests {
 
     #[test]
     fn a_line_is_read_and_an_empty_one_is_not() {
-        let place = Place::parse("12.99:$1:%2:@3:0:0:1:5:6:200:0:build:tmux: server").unwrap();
+        let place = Place::parse("12.99:$1:%2:@3:0:0:1:5:6:200:50:0:build:tmux: server").unwrap();
         assert_eq!((place.cursor, place.columns, place.program.as_str()), ((5, 6), 200, "tmux: server"));
         assert!(place.synchronized && !place.in_mode && place.session_name == "build");
-        assert!(Place::parse(".:::::0:::0:0::").is_none());
+        assert!(Place::parse(".:::::0:::0:0:::").is_none());
         assert!(Place::parse("").is_none());
     }
 }

@@ -55,14 +55,6 @@ impl Server {
         Tmux::new().force_utf8().socket_name(&self.socket)
     }
 
-    /// What tmux calls itself, as `tmux 3.3a`.
-    pub(super) async fn version(&self) -> Result<String, TmuxError> {
-        let mut command = self.command();
-        command.arg("-V").stdin(Stdio::null()).stderr(Stdio::null());
-        let output = command.output().await.map_err(TmuxError::from_spawning)?;
-        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    }
-
     fn is_installed(&self) -> bool {
         if self.program.components().count() > 1 {
             return self.program.exists();
@@ -95,6 +87,15 @@ impl ProcessTier {
 
     async fn run(&self, request: &Request) -> Result<String, TmuxError> {
         let (words, input) = request.arguments();
+        self.spawn(&words, input).await
+    }
+
+    /// What it calls itself; asks no server.
+    pub(super) async fn version(&self) -> Result<String, TmuxError> {
+        self.spawn(&["-V".to_owned()], None).await
+    }
+
+    async fn spawn(&self, words: &[String], input: Option<&str>) -> Result<String, TmuxError> {
         let mut tmux_command = TmuxCommand::new();
         for (index, word) in words.iter().enumerate() {
             if index == 0 {
@@ -134,7 +135,7 @@ impl ProcessTier {
     }
 }
 
-impl Tier<Request, String, TmuxError> for ProcessTier {
+impl Tier<Request, String, TmuxError> for Arc<ProcessTier> {
     fn breaker(&self) -> &Breaker {
         &self.breaker
     }

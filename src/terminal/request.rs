@@ -62,20 +62,16 @@ impl Request {
 
     /// As the arguments of a `tmux` process, and what it is to read.
     pub(super) fn arguments(&self) -> (Vec<String>, Option<&str>) {
-        match &self.buffer {
-            Some(text) => {
-                let words = ["load-buffer", "-b", &self.words[0], "-"].map(str::to_owned);
-                (words.to_vec(), Some(text))
-            }
-            // A semicolon at an argument's end would end the command.
-            None => {
-                let protect = |word: &String| match word.strip_suffix(';') {
-                    Some(start) => format!("{start}\\;"),
-                    None => word.clone(),
-                };
-                (self.words.iter().map(protect).collect(), None)
-            }
+        if let Some(text) = &self.buffer {
+            let words = ["load-buffer", "-b", &self.words[0], "-"].map(str::to_owned);
+            return (words.to_vec(), Some(text));
         }
+        // A semicolon at an argument's end would end the command.
+        let protect = |word: &String| match word.strip_suffix(';') {
+            Some(start) => format!("{start}\\;"),
+            None => word.clone(),
+        };
+        (self.words.iter().map(protect).collect(), None)
     }
 }
 

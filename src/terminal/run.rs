@@ -1,207 +1,327 @@
-//! Enter, and the wait for the end of what it began.
+//! Enter on a line that was inserted, and the wait for its end.
 //!
-//! Where the shell makes marks, its end, exit status and output are known exactly. Elsewhere the
-//! program in the pane tells when the shell is back, and nobody tells the status. What takes longer
-//! than the limit goes on in the background; with marks, its end is told when it comes.
+//! Enter is sent once, and only when the pane shows the very line. In our bash the end is told by
+//! marks. Elsewhere the best that can be known is that another program came to the foreground and
+//! the shell came back; if not even that was seen, the answer says so.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{Failure, Outcome, Ran, Target};
+use crate::domain::{Failure, FailureKind, Outcome, Ran, Target};
 
 use super::client::{Client, Farewell};
-use super::completion::{Ended, Moment, Phase, Since};
-use super::error::{Refusal, Trouble, request_failure};
-use super::guarded::Notice;
-use super::layout;
+use super::completion::{Moment, Phase, Since};
+use super::error::{CHAIN, Refusal, Trouble, request_failure};
 use super::link::Link;
-use super::paste::Pasting;
+use super::paste::{Before, Pasting, await_prompt, squeezed};
 use super::place::Place;
 use super::request::Request;
 use super::strip::clean;
 
-/// How often a pane without marks is looked at.
-const LOOK: Duration = Duration::from_millis(100);
-/// How long a program may take to be seen in a pane without marks; what ends sooner was quick.
-const START_DUE: Duration = Duration::from_millis(400);
+/// A shell that makes marks has made the first by then.
+const MARKS_DUE: Duration = Duration::from_secs(1);
 
-/// What bounds a run.
-#[derive(Debug, Clone)]
-pub(super) struct Limits {
-    /// How long its end is waited for.
-    pub(super) wait: Duration,
-    /// How much of its output is kept, in bytes.
-    pub(super) output: usize,
-    /// Ends the watch in the background.
-    pub(super) cancel: CancellationToken,
+/// A prompt that comes without a command is believed to be the end only after this.
+const START_DUE: Duration = Duration::from_millis(250);
+
+/// Without marks: a pane that has been quiet for this long is not about to show anything more.
+const QUIET: Duration = Duration::from_millis(400);
+
+/// How often the pane is looked at while nothing tells of itself.
+const LOOK: Duration = Duration::from_millis(50);
+const LOOK_SELDOM: Duration = Duration::from_millis(500);
+
+/// A line that was entered.
+pub(super) struct Running {
+    tmux: Arc<Link>,
+    target: Target,
+    line: String,
+    since: Instant,
+    client: Option<Arc<Client>>,
+    moment: Option<Moment>,
+    /// What was in the foreground when it was entered.
+    shell: String,
+    /// The pane's shell was running something, which got the line.
+    into_program: bool,
+    /// Without white space, the line that the prompt is on.
+    prompt: Option<String>,
+    started: bool,
+    left_shell: bool,
 }
 
-/// Enters a line that the pane must still hold, once, and waits.
-pub(super) async fn submit(
-    link: &Arc<Link>,
+/// What became of it so far.
+pub(super) enum Progress {
+    /// It has ended, or can't be followed.
+    Over(Outcome),
+    /// It goes on.
+    GoesOn(Ran),
+}
+
+/// Presses Enter, if the pane holds the line.
+pub(super) async fn enter(
+    tmux: &Arc<Link>,
     pasting: &Pasting,
     mut place: Place,
     target: &Target,
     text: &str,
-    limits: &Limits,
-) -> Result<Outcome, Failure> {
-    let failed = |trouble: Trouble| trouble.failure("press Enter");
-    let text = clean(text);
+) -> Result<Running, Failure> {
+    let failed = |trouble: Trouble| trouble.failure("run that");
+    let line = clean(text);
+    if line.trim().is_empty() {
+        return Err(request_failure("There is nothing to run", "Say \"run\" and a command"));
+    }
     place.must_live()?;
     if place.synchronized {
         return Err(request_failure(
-            format!("In {}, keys go to all panes at once, so I don't press Enter there", target.session_name),
-            "Turn synchronize-panes off, and say it again",
+            format!(
+                "Keys go to all panes of this window of {}, so I didn't press Enter",
+                target.session_name
+            ),
+            "Turn synchronize-panes off there first",
         ));
     }
-    place.leave_mode(link).await.map_err(failed)?;
-    pasting.held(link, target, &text).await?;
-    let client = link.watch(&target.session).await;
-    let marks = client.filter(|client| client.panes().phase(&target.pane.0) == Phase::Input);
-    let then = marks.as_ref().map(|client| client.panes().moment(&target.pane.0));
-    pasting.forget();
-    let begun = Instant::now();
-    let enter = Request::once(["send-keys", "-t", &target.pane.0, "Enter"]).about(&target.session);
-    link.ask(enter).await.map_err(failed)?;
-    let run = Run { text, target: target.clone(), begun, program: place.program, limits: limits.clone() };
-    match marks.zip(then) {
-        Some((client, then)) => run.by_marks(link, client, then).await,
-        None => run.by_program(link).await,
+    place.leave_mode(tmux).await.map_err(failed)?;
+    let held = pasting.held(tmux, target, &line, Before::MustNot).await?;
+    if held.into_empty_line == Some(false) {
+        // What is there besides would run with it.
+        let taken_back = pasting.erase(tmux, place, target, text).await.is_ok();
+        let what = if taken_back { "I took my text back" } else { "I didn't press Enter" };
+        return Err(request_failure(
+            format!("The prompt in {} held something already; {what}", target.session_name),
+            "Clear that line first: say \"press control u\"",
+        ));
     }
+    let client = tmux.watch(&target.session).await;
+    let phase = client.as_ref().map_or(Phase::Unknown, |client| client.panes().phase(&target.pane.0));
+    let moment = client.as_ref().map(|client| client.panes().moment(&target.pane.0, false));
+    pasting.forget();
+    let since = Instant::now();
+    let request = Request::once(["send-keys", "-t", &target.pane.0, "Enter"]).about(&target.session);
+    tmux.ask(request).await.map_err(|trouble| match trouble {
+        Trouble::Uncertain => uncertain(target, &line),
+        trouble => failed(trouble),
+    })?;
+    Ok(Running {
+        tmux: Arc::clone(tmux),
+        target: target.clone(),
+        line,
+        since,
+        client,
+        moment,
+        shell: place.program,
+        into_program: phase == Phase::Running,
+        prompt: held.before,
+        started: false,
+        left_shell: false,
+    })
 }
 
-/// A line that was entered.
-#[derive(Clone)]
-struct Run {
-    text: String,
-    target: Target,
-    begun: Instant,
-    /// What ran in the pane before.
-    program: String,
-    limits: Limits,
-}
+impl Running {
+    /// Waits for its end, but not past the limit. Dropping the future stops the waiting only.
+    pub(super) async fn wait(&mut self, limit: Option<Duration>) -> Result<Progress, Failure> {
+        let mut looked = Instant::now();
+        loop {
+            let mut news = self.client.as_ref().map(|client| client.news());
+            if let Some(news) = &mut news {
+                news.mark_unchanged();
+            }
+            if let Some(outcome) = self.told().await? {
+                return Ok(Progress::Over(outcome));
+            }
+            let often = if self.started { LOOK_SELDOM } else { LOOK };
+            if looked.elapsed() >= often {
+                looked = Instant::now();
+                if let Some(outcome) = self.looked().await? {
+                    return Ok(Progress::Over(outcome));
+                }
+            }
+            let left = match limit.map(|limit| limit.saturating_sub(self.since.elapsed())) {
+                Some(Duration::ZERO) => return Ok(Progress::GoesOn(self.ran(None, false, self.output()))),
+                Some(left) => left,
+                None => LOOK_SELDOM,
+            };
+            let pause = left.min(often.saturating_sub(looked.elapsed())).max(Duration::from_millis(1));
+            let changed = async {
+                if let Some(news) = &mut news
+                    && news.changed().await.is_ok()
+                {
+                    return;
+                }
+                std::future::pending::<()>().await;
+            };
+            // Either way there may be something to see.
+            let _ = tokio::time::timeout(pause, changed).await;
+        }
+    }
 
-/// How waiting for a mark ended.
-enum Told {
-    Ended(Ended),
-    Unfinished,
-    Gone(Farewell),
-}
+    /// What the pane has told of itself.
+    async fn told(&mut self) -> Result<Option<Outcome>, Failure> {
+        let Some(client) = &self.client else { return Ok(None) };
+        if let Some(moment) = self.moment.filter(|_| !self.into_program) {
+            let since = client.panes().since(&self.target.pane.0, moment);
+            match since {
+                Since::Ended(ended) => {
+                    return Ok(Some(Outcome::Ran(self.ran(Some(ended.status), true, ended.output))));
+                }
+                Since::NothingRan(ended) if self.since.elapsed() >= START_DUE => {
+                    return Ok(Some(Outcome::Ran(self.ran(Some(ended.status), true, ended.output))));
+                }
+                Since::Unfinished => return Err(self.abandon_unfinished().await),
+                Since::Started => self.started = true,
+                Since::NothingRan(_) | Since::Nothing => {}
+            }
+        }
+        if let Some(farewell) = client.farewell() {
+            self.client = None;
+            self.moment = None;
+            if farewell == Farewell::Lost {
+                // The command goes on; only our ear was cut off. An end that came meanwhile is lost.
+                self.client = self.tmux.watch(&self.target.session).await;
+                self.moment =
+                    self.client.as_ref().map(|client| client.panes().moment(&self.target.pane.0, true));
+                self.started = false;
+            }
+            return self.looked().await;
+        }
+        Ok(None)
+    }
 
-impl Run {
+    /// What can be seen of the pane from outside.
+    async fn looked(&mut self) -> Result<Option<Outcome>, Failure> {
+        let target = &self.target;
+        let place = match Place::look(&self.tmux, &target.session, &target.pane).await {
+            Ok(place) => place,
+            // The shell itself has ended, and its pane with it.
+            Err(Trouble::Refused(Refusal::NoTarget)) => {
+                return Ok(Some(Outcome::Ran(self.ran(None, true, self.output()))));
+            }
+            Err(Trouble::Refused(Refusal::NoServer)) => return Err(server_gone(target, &self.line)),
+            // It is the looking that failed; the command goes on.
+            Err(_) => return Ok(None),
+        };
+        if place.dead {
+            return Ok(Some(Outcome::Ran(self.ran(None, true, self.output()))));
+        }
+        self.left_shell |= place.program != self.shell;
+        let back = place.program == self.shell;
+        if self.started || self.since.elapsed() < if self.into_program { QUIET } else { MARKS_DUE } {
+            return Ok(None);
+        }
+        let quiet = match &self.client {
+            Some(client) => client.panes().printed_at(&target.pane.0).is_none_or(|at| at.elapsed() >= QUIET),
+            None => true,
+        };
+        if !back || !quiet {
+            return Ok(None);
+        }
+        if self.left_shell && !self.into_program {
+            let output = self.output();
+            return Ok(Some(Outcome::Ran(self.ran(None, true, output))));
+        }
+        let (line, session) = (shortened(&self.line), &target.session_name);
+        Ok(Some(Outcome::Done {
+            what: if self.into_program {
+                format!("Entered `{line}` in {session}, into {}; I can't see its end there", place.program)
+            } else {
+                format!("Started `{line}` in {session}; I can't see its end there")
+            },
+        }))
+    }
+
+    /// Takes back a line that the shell wants more of: what is said next must not become part of it.
+    async fn abandon_unfinished(&self) -> Failure {
+        let target = &self.target;
+        let request = Request::once(["send-keys", "-t", &target.pane.0, "C-c"]).about(&target.session);
+        let dropped = self.tmux.ask(request).await.is_ok();
+        if let Some(client) = self.client.as_ref().filter(|_| dropped) {
+            // What is typed before the shell has dealt with it could be dropped too.
+            await_prompt(client, &target.pane, |phase| phase != Phase::Input).await;
+        }
+        let what = if dropped { "I dropped it; nothing was run" } else { "nothing was run so far" };
+        request_failure(
+            format!(
+                "`{}` is not a whole command: the shell waited for the rest. {what}",
+                shortened(&self.line)
+            ),
+            "Say it again with its quotes and blocks closed",
+        )
+    }
+
+    fn output(&self) -> String {
+        let Some(client) = &self.client else { return String::new() };
+        let panes = client.panes();
+        if self.started {
+            return panes.output(&self.target.pane.0).unwrap_or_default();
+        }
+        let text = panes.unmarked_output(&self.target.pane.0).unwrap_or_default();
+        // After the rest of the line's echo, and before the next prompt.
+        let text = text.split_once('\n').map_or("", |(_, text)| text);
+        match (text.rsplit_once('\n'), &self.prompt) {
+            (Some((text, last)), Some(prompt)) if squeezed(last) == *prompt => format!("{text}\n"),
+            (None, Some(prompt)) if squeezed(text) == *prompt => String::new(),
+            _ => text.to_owned(),
+        }
+    }
+
     fn ran(&self, status: Option<i32>, finished: bool, output: String) -> Ran {
         Ran {
-            command: self.text.clone(),
+            command: self.line.clone(),
             session: self.target.session_name.clone(),
             status,
             finished,
             output,
-            took: self.begun.elapsed(),
+            took: self.since.elapsed(),
         }
     }
 
-    async fn by_marks(self, link: &Arc<Link>, client: Arc<Client>, then: Moment) -> Result<Outcome, Failure> {
-        let pane = &self.target.pane.0;
-        match timeout_at(self.begun + self.limits.wait, told(&client, pane, then)).await {
-            Ok(Told::Ended(Ended { status, output })) => {
-                Ok(Outcome::Ran(self.ran(Some(status), true, output)))
-            }
-            Ok(Told::Unfinished) => Err(request_failure(
-                format!("The shell in {} waits for the rest of that line", self.target.session_name),
-                "Say \"press control c\" to drop it; a quote or a bracket is open",
-            )),
-            Ok(Told::Gone(Farewell::SessionOver)) => {
-                let output = client.panes().output(pane).unwrap_or_default();
-                Ok(Outcome::Ran(self.ran(None, true, output)))
-            }
-            // The connection died, not the command: the pane itself still tells when the shell is back.
-            Ok(Told::Gone(Farewell::Lost)) => self.by_program(link).await,
-            Err(_) => {
-                let output = client.panes().output(pane).unwrap_or_default();
-                let outcome = Outcome::Ran(self.ran(None, false, output));
-                self.watch_on(link, client, then);
-                Ok(outcome)
-            }
-        }
-    }
-
-    /// Tells the end of a run that goes on in the background.
-    fn watch_on(self, link: &Arc<Link>, client: Arc<Client>, then: Moment) {
-        let link = Arc::downgrade(link);
-        tokio::spawn(async move {
-            let told = told(&client, &self.target.pane.0, then);
-            let told = self.limits.cancel.run_until_cancelled(told).await;
-            if let (Some(Told::Ended(Ended { status, output })), Some(link)) = (told, link.upgrade()) {
-                link.tell(Notice::BackgroundEnded(self.ran(Some(status), true, output)));
-            }
-        });
-    }
-
-    /// Watches which program the pane shows, until it is the one from before.
-    async fn by_program(self, link: &Arc<Link>) -> Result<Outcome, Failure> {
-        let mut started = false;
-        loop {
-            tokio::time::sleep(LOOK).await;
-            match Place::look(link, &self.target.session, &self.target.pane.0).await {
-                Ok(place) if place.program != self.program && !place.dead => started = true,
-                Ok(_) if started || self.begun.elapsed() >= START_DUE => break,
-                Ok(_) => {}
-                // It ended its pane, its session or the server; that is an end, too.
-                Err(Trouble::Refused(Refusal::NoTarget | Refusal::NoServer)) => {
-                    return Ok(Outcome::Ran(self.ran(None, true, String::new())));
+    /// Waits on without a limit, for the end of what went on in the background.
+    pub(super) async fn linger(mut self, cancel: CancellationToken) -> Option<Ran> {
+        tokio::select! {
+            () = cancel.cancelled() => None,
+            end = self.wait(None) => match end {
+                Ok(Progress::Over(Outcome::Ran(ran))) => Some(ran),
+                Ok(_) => None,
+                Err(failure) => {
+                    tracing::info!(%failure, "the end of a command in the background was not seen");
+                    None
                 }
-                Err(Trouble::Uncertain | Trouble::Unavailable | Trouble::HeldBack(_)) => {}
-                Err(trouble) => return Err(trouble.failure("see how it ended")),
-            }
-            if self.begun.elapsed() >= self.limits.wait {
-                return Ok(Outcome::Ran(self.ran(None, false, String::new())));
-            }
-        }
-        let screen = layout::screen(link, &self.target, self.limits.output).await?;
-        Ok(Outcome::Ran(self.ran(None, true, below(&screen, &self.text))))
-    }
-}
-
-/// What stands on the screen between the line that was entered and the prompt.
-fn below(screen: &str, text: &str) -> String {
-    let lines: Vec<&str> = screen.trim_end().lines().collect();
-    let entered = lines.iter().rposition(|line| line.trim_end().ends_with(text.trim_end()));
-    match entered {
-        Some(row) if row + 1 < lines.len() => lines[row + 1..lines.len() - 1].join("\n"),
-        _ => String::new(),
-    }
-}
-
-/// Waits for something decisive about a command.
-async fn told(client: &Client, pane: &str, then: Moment) -> Told {
-    let mut news = client.news();
-    loop {
-        let since = client.panes().since(pane, then);
-        match since {
-            Since::Ended(ended) => return Told::Ended(ended),
-            Since::Unfinished => return Told::Unfinished,
-            Since::Nothing | Since::Started => {}
-        }
-        if let Some(farewell) = client.farewell() {
-            return Told::Gone(farewell);
-        }
-        if news.changed().await.is_err() {
-            return Told::Gone(Farewell::Lost);
+            },
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn uncertain(target: &Target, line: &str) -> Failure {
+    Failure::new(
+        FailureKind::Uncertain,
+        CHAIN,
+        format!(
+            "tmux went away just as I pressed Enter on `{}` in {}.",
+            shortened(line),
+            target.session_name
+        ),
+        "Look at the session before you say it again",
+    )
+}
 
-    #[test]
-    fn output_is_what_stands_between_line_and_prompt() {
-        assert_eq!(below("$ ls\na\nb\n$ \n", "ls"), "a\nb");
-        assert_eq!(below("$ true\n$ ", "true"), "");
-        assert_eq!(below("something else", "ls"), "");
+fn server_gone(target: &Target, line: &str) -> Failure {
+    Failure::new(
+        FailureKind::Uncertain,
+        CHAIN,
+        format!(
+            "The tmux server went away while `{}` was running in {}.",
+            shortened(line),
+            target.session_name
+        ),
+        "What it had done by then, it has done; a new session is made when one is needed",
+    )
+}
+
+fn shortened(line: &str) -> String {
+    const LONGEST: usize = 60;
+    if line.chars().count() <= LONGEST {
+        return line.to_owned();
     }
+    line.chars().take(LONGEST).chain(['…']).collect()
 }

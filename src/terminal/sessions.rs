@@ -26,11 +26,15 @@ const ROWS: &str = "50";
 /// only looks untidy.
 const PROMPT_DUE: Duration = Duration::from_secs(2);
 
+/// A server that was killed may hold its socket for a little while.
+const DYING_TRIES: usize = 10;
+const DYING_PAUSE: Duration = Duration::from_millis(50);
+
 /// The name of last resort for the default session.
 const MAIN: &str = "main";
 
 pub(super) struct Sessions {
-    link: Arc<Link>,
+    tmux: Arc<Link>,
     shells: Shells,
     default_name: String,
     current: Mutex<Option<Current>>,
@@ -52,16 +56,16 @@ struct Made {
 }
 
 impl Sessions {
-    pub(super) fn new(link: Arc<Link>, shells: Shells, default_name: &str) -> Self {
+    pub(super) fn new(tmux: Arc<Link>, shells: Shells, default_name: &str) -> Self {
         let default_name = names::safe(default_name).unwrap_or_else(|| MAIN.to_owned());
-        Self { link, shells, default_name, current: Mutex::default(), handed_out: Mutex::default() }
+        Self { tmux, shells, default_name, current: Mutex::default(), handed_out: Mutex::default() }
     }
 
     /// The sessions that there are; none when no server runs.
     pub(super) async fn list(&self) -> Result<Vec<SessionInfo>, Trouble> {
         const FORMAT: &str = "#{session_id}:#{session_windows}:#{session_name}:#{pane_current_command}";
         let current = self.current.lock().as_ref().map(|current| current.session.clone());
-        let list = match self.link.ask(Request::idempotent(["list-sessions", "-F", FORMAT])).await {
+        let list = match self.tmux.ask(Request::idempotent(["list-sessions", "-F", FORMAT])).await {
             Err(Trouble::Refused(Refusal::NoServer)) => return Ok(Vec::new()),
             list => list?,
         };
@@ -82,7 +86,7 @@ impl Sessions {
         let known = self.current.lock().clone();
         let mut server_gone = false;
         if let Some(Current { run, session }) = known {
-            match Place::look(&self.link, &session, &format!("{}:", session.0)).await {
+            match Place::current(&self.tmux, &session).await {
                 Ok(place) if place.run == run => return Ok(self.hand_out(&place)),
                 Ok(_) | Err(Trouble::Refused(Refusal::NoServer)) => server_gone = true,
                 Err(Trouble::Refused(Refusal::NoTarget)) => {}
@@ -91,12 +95,12 @@ impl Sessions {
             *self.current.lock() = None;
         }
         if let Some(session) = self.looked_at().await? {
-            let place = Place::look(&self.link, &session, &format!("{}:", session.0)).await?;
+            let place = Place::current(&self.tmux, &session).await?;
             return Ok(self.make_current(&place));
         }
         let made = self.make(self.default_name.clone(), server_gone).await?;
         if server_gone {
-            self.link.tell(Notice::Restarted(restarted(&made.place.session_name)));
+            self.tmux.tell(Notice::Restarted(restarted(&made.place.session_name)));
         }
         Ok(self.make_current(&made.place))
     }
@@ -104,7 +108,7 @@ impl Sessions {
     /// The session that the most recently used real client shows.
     async fn looked_at(&self) -> Result<Option<SessionId>, Trouble> {
         const FORMAT: &str = "#{client_control_mode}:#{client_activity}:#{session_id}";
-        let clients = match self.link.ask(Request::idempotent(["list-clients", "-F", FORMAT])).await {
+        let clients = match self.tmux.ask(Request::idempotent(["list-clients", "-F", FORMAT])).await {
             Err(Trouble::Refused(Refusal::NoServer)) => return Ok(None),
             clients => clients?,
         };
@@ -125,8 +129,7 @@ impl Sessions {
         let shown: String = name.chars().take(60).collect();
         match names::find(name, &sessions) {
             Match::One(session) => {
-                let target = format!("{}:", session.id.0);
-                let place = Place::look(&self.link, &session.id, &target).await.map_err(failed)?;
+                let place = Place::current(&self.tmux, &session.id).await.map_err(failed)?;
                 Ok(self.hand_out(&place))
             }
             Match::Several(several) => {
@@ -176,7 +179,7 @@ impl Sessions {
         remarks.extend(made.remarks);
         let target = self.make_current(&made.place);
         self.show(&target.session).await;
-        Ok(Outcome::Session { target, created: made.created, remark: joined(remarks) })
+        Ok(Outcome::Session { target, created: made.created, remark: joined(&remarks) })
     }
 
     fn free_name(&self, sessions: &[SessionInfo]) -> String {
@@ -190,11 +193,10 @@ impl Sessions {
     /// Makes the session, or finds it if it is there.
     async fn make(&self, name: String, server_gone: bool) -> Result<Made, Trouble> {
         tracing::debug!(name, server_gone, "making a session");
-        let exact = format!("={name}:");
         // Looked for first, so that no shell is started in vain.
         let sessions = self.list().await?;
         if let Some(session) = sessions.iter().find(|session| session.name == name) {
-            let place = Place::look(&self.link, &session.id, &format!("{}:", session.id.0)).await?;
+            let place = Place::current(&self.tmux, &session.id).await?;
             let remarks = vec!["There was a session of that name already.".to_owned()];
             return Ok(Made { place, created: false, remarks });
         }
@@ -206,20 +208,29 @@ impl Sessions {
         }
         let words = ["new-session", "-d", "-s", &name, "-x", COLUMNS, "-y", ROWS, &shell.command];
         // The name makes it idempotent: a second one is refused.
-        match self.link.ask(Request::idempotent(words)).await {
+        let mut answer = self.tmux.ask(Request::idempotent(words)).await;
+        for _ in 0..DYING_TRIES {
+            if !matches!(answer, Err(Trouble::Refused(Refusal::NoServer))) {
+                break;
+            }
+            // It starts a server; that there is none means that it met one that is just dying.
+            tokio::time::sleep(DYING_PAUSE).await;
+            answer = self.tmux.ask(Request::idempotent(words)).await;
+        }
+        match answer {
             Ok(_) | Err(Trouble::Refused(Refusal::Duplicate)) => {}
             Err(trouble) => return Err(trouble),
         }
-        let place = Place::look(&self.link, &SessionId(exact.clone()), &exact).await?;
+        let place = Place::named(&self.tmux, &name).await?;
         let session = &place.session;
         let option = |name: &str, value: &str| {
             Request::idempotent(["set-option", "-t", &session.0, name, value]).about(session)
         };
         if let Some(nonce) = &shell.nonce {
-            self.link.ask(option(NONCE_OPTION, nonce)).await?;
+            self.tmux.ask(option(NONCE_OPTION, nonce)).await?;
         }
-        self.link.ask(option("default-command", &shell.command)).await?;
-        self.link.settle_in(session);
+        self.tmux.ask(option("default-command", &shell.command)).await?;
+        self.tmux.settle_in(session);
         self.await_prompt(&place).await;
         Ok(Made { place, created: true, remarks })
     }
@@ -227,14 +238,14 @@ impl Sessions {
     /// Waits until a new session's shell shows something to type at.
     async fn await_prompt(&self, place: &Place) {
         let ends = Instant::now() + PROMPT_DUE;
-        let client = self.link.watch(&place.session).await;
+        let client = self.tmux.watch(&place.session).await;
         while Instant::now() < ends {
             let input =
                 client.as_ref().is_some_and(|client| client.panes().phase(&place.pane.0) == Phase::Input);
             if input {
                 return;
             }
-            match Place::look(&self.link, &place.session, &place.pane.0).await {
+            match Place::look(&self.tmux, &place.session, &place.pane).await {
                 // A prompt that was shown before the client was there.
                 Ok(now) if now.cursor.0 > 0 => return,
                 Ok(_) => tokio::time::sleep(Duration::from_millis(10)).await,
@@ -247,7 +258,7 @@ impl Sessions {
     pub(super) async fn switch(&self, name: &str) -> Result<Outcome, Failure> {
         let target = self.find(name).await?;
         let failed = |trouble: Trouble| trouble.failure(&format!("switch to {}", target.session_name));
-        let place = Place::look(&self.link, &target.session, &target.pane.0).await.map_err(failed)?;
+        let place = Place::look(&self.tmux, &target.session, &target.pane).await.map_err(failed)?;
         let target = self.make_current(&place);
         self.show(&target.session).await;
         Ok(Outcome::Session { target, created: false, remark: None })
@@ -256,7 +267,7 @@ impl Sessions {
     /// Shows a session on the terminals of this server's clients. That there are none is no failure.
     async fn show(&self, session: &SessionId) {
         const FORMAT: &str = "#{client_control_mode}:#{client_name}";
-        let clients = match self.link.ask(Request::idempotent(["list-clients", "-F", FORMAT])).await {
+        let clients = match self.tmux.ask(Request::idempotent(["list-clients", "-F", FORMAT])).await {
             Ok(clients) => clients,
             Err(trouble) => return tracing::debug!(?trouble, "clients can't be listed"),
         };
@@ -264,7 +275,7 @@ impl Sessions {
             clients.lines().filter_map(|line| line.strip_prefix("0:").or_else(|| line.strip_prefix(':')));
         for client in real {
             let words = ["switch-client", "-c", client, "-t", &session.0];
-            if let Err(trouble) = self.link.ask(Request::idempotent(words)).await {
+            if let Err(trouble) = self.tmux.ask(Request::idempotent(words)).await {
                 tracing::debug!(?trouble, "a client can't be switched");
             }
         }
@@ -273,7 +284,7 @@ impl Sessions {
     pub(super) async fn kill(&self, target: &Target) -> Result<Outcome, Failure> {
         let name = &target.session_name;
         let request = Request::once(["kill-session", "-t", &target.session.0]);
-        self.link.ask(request).await.map_err(|trouble| trouble.failure(&format!("kill session {name}")))?;
+        self.tmux.ask(request).await.map_err(|trouble| trouble.failure(&format!("kill session {name}")))?;
         let mut current = self.current.lock();
         if current.as_ref().is_some_and(|current| current.session == target.session) {
             *current = None;
@@ -289,7 +300,7 @@ impl Sessions {
                 "Say it again for where you are now",
             )
         };
-        match Place::look(&self.link, &target.session, &target.pane.0).await {
+        match Place::look(&self.tmux, &target.session, &target.pane).await {
             Ok(place) if place.session != target.session => Err(gone()),
             Ok(place) if self.handed_out.lock().as_ref().is_some_and(|run| *run != place.run) => Err(gone()),
             Ok(place) => Ok(place),
@@ -304,7 +315,7 @@ impl Sessions {
     }
 
     fn hand_out(&self, place: &Place) -> Target {
-        self.link.settle_in(&place.session);
+        self.tmux.settle_in(&place.session);
         *self.handed_out.lock() = Some(place.run.clone());
         place.target()
     }
@@ -314,6 +325,6 @@ fn restarted(name: &str) -> String {
     format!("The tmux server was gone, with all its sessions. I started a new one, with session {name}.")
 }
 
-fn joined(remarks: Vec<String>) -> Option<String> {
+fn joined(remarks: &[String]) -> Option<String> {
     (!remarks.is_empty()).then(|| remarks.join(" "))
 }

@@ -98,14 +98,12 @@ impl Scanner {
                 character => sink.print(character),
             },
             State::Escape => self.escape(character),
-            State::EscapeIn { command } => match character {
-                '\\' => self.finish_string(command, sink),
+            State::EscapeIn { command } if character == '\\' => self.finish_string(command, sink),
+            State::EscapeIn { .. } => {
                 // Not the end after all: the string is broken off, and a new sequence begins.
-                _ => {
-                    self.begin(State::Escape);
-                    self.escape(character);
-                }
-            },
+                self.begin(State::Escape);
+                self.escape(character);
+            }
             State::EscapeIntermediate => {
                 if !(' '..='/').contains(&character) {
                     self.state = State::Ground;
@@ -137,9 +135,8 @@ impl Scanner {
         self.state = match character {
             '[' => State::Sequence,
             ']' => State::Command,
-            'P' | 'X' | '^' | '_' => State::Ignored,
-            // tmux's and screen's own title string.
-            'k' => State::Ignored,
+            // DCS, SOS, PM, APC, and the title string of tmux and screen.
+            'P' | 'X' | '^' | '_' | 'k' => State::Ignored,
             ' '..='/' => State::EscapeIntermediate,
             _ => State::Ground,
         };
@@ -222,6 +219,11 @@ impl Screenless {
         self.done.clear();
         self.line.clear();
         self.column = 0;
+    }
+
+    /// Forgets all lines but the one that the cursor is on.
+    pub(super) fn keep_current_line(&mut self) {
+        self.done.clear();
     }
 
     fn finish_line(&mut self) {
@@ -436,7 +438,7 @@ mod tests {
 
     #[test]
     fn the_newest_part_wins() {
-        let text: String = (0..1000).map(|line| format!("line {line}\r\n")).collect();
+        let text: String = (0..1000).fold(String::new(), |text, line| text + &format!("line {line}\r\n"));
         let kept = strip(text.as_bytes(), 100);
         assert!(kept.ends_with("line 998\nline 999\n") && kept.len() <= 100, "{kept:?}");
         assert_eq!(strip("ééééé".as_bytes(), 5), "éé");

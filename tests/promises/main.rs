@@ -5,3 +5,7 @@ mod history;
 mod history_crash;
 mod history_trouble;
 mod interpreter;
+mod support;
+mod terminal;
+mod terminal_safety;
+mod terminal_trouble;

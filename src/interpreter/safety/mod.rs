@@ -10,27 +10,17 @@
 //! harmless name another meaning; they are the user's own, and are not known here.
 
 mod data;
+mod line;
 mod pattern;
 mod shell;
 
-use data::{Doubt as Unsure, Harmless, Rules, base_name};
-use shell::{Puzzle, Script, Simple, Word};
-
-use std::cell::Cell;
+use data::Rules;
+use line::is_plain;
+use shell::{Script, Word};
 
 use super::GrammarError;
 use crate::config;
 use crate::domain::{Intent, KeyPress, Verdict};
-
-/// How deep lines may lie in lines: `bash -c "bash -c …"`.
-const DEEPEST: usize = 4;
-
-/// How many characters are looked through for commands in commands, all in all. A line for which
-/// this isn't enough is one that is asked about already.
-const MOST_LOOKED_THROUGH: usize = 128 * 1024;
-
-/// In how many places a wrapped command may begin.
-const MOST_WRAPPED: usize = 64;
 
 /// Why what was heard may not be what was said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,77 +38,6 @@ pub(super) struct Policy {
     rules: Rules,
     /// Commands that the user allows, each as words.
     allowed: Vec<Vec<Word>>,
-}
-
-/// What is known about a line or a part of it, from harmless to out of the question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Grade {
-    Harmless,
-    Unknown,
-    Unclear,
-    Touches,
-    Dangerous,
-    Grave,
-    Refused,
-}
-
-/// How far commands in commands are still looked into.
-#[derive(Debug)]
-struct Depth {
-    left: Cell<usize>,
-    depth: Cell<usize>,
-}
-
-impl Depth {
-    fn new() -> Self {
-        Self { left: Cell::new(MOST_LOOKED_THROUGH), depth: Cell::new(0) }
-    }
-
-    /// Takes what looking through `characters` costs, if there is so much left.
-    fn spend(&self, characters: usize) -> bool {
-        let left = self.left.get().checked_sub(characters);
-        self.left.set(left.unwrap_or(0));
-        left.is_some()
-    }
-
-    /// Looks one level deeper, unless that is too deep.
-    fn deeper(&self, look: impl FnOnce() -> Judgement) -> Judgement {
-        let depth = self.depth.get();
-        if depth >= DEEPEST {
-            return Judgement::HARMLESS;
-        }
-        self.depth.set(depth + 1);
-        let found = look();
-        self.depth.set(depth);
-        found
-    }
-}
-
-#[derive(Debug, Clone)]
-struct Judgement {
-    grade: Grade,
-    sentence: String,
-}
-
-impl Judgement {
-    const HARMLESS: Self = Self { grade: Grade::Harmless, sentence: String::new() };
-
-    fn new(grade: Grade, sentence: impl Into<String>) -> Self {
-        Self { grade, sentence: sentence.into() }
-    }
-
-    /// The worse of two; of two equally bad ones, the first.
-    fn or_worse(self, other: Self) -> Self {
-        if other.grade > self.grade { other } else { self }
-    }
-
-    fn verdict(self) -> Verdict {
-        match self.grade {
-            Grade::Harmless => Verdict::Allow,
-            Grade::Refused => Verdict::Refuse { reason: self.sentence },
-            _ => Verdict::Confirm { consequence: self.sentence },
-        }
-    }
 }
 
 impl Policy {
@@ -153,7 +72,7 @@ impl Policy {
         let sentences = &self.rules.sentences;
         let ask = |consequence: &str| Verdict::Confirm { consequence: consequence.into() };
         let verdict = match intent {
-            Intent::Run { command } => self.line(command, &Depth::new()).verdict(),
+            Intent::Run { command } => self.command_line(command),
             Intent::Press { press } => self.key(press),
             Intent::KillSession { name } => {
                 let which = name.as_deref().unwrap_or("the current session");
@@ -212,222 +131,6 @@ impl Policy {
             None => Verdict::Allow,
         }
     }
-
-    fn line(&self, line: &str, depth: &Depth) -> Judgement {
-        let sentences = &self.rules.sentences;
-        if shell::is_fork_bomb(line) {
-            return Judgement::new(Grade::Refused, &sentences.fork_bomb);
-        }
-        let script = Script::parse(line);
-        let mut worst = Judgement::HARMLESS;
-        for puzzle in &script.puzzles {
-            worst = worst.or_worse(Judgement::new(Grade::Unclear, self.puzzling(*puzzle)));
-        }
-        for command in &script.commands {
-            worst = worst.or_worse(self.command(command, depth));
-        }
-        worst = worst.or_worse(self.flow(&script));
-        if worst.grade < Grade::Refused && depth.depth.get() == 0 && self.is_allowed_by_user(&script) {
-            return Judgement::HARMLESS;
-        }
-        worst
-    }
-
-    fn puzzling(&self, puzzle: Puzzle) -> &str {
-        let sentences = &self.rules.sentences;
-        match puzzle {
-            Puzzle::Unfinished => &sentences.unfinished,
-            Puzzle::History => &sentences.history,
-            Puzzle::Compound => &sentences.compound,
-            Puzzle::Expansion => &sentences.expansion,
-            Puzzle::HereDocument => &sentences.here_document,
-            Puzzle::Comment => &sentences.comment,
-        }
-    }
-
-    /// What commands do to each other: text that is fetched or fed, and run.
-    fn flow(&self, script: &Script) -> Judgement {
-        let shells = &self.rules.shells;
-        let runs_text = |command: &Simple| self.names(command).any(|name| shells.interpreters.contain(name));
-        let fetches = |command: &Simple| self.names(command).any(|name| shells.downloaders.contain(name));
-        let Some(runner) = script.commands.iter().position(runs_text) else { return Judgement::HARMLESS };
-        let downloads =
-            script.commands.iter().enumerate().any(|(at, command)| at != runner && fetches(command));
-        if downloads {
-            Judgement::new(Grade::Grave, &shells.download_consequence)
-        } else if script.commands.iter().any(|command| command.fed && runs_text(command)) {
-            Judgement::new(Grade::Grave, &shells.feed_consequence)
-        } else {
-            Judgement::HARMLESS
-        }
-    }
-
-    /// The program of a command, or everything that could be it behind a wrapper.
-    fn names<'a>(&'a self, command: &'a Simple) -> impl Iterator<Item = &'a str> {
-        let is_wrapper = |word: &Word| self.wrapper(base_name(&word.text)).is_some();
-        let most = if command.words.first().is_some_and(is_wrapper) { MOST_WRAPPED } else { 1 };
-        command.words.iter().take(most).map(|word| base_name(&word.text))
-    }
-
-    fn wrapper(&self, name: &str) -> Option<&data::Wrapper> {
-        self.rules.wrappers.iter().find(|wrapper| wrapper.names.contain(name))
-    }
-
-    fn command(&self, command: &Simple, depth: &Depth) -> Judgement {
-        let sentences = &self.rules.sentences;
-        let mut worst = Judgement::HARMLESS;
-        for name in &command.assignments {
-            if !self.rules.settings.contains(name) || command.words.is_empty() {
-                worst = worst.or_worse(Judgement::new(Grade::Touches, filled(&sentences.assignment, name)));
-            }
-        }
-        for redirect in &command.redirects {
-            worst = worst.or_worse(self.redirect(redirect));
-        }
-        if command.words.is_empty() { worst } else { worst.or_worse(self.words(&command.words, depth)) }
-    }
-
-    fn redirect(&self, redirect: &shell::Redirect) -> Judgement {
-        let sentences = &self.rules.sentences;
-        let target = &redirect.target;
-        let path = pattern::tidy_path(&target.text);
-        if !target.dynamic
-            && matches!(path.as_str(), "/dev/null" | "/dev/stdout" | "/dev/stderr" | "/dev/tty")
-        {
-            Judgement::HARMLESS
-        } else if redirect.writes && self.rules.devices.iter().any(|device| device.matches(&path)) {
-            Judgement::new(Grade::Refused, &sentences.device)
-        } else if redirect.writes {
-            let which = if target.dynamic { "a file" } else { &target.text };
-            Judgement::new(Grade::Touches, filled(&sentences.writes, which))
-        } else if target.dynamic {
-            Judgement::new(Grade::Unclear, &sentences.expansion)
-        } else if self.rules.is_secret(target) {
-            Judgement::new(Grade::Touches, filled(&sentences.secret, &target.text))
-        } else {
-            Judgement::HARMLESS
-        }
-    }
-
-    /// Judges the words of one command.
-    fn words(&self, words: &[Word], depth: &Depth) -> Judgement {
-        let sentences = &self.rules.sentences;
-        if let Some(rule) = self.rules.refused(words) {
-            return Judgement::new(Grade::Refused, &rule.sentence);
-        }
-        let doubt = match self.rules.harmless(words) {
-            Harmless::Yes => return Judgement::HARMLESS,
-            Harmless::Doubtful(doubt) => Some(doubt),
-            Harmless::Unlisted => None,
-        };
-        let name = &words[0];
-        if name.dynamic || name.text.starts_with('$') || name.glob {
-            return Judgement::new(Grade::Unclear, &sentences.program_dynamic);
-        }
-        if let Some(wrapper) = self.wrapper(base_name(&name.text)) {
-            return self.wrapped(wrapper, words, depth);
-        }
-        let listed = self.danger(words, depth);
-        if listed.grade > Grade::Harmless {
-            return listed;
-        }
-        match doubt {
-            Some(Unsure::Secret(what)) => Judgement::new(Grade::Touches, filled(&sentences.secret, &what)),
-            Some(Unsure::Variable(name)) => {
-                Judgement::new(Grade::Unclear, filled(&sentences.variable, &name))
-            }
-            Some(Unsure::Dynamic) => Judgement::new(Grade::Unclear, filled(&sentences.dynamic, &name.text)),
-            None => Judgement::new(Grade::Unknown, filled(&sentences.unknown, &shortened(words))),
-        }
-    }
-
-    /// What the lists say against a command, looking into the lines that it is to run.
-    fn danger(&self, words: &[Word], depth: &Depth) -> Judgement {
-        let shells = &self.rules.shells;
-        let name = base_name(&words[0].text);
-        let mut worst = Judgement::HARMLESS;
-        if let Some(rule) = self.rules.refused(words) {
-            return Judgement::new(Grade::Refused, &rule.sentence);
-        }
-        if let Some(rule) = self.rules.dangerous(words) {
-            let grade = if rule.grave { Grade::Grave } else { Grade::Dangerous };
-            worst = Judgement::new(grade, &rule.sentence);
-        }
-        let is_shell = shells.names.contain(name);
-        if is_shell || shells.evaluators.contain(name) {
-            let consequence = if is_shell { &shells.consequence } else { &shells.evaluators_consequence };
-            worst = worst.or_worse(Judgement::new(Grade::Dangerous, consequence));
-            for line in inner_lines(words, is_shell) {
-                if !depth.spend(line.len()) {
-                    break;
-                }
-                let inner = depth.deeper(|| self.line(&line, depth));
-                // What the inner line does is worth more words than that it is one.
-                if inner.grade >= Grade::Dangerous && inner.grade >= worst.grade {
-                    worst = inner;
-                }
-            }
-        }
-        worst
-    }
-
-    /// A command that runs another: where that one begins depends on options, so every place is tried.
-    fn wrapped(&self, wrapper: &data::Wrapper, words: &[Word], depth: &Depth) -> Judgement {
-        if wrapper.transparent && self.rules.harmless(&words[1..]) == Harmless::Yes {
-            return Judgement::HARMLESS;
-        }
-        let own = match self.rules.dangerous(words) {
-            Some(rule) => Judgement::new(Grade::Touches, &rule.sentence),
-            None => Judgement::new(Grade::Touches, &wrapper.consequence),
-        };
-        let inner = (1..words.len().min(MOST_WRAPPED))
-            .take_while(|start| depth.spend(8 * (words.len() - start)))
-            .map(|start| self.danger(&words[start..], depth))
-            .fold(Judgement::HARMLESS, Judgement::or_worse);
-        own.or_worse(inner)
-    }
-
-    /// Whether the user's settings allow this line: one command that begins with the allowed words,
-    /// with nothing joined to it. What is grave must be named in the setting.
-    fn is_allowed_by_user(&self, script: &Script) -> bool {
-        let [command] = script.commands.as_slice() else { return false };
-        if !script.puzzles.is_empty() || !is_plain(command) {
-            return false;
-        }
-        let grave = |words: &[Word]| self.rules.dangerous(words).filter(|rule| rule.grave);
-        self.allowed.iter().any(|allowed| {
-            let begins = command.words.len() >= allowed.len()
-                && command.words.iter().zip(allowed).all(|(word, allowed)| word.text == allowed.text);
-            begins
-                && match (grave(&command.words), grave(allowed)) {
-                    (None, _) => true,
-                    (Some(rule), named) => named.is_some_and(|named| std::ptr::eq(rule, named)),
-                }
-        })
-    }
-}
-
-/// Nothing but words that are known now.
-fn is_plain(command: &Simple) -> bool {
-    command.assignments.is_empty()
-        && command.redirects.is_empty()
-        && !command.background
-        && !command.words.is_empty()
-        && command.words.iter().all(|word| !word.dynamic && word.variables.is_empty())
-}
-
-/// The lines that a shell or an evaluator is given as text.
-fn inner_lines(words: &[Word], is_shell: bool) -> Vec<String> {
-    if is_shell {
-        let takes_line = |word: &Word| {
-            word.text.starts_with('-') && !word.text.starts_with("--") && word.text.contains('c')
-        };
-        let Some(option) = words.iter().position(takes_line) else { return Vec::new() };
-        return words.iter().skip(option + 1).take(3).map(|word| word.text.clone()).collect();
-    }
-    let texts = |words: &[Word]| words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
-    // `ssh host command`: the line may begin behind options and the host.
-    (1..words.len().min(6)).map(|start| texts(&words[start..])).collect()
 }
 
 fn filled(sentence: &str, name: &str) -> String {
@@ -437,19 +140,6 @@ fn filled(sentence: &str, name: &str) -> String {
     }
     let short: String = name.chars().take(LONGEST).collect();
     sentence.replacen("{}", &format!("{short}…"), 1)
-}
-
-/// A command by its name and, if that is a word, what it is told to do.
-fn shortened(words: &[Word]) -> String {
-    match words {
-        [name, first, ..]
-            if first.text.chars().all(|c| c.is_ascii_alphabetic()) && !first.text.is_empty() =>
-        {
-            format!("{} {}", name.text, first.text)
-        }
-        [name, ..] => name.text.clone(),
-        [] => String::new(),
-    }
 }
 
 #[cfg(test)]

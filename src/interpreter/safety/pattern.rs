@@ -1,5 +1,7 @@
 //! Patterns that are compared to one word of a command.
 
+use std::borrow::Cow;
+
 /// A word pattern: `*` stands for any text, `?` for any one character.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Glob {
@@ -71,12 +73,22 @@ pub(super) enum Trait {
     Letter(char),
     /// `--force`, also `--force=x` and abbreviated as `--for`.
     Long(String),
+    /// `=/*`: just this text.
+    Literal(String),
+    /// `/home/%`: one name in a directory, here with its last slash.
+    Child(String),
     /// Anything else, compared whole.
     Whole(Glob),
 }
 
 impl Trait {
     pub(super) fn new(pattern: &str) -> Self {
+        if let Some(text) = pattern.strip_prefix('=') {
+            return Self::Literal(text.into());
+        }
+        if let Some(directory) = pattern.strip_suffix('%').filter(|it| it.ends_with('/')) {
+            return Self::Child(directory.into());
+        }
         let mut chars = pattern.chars();
         match (chars.next(), chars.next(), chars.next()) {
             (Some('-'), Some(letter), None) if letter.is_ascii_alphanumeric() => Self::Letter(letter),
@@ -94,6 +106,10 @@ impl Trait {
                 let name = word.split('=').next().unwrap_or(word);
                 name.len() > 2 && name.starts_with("--") && option.starts_with(name)
             }
+            Self::Literal(text) => word == text,
+            Self::Child(directory) => word
+                .strip_prefix(directory.as_str())
+                .is_some_and(|name| !name.is_empty() && !name.contains('/')),
             Self::Whole(glob) => glob.matches(word),
         }
     }
@@ -101,9 +117,9 @@ impl Trait {
 
 /// A path without the detours that a shell or the system would take out of it: `//`, `/./`, `/x/..`
 /// and a last slash.
-pub(super) fn tidy_path(word: &str) -> String {
+pub(super) fn tidy_path(word: &str) -> Cow<'_, str> {
     if !word.contains('/') {
-        return word.to_owned();
+        return word.into();
     }
     let rooted = word.starts_with('/');
     let mut parts: Vec<&str> = Vec::new();
@@ -118,7 +134,7 @@ pub(super) fn tidy_path(word: &str) -> String {
         }
     }
     let path = parts.join("/");
-    if rooted { format!("/{path}") } else { path }
+    if rooted { format!("/{path}").into() } else { path.into() }
 }
 
 #[cfg(test)]
@@ -154,6 +170,12 @@ mod tests {
             ("--force", "--for", true),
             ("--force", "--", false),
             ("--force", "--forces", false),
+            ("=/*", "/*", true),
+            ("=/*", "/x", false),
+            ("/home/%", "/home/me", true),
+            ("/home/%", "/home/*", true),
+            ("/home/%", "/home/me/x", false),
+            ("/home/%", "/home/", false),
             ("-delete", "-delete", true),
             ("-delete", "-d", false),
         ] {

@@ -248,10 +248,11 @@ impl FromSource<'_> {
     /// Checks what was fetched, and gives it its name; or throws it away.
     async fn accept(&self, part: &Path) -> Result<(), ModelError> {
         let (from, to) = (part.to_owned(), self.path.clone());
-        let (expected, name) = (self.source.sha256.clone(), self.model.name.clone());
+        let (expected, size, name) = (self.source.sha256.clone(), self.source.size, self.model.name.clone());
         blocking(move |_| {
             let digest = sha256_of(&from).map_err(|error| ModelError::disk(&error, &from))?;
-            if digest != expected {
+            let length = std::fs::metadata(&from).map_err(|error| ModelError::disk(&error, &from))?.len();
+            if digest != expected || length != size {
                 tracing::warn!(%digest, %expected, "a fetched model has the wrong checksum");
                 // Wrong bytes are no start for the next try.
                 let _ = std::fs::remove_file(&from);

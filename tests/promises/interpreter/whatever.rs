@@ -102,7 +102,7 @@ proptest! {
 #[test]
 fn ten_thousand_words_are_answered_at_once() {
     let rules = rules();
-    let long = ["word"; 10_000].join(" ");
+    let long = vec!["word"; 10_000].join(" ");
     let mut times = Vec::new();
     for (start, spoken) in [
         ("run ", false),
@@ -125,9 +125,8 @@ fn ten_thousand_words_are_answered_at_once() {
         times.push(format!("{start:?} {took:?}"));
         match (start, found.intent) {
             ("run ", Intent::Run { command }) => assert_eq!(command, long),
-            ("" | "new session ", Intent::Unknown { .. }) => {}
-            (_, Intent::Run { .. } | Intent::Type { .. }) => {}
-            (_, intent) => panic!("{start}: {intent:?}"),
+            ("" | "new session ", intent) => assert!(matches!(intent, Intent::Unknown { .. }), "{intent:?}"),
+            (_, intent) => assert!(matches!(intent, Intent::Run { .. } | Intent::Type { .. }), "{intent:?}"),
         }
     }
     println!("10,000 words: {}", times.join(", "));
@@ -135,7 +134,12 @@ fn ten_thousand_words_are_answered_at_once() {
 
 #[test]
 fn what_people_say_is_understood_in_a_moment() {
+    let begun = Instant::now();
     let rules = rules();
+    println!("compiling all rules: {:?}", begun.elapsed());
+    let begun = Instant::now();
+    let _ = typed(&rules, "knicks payne over there");
+    println!("a line that is not understood: {:?}", begun.elapsed());
     let lines =
         ["split right", "run git status", "press up three times", "new session build", "what is build doing"];
     let begun = Instant::now();

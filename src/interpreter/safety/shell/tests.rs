@@ -60,6 +60,7 @@ fn what_is_not_followed_is_a_puzzle() {
         ("a $'b'", Puzzle::Expansion),
         ("a <<b", Puzzle::HereDocument),
         ("a #b", Puzzle::Comment),
+        ("a 'b\\' ';c'", Puzzle::Quoting),
     ] {
         assert!(Script::parse(line).puzzles.contains(&puzzle), "{line}: {:?}", Script::parse(line));
     }

@@ -18,8 +18,8 @@ const MAGIC: i32 = 0x6767_6d6c;
 const AUDIO_CONTEXT: i32 = 1500;
 const TEXT_CONTEXT: i32 = 448;
 const F16: i32 = 1;
-/// The vocabulary of the English-only models; one less than the multilingual one.
-const ENGLISH: usize = 51_864;
+/// GPT-2's tokens. The special ones after them are added by whisper.cpp itself.
+const TOKENS: usize = 50_257;
 
 /// Weights that can't be converted.
 #[derive(Debug, thiserror::Error)]
@@ -73,8 +73,7 @@ pub(super) fn ctranslate2_to_ggml(
     for weight in mel::filters() {
         out.write_all(&weight.to_le_bytes())?;
     }
-    // whisper.cpp adds the special tokens itself.
-    let tokens = vocabulary::tokens(tokenizer, if vocabulary == ENGLISH { 50_256 } else { 50_257 })?;
+    let tokens = vocabulary::tokens(tokenizer, TOKENS)?;
     out.write_all(&int(tokens.len())?.to_le_bytes())?;
     for token in tokens {
         out.write_all(&int(token.len())?.to_le_bytes())?;

@@ -1,0 +1,289 @@
+//! The listening thread: from an open microphone to events, until it dies or is told to stop.
+//!
+//! **Mechanics.** The thread sleeps until the callback wakes it, empties the ring, and runs voice
+//! detection and endpointing. It is also the watchdog: some dead streams report nothing at all, so a
+//! stream without samples for `audio.watchdog` is dead.
+//!
+//! **A full queue.** Capture goes on whatever happens. An utterance that finds the consumer's queue
+//! full waits here, [`WAITING`] of them at most; beyond that a new one is dropped and the consumer is
+//! told how many, as soon as there is room. `SpeechStarted` is only a hint and doesn't wait.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+
+use super::endpoint::Event;
+use super::guarded::Heard;
+use super::microphone::{Microphone, MicrophoneError};
+use super::segment::Listener;
+
+/// Events that wait beyond the consumer's queue.
+const WAITING: usize = 16;
+/// How often a waiting event is offered again.
+const RETRY: Duration = Duration::from_millis(50);
+/// Exact silence for this long comes from a muted microphone: an open one always hisses.
+const MUTED_AFTER: usize = 10 * crate::domain::SAMPLE_RATE as usize;
+
+/// Why listening ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// It was told to.
+    Stopped,
+    /// Nobody receives the events any more.
+    Unheard,
+    /// The microphone died.
+    Died(MicrophoneError),
+}
+
+/// Stops a listening thread.
+#[derive(Debug, Default)]
+pub(super) struct Stop {
+    asked: AtomicBool,
+    thread: Mutex<Option<Thread>>,
+}
+
+impl Stop {
+    /// The thread ends within a chunk's work.
+    pub(super) fn ask(&self) {
+        self.asked.store(true, Ordering::Release);
+        if let Some(thread) = &*self.thread.lock() {
+            thread.unpark();
+        }
+    }
+}
+
+/// Listens until the end. What was being said when it comes is an utterance too.
+pub(super) fn listen(
+    mut microphone: Microphone,
+    listener: &mut Listener,
+    outbox: &mut Outbox,
+    stop: &Arc<Stop>,
+    watchdog: Duration,
+) -> Ended {
+    *stop.thread.lock() = Some(thread::current());
+    microphone.wake_me();
+    let mut samples = Vec::new();
+    let mut last = Instant::now();
+    let mut muted = Muted::default();
+    let ended = loop {
+        if stop.asked.load(Ordering::Acquire) {
+            break Ended::Stopped;
+        }
+        samples.clear();
+        if microphone.take(&mut samples) {
+            last = Instant::now();
+            listener.hear(&samples, |event| outbox.tell(event));
+            if muted.notices(&samples) {
+                outbox.put(Heard::Notice(format!(
+                    "Nothing but exact silence comes from {}: it may be muted, or a permission is missing.",
+                    microphone.name
+                )));
+            }
+            if let Some(lost) = microphone.lost() {
+                tracing::warn!(?lost, "the machine was too busy to listen");
+                outbox.put(Heard::Notice(format!(
+                    "The machine was too busy to listen: {:.1} s of sound were lost.",
+                    lost.as_secs_f64()
+                )));
+            }
+        }
+        // After the samples, so that those that came before the fault are heard.
+        if let Some(fault) = microphone.fault() {
+            break Ended::Died(fault);
+        }
+        let silent_for = last.elapsed();
+        if silent_for >= watchdog {
+            break Ended::Died(MicrophoneError::Silent);
+        }
+        if !outbox.flush() {
+            break Ended::Unheard;
+        }
+        let wait = watchdog.saturating_sub(silent_for);
+        thread::park_timeout(if outbox.is_empty() { wait } else { wait.min(RETRY) });
+    };
+    listener.finish(|event| outbox.tell(event));
+    ended
+}
+
+/// Notices when a microphone delivers nothing but zeros. Says so once.
+#[derive(Debug, Default)]
+struct Muted {
+    zeros: usize,
+    told: bool,
+}
+
+impl Muted {
+    fn notices(&mut self, samples: &[f32]) -> bool {
+        // Plus or minus zero: everything but the sign bit is clear.
+        let trailing = samples.iter().rev().take_while(|sample| sample.to_bits() << 1 == 0).count();
+        self.zeros = if trailing == samples.len() { self.zeros + trailing } else { trailing };
+        let notices = self.zeros >= MUTED_AFTER && !self.told;
+        self.told |= notices;
+        notices
+    }
+}
+
+/// Events on their way to the consumer.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    queue: mpsc::Sender<Heard>,
+    waiting: VecDeque<Heard>,
+    dropped: u32,
+}
+
+impl Outbox {
+    pub(super) fn new(queue: mpsc::Sender<Heard>) -> Self {
+        Self { queue, waiting: VecDeque::new(), dropped: 0 }
+    }
+
+    /// Never waits.
+    fn tell(&mut self, event: Event) {
+        match event {
+            Event::SpeechStarted if self.is_empty() => {
+                // A hint that comes late is worth nothing.
+                let _ = self.queue.try_send(Heard::SpeechStarted);
+            }
+            Event::SpeechStarted | Event::TooShort => {}
+            Event::Utterance(segment) => self.put(Heard::Utterance(segment.pcm)),
+        }
+    }
+
+    /// Never waits.
+    pub(super) fn put(&mut self, heard: Heard) {
+        self.flush();
+        if self.waiting.len() < WAITING {
+            self.waiting.push_back(heard);
+            self.flush();
+        } else if matches!(heard, Heard::Utterance(_)) {
+            self.dropped += 1;
+        }
+    }
+
+    /// Sends what there is room for; `false` when nobody receives any more.
+    fn flush(&mut self) -> bool {
+        loop {
+            let Some(next) = self.next() else { return !self.queue.is_closed() };
+            match self.queue.try_send(next) {
+                Ok(()) => {}
+                Err(TrySendError::Full(next)) => {
+                    self.waiting.push_front(next);
+                    return true;
+                }
+                Err(TrySendError::Closed(_)) => return false,
+            }
+        }
+    }
+
+    /// What waits, and in the end the word that something was dropped.
+    fn next(&mut self) -> Option<Heard> {
+        self.waiting.pop_front().or_else(|| {
+            let what = match std::mem::take(&mut self.dropped) {
+                0 => return None,
+                1 => "One utterance was".to_owned(),
+                count => format!("{count} utterances were"),
+            };
+            Some(Heard::Notice(format!(
+                "{what} dropped, because recognition did not keep up. Please say it again."
+            )))
+        })
+    }
+
+    fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.dropped == 0
+    }
+
+    /// Waits until everything has been received; `false` when nobody receives any more.
+    pub(super) async fn send(&mut self, heard: Heard) -> bool {
+        self.waiting.push_back(heard);
+        self.drain().await
+    }
+
+    /// Waits until all that waits has been received; `false` when nobody receives any more.
+    /// Cancel-safe: what was not sent goes on waiting.
+    pub(super) async fn drain(&mut self) -> bool {
+        while !self.is_empty() {
+            match self.queue.clone().reserve_owned().await {
+                Ok(place) => self.next().map(|next| place.send(next)),
+                Err(_) => return false,
+            };
+        }
+        !self.queue.is_closed()
+    }
+
+    /// Waits until nobody receives any more.
+    pub(super) async fn unheard(&self) {
+        self.queue.closed().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::audio::Segment;
+    use crate::domain::Pcm;
+
+    use super::*;
+
+    fn utterance(i: usize) -> Event {
+        Event::Utterance(Segment { start: Duration::ZERO, pcm: Pcm::new(vec![i as f32]) })
+    }
+
+    fn received(queue: &mut mpsc::Receiver<Heard>) -> Vec<Heard> {
+        std::iter::from_fn(|| queue.try_recv().ok()).collect()
+    }
+
+    #[test]
+    fn a_full_queue_keeps_utterances_in_order_and_tells_what_it_dropped() {
+        let (sender, mut queue) = mpsc::channel(2);
+        let mut outbox = Outbox::new(sender);
+        for i in 0..2 + WAITING + 3 {
+            outbox.tell(Event::SpeechStarted);
+            outbox.tell(utterance(i));
+        }
+        let mut heard = Vec::new();
+        loop {
+            let some = received(&mut queue);
+            if some.is_empty() {
+                break;
+            }
+            heard.extend(some);
+            assert!(outbox.flush());
+        }
+        let numbers: Vec<usize> = heard
+            .iter()
+            .filter_map(|heard| match heard {
+                Heard::Utterance(pcm) => Some(pcm.samples()[0] as usize),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(numbers, (0..numbers.len()).collect::<Vec<_>>());
+        let Some(Heard::Notice(notice)) = heard.last() else { panic!("{heard:?}") };
+        let dropped = 2 + WAITING + 3 - numbers.len();
+        assert!(dropped > 0 && notice.starts_with(&format!("{dropped} utterances were dropped")), "{notice}");
+    }
+
+    #[test]
+    fn nobody_listening_is_noticed() {
+        let (sender, queue) = mpsc::channel(2);
+        let mut outbox = Outbox::new(sender);
+        assert!(outbox.flush());
+        drop(queue);
+        assert!(!outbox.flush());
+    }
+
+    #[test]
+    fn exact_silence_is_told_once_and_hiss_never() {
+        let mut muted = Muted::default();
+        let mut chunk = [0.0; 1000];
+        let told: usize = (0..1000).map(|_| usize::from(muted.notices(&chunk))).sum();
+        assert_eq!(told, 1);
+        let mut hissing = Muted::default();
+        chunk[500] = 1.0 / 32_768.0;
+        assert!((0..1000).all(|_| !hissing.notices(&chunk)));
+    }
+}

@@ -1,0 +1,195 @@
+//! The rules as they are written, and the checks that they must pass.
+
+use std::collections::{BTreeMap, HashSet};
+
+use serde::Deserialize;
+
+use super::super::pattern::{Glob, Trait};
+use super::{Allow, Danger, FILE, KeyRule, Names, Rules, Sentences, Shells, Wrapper};
+use crate::domain::{Key, KeyPress};
+use crate::interpreter::GrammarError;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Document {
+    lists: BTreeMap<String, Vec<String>>,
+    allow: Vec<AllowData>,
+    refuse: Vec<RefuseData>,
+    confirm: Vec<ConfirmData>,
+    wrapper: Vec<WrapperData>,
+    shells: ShellsData,
+    key: Vec<KeyData>,
+    sentences: Sentences,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AllowData {
+    commands: Vec<String>,
+    #[serde(default)]
+    first: Vec<String>,
+    only: Option<Vec<String>>,
+    #[serde(default)]
+    except: Vec<String>,
+    #[serde(default)]
+    reads: bool,
+    #[serde(default)]
+    needs_word: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RefuseData {
+    commands: Vec<String>,
+    words: Vec<Vec<String>>,
+    reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfirmData {
+    commands: Vec<String>,
+    #[serde(default)]
+    words: Vec<Vec<String>>,
+    #[serde(default)]
+    grave: bool,
+    consequence: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrapperData {
+    commands: Vec<String>,
+    #[serde(default)]
+    transparent: bool,
+    consequence: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ShellsData {
+    commands: Vec<String>,
+    consequence: String,
+    evaluators: Vec<String>,
+    evaluators_consequence: String,
+    interpreters: Vec<String>,
+    downloaders: Vec<String>,
+    download_consequence: String,
+    feed_consequence: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyData {
+    press: Vec<String>,
+    consequence: String,
+}
+
+impl Document {
+    pub(super) fn check(self) -> Result<Rules, GrammarError> {
+        let lists = &self.lists;
+        let list = |name: &str| {
+            lists.get(name).ok_or_else(|| GrammarError::new(FILE, format!("there is no list `{name}`")))
+        };
+        let globs = |patterns: &[String]| patterns.iter().map(|it| Glob::new(it)).collect::<Vec<_>>();
+        let traits = |patterns: &[String]| -> Result<Vec<Trait>, GrammarError> {
+            let mut traits = Vec::new();
+            for pattern in patterns {
+                match pattern.strip_prefix('@') {
+                    Some(name) => traits.extend(list(name)?.iter().map(|it| Trait::new(it))),
+                    None => traits.push(Trait::new(pattern)),
+                }
+            }
+            Ok(traits)
+        };
+        let groups = |words: &[Vec<String>]| words.iter().map(|it| traits(it)).collect::<Result<Vec<_>, _>>();
+        let set = |name: &str| Ok::<_, GrammarError>(list(name)?.iter().cloned().collect::<HashSet<_>>());
+
+        let mut allow = Vec::new();
+        for rule in &self.allow {
+            allow.push(Allow {
+                names: Names::new(&rule.commands),
+                first: globs(&rule.first),
+                only: rule.only.as_deref().map(globs),
+                except: traits(&rule.except)?,
+                reads: rule.reads,
+                needs_word: rule.needs_word,
+            });
+        }
+        let mut refuse = Vec::new();
+        for rule in &self.refuse {
+            refuse.push(Danger {
+                names: Names::new(&rule.commands),
+                words: groups(&rule.words)?,
+                grave: true,
+                sentence: rule.reason.clone(),
+            });
+        }
+        let mut confirm = Vec::new();
+        for rule in &self.confirm {
+            confirm.push(Danger {
+                names: Names::new(&rule.commands),
+                words: groups(&rule.words)?,
+                grave: rule.grave,
+                sentence: rule.consequence.clone(),
+            });
+        }
+        let mut keys = Vec::new();
+        for rule in &self.key {
+            let presses = rule.press.iter().map(|it| key_press(it)).collect::<Result<_, _>>()?;
+            keys.push(KeyRule { presses, consequence: rule.consequence.clone() });
+        }
+        Ok(Rules {
+            devices: globs(list("devices")?),
+            secrets: globs(list("secrets")?),
+            variables: set("variables")?,
+            settings: set("settings")?,
+            allow,
+            refuse,
+            confirm,
+            keys,
+            wrappers: self
+                .wrapper
+                .iter()
+                .map(|rule| Wrapper {
+                    names: Names::new(&rule.commands),
+                    transparent: rule.transparent,
+                    consequence: rule.consequence.clone(),
+                })
+                .collect(),
+            shells: Shells {
+                names: Names::new(&self.shells.commands),
+                consequence: self.shells.consequence,
+                evaluators: Names::new(&self.shells.evaluators),
+                evaluators_consequence: self.shells.evaluators_consequence,
+                interpreters: Names::new(&self.shells.interpreters),
+                downloaders: Names::new(&self.shells.downloaders),
+                download_consequence: self.shells.download_consequence,
+                feed_consequence: self.shells.feed_consequence,
+            },
+            sentences: self.sentences,
+        })
+    }
+}
+
+/// Reads `control m` or `enter`.
+fn key_press(text: &str) -> Result<KeyPress, GrammarError> {
+    let unknown = || GrammarError::new(FILE, format!("there is no key `{text}`"));
+    let mut press = KeyPress { key: Key::Enter, control: false, alt: false, times: 1 };
+    let mut words = text.split_whitespace().peekable();
+    while let Some(word) = words.next() {
+        match word {
+            "control" if words.peek().is_some() => press.control = true,
+            "alt" if words.peek().is_some() => press.alt = true,
+            name => {
+                let mut chars = name.chars();
+                press.key = match (chars.next(), chars.next()) {
+                    (Some(letter), None) => Key::Char(letter),
+                    _ => serde_json::from_value(name.into()).map_err(|_| unknown())?,
+                };
+                return if words.next().is_none() { Ok(press) } else { Err(unknown()) };
+            }
+        }
+    }
+    Err(unknown())
+}

@@ -1,0 +1,3 @@
+//! Set-up of the real things that the promises are tested against.
+
+pub mod tmux;
