@@ -3,8 +3,8 @@
 //! Whisper always looks at 30 s. Giving the encoder only as much context as the clip needs makes it
 //! about three times faster, but below some ten seconds it begins to loop, so the context has a
 //! floor; what loops all the same is tried once more with the full context. Tokens are capped by
-//! the clip's length, so that a loop ends. Silence and noise make Whisper invent words; what it is
-//! not sure of is dropped.
+//! the clip's length, so that a loop ends. Silence and noise make Whisper invent words: they are
+//! dropped by what Whisper itself says of the chance that nobody speaks, and by how sure it is.
 
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -24,6 +24,10 @@ const SHORTEST: usize = SAMPLE_RATE as usize * 11 / 10;
 /// What fast speech comes to, and what a clip has at least.
 const TOKENS_PER_SECOND: f64 = 8.0;
 const LEAST_TOKENS: f64 = 12.0;
+
+/// Mean log-probabilities above which words hold against doubt, and below which they don't.
+const SURE: f32 = -0.3;
+const UNSURE: f32 = -0.6;
 
 /// What Whisper makes of silence and noise, from its training on subtitles.
 const INVENTED: [&str; 14] = [
@@ -76,6 +80,10 @@ pub(super) struct Decoder {
     options: DecodeOptions,
     multilingual: bool,
     end_of_text: i32,
+    /// Whisper's token for the start of a transcript.
+    start: i32,
+    /// Whisper's token for "nobody speaks".
+    nobody: i32,
 }
 
 /// One pass over the clip.
@@ -94,11 +102,14 @@ impl Decoder {
             options,
             multilingual: context.is_multilingual(),
             end_of_text: context.token_eot(),
+            start: context.token_sot(),
+            nobody: context.token_nosp(),
         })
     }
 
-    /// Decodes samples (mono, 16 kHz, at most 30 s). After an abort the result is meaningless.
+    /// Decodes samples (mono, 16 kHz). After an abort the result is meaningless.
     pub(super) fn decode(&mut self, samples: &[f32], abort: &AbortFlag) -> Result<Decoded, WhisperError> {
+        let samples = &sound(samples);
         let seconds = samples.len() as f64 / f64::from(SAMPLE_RATE);
         let floor = i32::try_from(self.options.minimum_audio_context).unwrap_or(FULL_CONTEXT);
         let context = ((seconds * FRAMES_PER_SECOND + MARGIN).ceil() as i32).clamp(floor, FULL_CONTEXT);
@@ -106,6 +117,7 @@ impl Decoder {
         if context < FULL_CONTEXT && !abort.is_set() && (pass.capped || repeats(&pass.text)) {
             pass = self.pass(samples, seconds, FULL_CONTEXT, abort)?;
         }
+        pass.no_speech = self.no_speech()?;
         if self.is_invented(&pass) {
             return Ok(Decoded { text: String::new(), confidence: 0.0 });
         }
@@ -119,11 +131,15 @@ impl Decoder {
         if bare.is_empty() {
             return true;
         }
-        let options = &self.options;
-        let noise = pass.log_probability < options.log_probability_threshold;
-        let silence = pass.no_speech > options.no_speech_threshold && pass.log_probability < -0.5;
-        let subtitle =
-            INVENTED.contains(&bare.as_str()) && (pass.no_speech > 0.3 || pass.log_probability < -0.6);
+        let DecodeOptions { no_speech_threshold, log_probability_threshold, .. } = self.options;
+        // In the people's recordings that we have it is below 0.35, in silence, noise, hum and beeps
+        // above 0.8.
+        let somebody = pass.no_speech < no_speech_threshold / 2.0;
+        let silence = pass.no_speech > no_speech_threshold && pass.log_probability < SURE;
+        // Short, slurred speech is unsure too: where somebody surely speaks, more doubt is allowed.
+        let least = if somebody { log_probability_threshold * 1.5 } else { log_probability_threshold };
+        let noise = pass.log_probability < least;
+        let subtitle = INVENTED.contains(&bare.as_str()) && (!somebody || pass.log_probability < UNSURE);
         noise || silence || subtitle
     }
 
@@ -146,6 +162,8 @@ impl Decoder {
         params.set_suppress_nst(true);
         // Higher temperatures are for long recordings; here they cost seconds and invent words.
         params.set_temperature_inc(0.0);
+        // Its own gate looks in the wrong place; see `no_speech`.
+        params.set_no_speech_thold(1.0);
         params.set_print_special(false);
         params.set_print_progress(false);
         params.set_print_realtime(false);
@@ -160,22 +178,27 @@ impl Decoder {
             params.set_abort_callback_user_data(std::ptr::from_ref(abort).cast_mut().cast());
         }
 
-        if samples.len() < SHORTEST {
-            let mut padded = samples.to_vec();
-            padded.resize(SHORTEST, 0.0);
-            self.state.full(params, &padded)?;
-        } else {
-            self.state.full(params, samples)?;
-        }
+        self.state.full(params, samples)?;
         Ok(self.read(most_tokens))
     }
 
+    /// The probability that nobody speaks, as Whisper was trained to tell it: in the place of the
+    /// first token after the start. (whisper.cpp looks for it after the whole prompt, where it means
+    /// nothing unless the prompt is the start alone.) Of the clip that was decoded last.
+    fn no_speech(&mut self) -> Result<f32, WhisperError> {
+        let threads = usize::try_from(threads(self.options.threads)).unwrap_or(1);
+        self.state.decode(&[self.start], 0, threads)?;
+        let logits = self.state.get_logits()?;
+        let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let sum: f32 = logits.iter().map(|logit| (logit - most).exp()).sum();
+        let logit = usize::try_from(self.nobody).ok().and_then(|token| logits.get(token));
+        Ok(logit.map_or(0.0, |logit| (logit - most).exp() / sum))
+    }
+
     fn read(&self, most_tokens: i32) -> Pass {
-        let (mut text, mut probabilities, mut no_speech, mut tokens) =
-            (String::new(), Vec::new(), 0.0_f32, 0);
+        let (mut text, mut probabilities, mut tokens) = (String::new(), Vec::new(), 0);
         for segment in self.state.as_iter() {
             text += &segment.to_str_lossy().unwrap_or_default();
-            no_speech = no_speech.max(segment.no_speech_probability());
             tokens += segment.n_tokens();
             for n in 0..segment.n_tokens() {
                 if let Some(token) = segment.get_token(n)
@@ -191,10 +214,18 @@ impl Decoder {
             text: clean(&text),
             confidence: mean(&mut probabilities.iter().copied()),
             log_probability: mean(&mut probabilities.iter().map(|probability| probability.ln())),
-            no_speech,
+            no_speech: 0.0,
             capped: tokens >= most_tokens,
         }
     }
+}
+
+/// The samples as Whisper can take them: not too short, and every one a number.
+fn sound(samples: &[f32]) -> Vec<f32> {
+    let finite = |sample: &f32| if sample.is_finite() { sample.clamp(-1.0, 1.0) } else { 0.0 };
+    let mut sound: Vec<f32> = samples.iter().map(finite).collect();
+    sound.resize(sound.len().max(SHORTEST), 0.0);
+    sound
 }
 
 /// Tells whisper.cpp whether to stop.
@@ -213,17 +244,17 @@ fn threads(wish: u32) -> i32 {
 
 /// The words without stage directions such as `[BLANK_AUDIO]` and `(music)`.
 fn clean(text: &str) -> String {
-    let mut depth = 0_u32;
     let mut words = String::new();
-    for character in text.chars() {
-        match character {
-            '[' | '(' | '*' if character != '*' => depth += 1,
-            ']' | ')' => depth = depth.saturating_sub(1),
-            '♪' | '♫' => {}
-            character if depth == 0 => words.push(character),
-            _ => {}
-        }
+    let mut rest = text;
+    while let Some(start) = rest.find(['[', '(']) {
+        let close = if rest[start..].starts_with('[') { ']' } else { ')' };
+        // One that is never closed is no direction.
+        let Some(length) = rest[start..].find(close) else { break };
+        words += &rest[..start];
+        rest = &rest[start + length + 1..];
     }
+    words += rest;
+    words.retain(|character| !matches!(character, '♪' | '♫'));
     words.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -275,5 +306,6 @@ mod tests {
         assert_eq!(clean(" [BLANK_AUDIO]"), "");
         assert_eq!(clean("♪ (upbeat music) Split right."), "Split right.");
         assert_eq!(clean(" List   sessions. "), "List sessions.");
+        assert_eq!(clean("(coughs) open [inaudible] the (door"), "open the (door");
     }
 }

@@ -5,12 +5,17 @@
 //! and no memory.
 
 use std::io::{self, Read, Write};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// 30 s of sound, and room to spare.
-const LONGEST: usize = 4 << 20;
+use crate::domain::SAMPLE_RATE;
+
+/// The longest utterance that can be asked for. Endpointing cuts them far below this.
+pub(super) const LONGEST: Duration = Duration::from_secs(60);
+/// The same as a frame, with its head.
+const LARGEST: usize = LONGEST.as_secs() as usize * SAMPLE_RATE as usize * size_of::<f32>() + 16;
 
 const RECOGNISE: u8 = 1;
 const ABORT: u8 = 2;
@@ -82,7 +87,7 @@ fn frame(kind: u8, content: &[u8]) -> Vec<u8> {
 
 fn length(bytes: [u8; 4]) -> io::Result<usize> {
     match u32::from_le_bytes(bytes) as usize {
-        length @ 1..=LONGEST => Ok(length),
+        length @ 1..=LARGEST => Ok(length),
         _ => Err(broken("a frame has an impossible length")),
     }
 }

@@ -1,9 +1,10 @@
 //! The daemon's side of the recogniser: starts the worker, feeds it, cancels it, replaces it.
 //!
-//! One task owns the child. Requests reach it through a bounded queue and are served one at a time.
-//! Whoever drops a request's future cancels it: the worker is told to abort, and killed if it has
-//! not obeyed after a grace. A worker that dies costs the call that it was serving; the next one
-//! starts another, after a pause that grows while it keeps dying.
+//! One task owns the child. Requests reach it through a bounded queue, in which they wait when it is
+//! full, and are served one at a time. Whoever drops a request's future cancels it: the worker is
+//! told to abort, and killed if it has not obeyed after a grace. A worker that dies costs the call
+//! that it was serving; the next one starts another. One that keeps dying, as with a damaged model,
+//! is let be for a while that grows, and calls during that time get its last failure at once.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -12,12 +13,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{ChildStdin, Command};
+use tokio::process::Command;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::frame::{Answer, Request};
+use super::frame::{Answer, LONGEST, Request};
 use super::models::ModelError;
 use crate::breaker::{Backoff, Class, Classify};
 use crate::domain::{Pcm, Progress};
@@ -28,6 +29,10 @@ pub(super) const LOAD: Duration = Duration::from_secs(60);
 /// Requests that may wait. The conversation sends one at a time; more would be somebody's mistake.
 const WAITING: usize = 4;
 const RESTART: Backoff = Backoff { base: Duration::from_millis(100), cap: Duration::from_secs(30) };
+/// A pause before a restart that a call waits for; what takes longer, it is told instead.
+const PATIENCE: Duration = Duration::from_millis(300);
+/// Frames on their way to the worker: a request and its abort, and room to spare.
+const FRAMES: usize = 4;
 
 /// Why the local recogniser gave no words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -53,6 +58,9 @@ pub(super) enum WhisperFailure {
     /// It was aborted, or the program is going down.
     #[error("recognition was stopped")]
     Stopped,
+    /// No utterance is that long.
+    #[error("this is too long for one utterance ({0:.0?})")]
+    TooLong(Duration),
 }
 
 impl WhisperFailure {
@@ -66,6 +74,7 @@ impl WhisperFailure {
             Self::NotStarted => "see the log; the machine may be out of memory or processes".into(),
             Self::Crashed | Self::Undecodable => "it is started anew by itself".into(),
             Self::Stopped => String::new(),
+            Self::TooLong(_) => format!("cut it into pieces of at most {LONGEST:.0?}"),
         }
     }
 }
@@ -74,6 +83,7 @@ impl Classify for WhisperFailure {
     fn class(&self) -> Class {
         match self {
             Self::Stopped => Class::Cancelled,
+            Self::TooLong(_) => Class::Caller,
             _ => Class::Failure,
         }
     }
@@ -135,7 +145,7 @@ impl LocalWhisper {
             launch,
             worker: None,
             crashes: 0,
-            not_before: None,
+            pause: None,
             next_id: 0,
             warm: Arc::clone(&warm),
             pid: Arc::clone(&pid),
@@ -161,6 +171,9 @@ impl LocalWhisper {
 
     /// Recognises one utterance. Dropping the future aborts the work.
     pub(super) async fn recognise(&self, speech: &Pcm) -> Result<Heard, WhisperFailure> {
+        if speech.duration() > LONGEST {
+            return Err(WhisperFailure::TooLong(speech.duration()));
+        }
         self.order(|answer| Order::Recognise(speech.clone(), answer)).await
     }
 
@@ -176,7 +189,7 @@ impl LocalWhisper {
 
 struct Worker {
     group: Group,
-    input: ChildStdin,
+    frames: mpsc::Sender<Vec<u8>>,
     answers: mpsc::Receiver<Answer>,
 }
 
@@ -184,7 +197,8 @@ struct Supervisor {
     launch: Launch,
     worker: Option<Worker>,
     crashes: u32,
-    not_before: Option<Instant>,
+    /// When it may be started again, and what it failed with.
+    pause: Option<(Instant, WhisperFailure)>,
     next_id: u32,
     warm: Arc<AtomicBool>,
     pid: Arc<AtomicU32>,
@@ -199,19 +213,15 @@ impl Supervisor {
                     let result = self.ensure().await;
                     let _ = answer.send(result);
                 }
-                Order::Recognise(pcm, mut answer) => {
-                    let result = tokio::select! {
-                        biased;
-                        () = answer.closed() => continue,
-                        ready = self.ensure() => ready,
-                    };
-                    match result {
-                        Err(failure) => {
-                            let _ = answer.send(Err(failure));
-                        }
-                        Ok(()) => self.serve(&pcm, answer).await,
+                // Nothing is started for somebody who has gone while it waited.
+                Order::Recognise(_, answer) if answer.is_closed() => {}
+                // A load that has begun is finished: the next one who asks will want it.
+                Order::Recognise(pcm, answer) => match self.ensure().await {
+                    Ok(()) => self.serve(&pcm, answer).await,
+                    Err(failure) => {
+                        let _ = answer.send(Err(failure));
                     }
-                }
+                },
             }
         }
     }
@@ -220,14 +230,17 @@ impl Supervisor {
     async fn ensure(&mut self) -> Result<(), WhisperFailure> {
         if let Some(worker) = &mut self.worker {
             // One that died in its sleep costs nobody anything.
-            let died = tokio::time::timeout(Duration::ZERO, worker.group.wait()).await.is_ok();
-            if !died {
+            if !worker.group.has_ended() {
                 return Ok(());
             }
             self.lose();
         }
-        if let Some(moment) = self.not_before {
-            sleep_until(moment).await;
+        if let Some((end, failure)) = &self.pause {
+            let pause = end.saturating_duration_since(Instant::now());
+            if pause > PATIENCE {
+                return Err(failure.clone());
+            }
+            sleep(pause).await;
         }
         let name = self.launch.name.clone();
         let report = |finished| Progress { what: format!("loading {name}"), done: 0, total: None, finished };
@@ -241,8 +254,9 @@ impl Supervisor {
                 Ok(())
             }
             Err(failure) => {
+                // Looking for the model costs nothing, and it may be fetched at any moment.
                 if !matches!(failure, WhisperFailure::NoModel { .. }) {
-                    self.crashed();
+                    self.crashed(failure.clone());
                 }
                 Err(failure)
             }
@@ -274,6 +288,8 @@ impl Supervisor {
             // Whisper's threads meet thousands of times in a second of work. Waiting for each other by
             // spinning is a little quicker on an idle machine, and ten times slower on a busy one.
             .env("OMP_WAIT_POLICY", "passive")
+            // Else an abort starts a debugger, if there is one, to draw a backtrace that nobody reads.
+            .env("GGML_NO_BACKTRACE", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -282,13 +298,22 @@ impl Supervisor {
             WhisperFailure::NotStarted
         };
         let mut group = Group::spawn(command).map_err(failed)?;
-        let (Some(input), Some(mut output), Some(complaints)) =
+        let (Some(mut input), Some(mut output), Some(complaints)) =
             (group.take_stdin(), group.take_stdout(), group.take_stderr())
         else {
             return Err(WhisperFailure::NotStarted);
         };
-        // Both tasks end with the worker's pipes.
-        let (send, answers) = mpsc::channel(4);
+        // These tasks end with the worker's pipes. Frames are written by a task of their own, so that
+        // none is cut in half when a request is cancelled.
+        let (frames, mut queue) = mpsc::channel::<Vec<u8>>(FRAMES);
+        tokio::spawn(async move {
+            while let Some(frame) = queue.recv().await {
+                if input.write_all(&frame).await.is_err() || input.flush().await.is_err() {
+                    break;
+                }
+            }
+        });
+        let (send, answers) = mpsc::channel(FRAMES);
         tokio::spawn(async move {
             while let Ok(Some(answer)) = Answer::read(&mut output).await {
                 if send.send(answer).await.is_err() {
@@ -302,7 +327,7 @@ impl Supervisor {
                 tracing::debug!(target: "whisper", "{line}");
             }
         });
-        Ok(Worker { group, input, answers })
+        Ok(Worker { group, frames, answers })
     }
 
     async fn serve(&mut self, pcm: &Pcm, mut answer: oneshot::Sender<Result<Heard, WhisperFailure>>) {
@@ -311,18 +336,17 @@ impl Supervisor {
         let Some(worker) = &mut self.worker else { return };
         let request = Request::Recognise { id, samples: pcm.samples().to_vec() }.encode();
         let result = tokio::select! {
-            result = exchange(worker, id, &request) => result,
+            result = exchange(worker, id, request) => result,
             () = answer.closed() => {
                 self.abort(id).await;
                 return;
             }
         };
-        match &result {
-            Err(WhisperFailure::Crashed) => {
-                self.lose();
-                self.crashed();
-            }
-            _ => self.crashes = 0,
+        if let Err(WhisperFailure::Crashed) = result {
+            self.lose();
+            self.crashed(WhisperFailure::Crashed);
+        } else {
+            (self.crashes, self.pause) = (0, None);
         }
         // Whoever asked may have gone.
         let _ = answer.send(result);
@@ -332,8 +356,7 @@ impl Supervisor {
     async fn abort(&mut self, id: u32) {
         let Some(worker) = &mut self.worker else { return };
         let obeyed = timeout(self.launch.abort_grace, async {
-            worker.input.write_all(&Request::Abort { id }.encode()).await.ok()?;
-            worker.input.flush().await.ok()?;
+            worker.frames.send(Request::Abort { id }.encode()).await.ok()?;
             loop {
                 match worker.answers.recv().await? {
                     Answer::Aborted { id: done } | Answer::Recognised { id: done, .. } if done == id => {
@@ -356,21 +379,15 @@ impl Supervisor {
         self.pid.store(0, Ordering::Release);
     }
 
-    fn crashed(&mut self) {
-        self.not_before = Some(Instant::now() + RESTART.delay(self.crashes));
+    fn crashed(&mut self, failure: WhisperFailure) {
+        self.pause = Some((Instant::now() + RESTART.delay(self.crashes), failure));
         self.crashes = self.crashes.saturating_add(1);
     }
 }
 
 /// Sends a request and waits for its answer.
-async fn exchange(worker: &mut Worker, id: u32, request: &[u8]) -> Result<Heard, WhisperFailure> {
-    let sent = async {
-        worker.input.write_all(request).await?;
-        worker.input.flush().await
-    };
-    if sent.await.is_err() {
-        return Err(WhisperFailure::Crashed);
-    }
+async fn exchange(worker: &mut Worker, id: u32, request: Vec<u8>) -> Result<Heard, WhisperFailure> {
+    worker.frames.send(request).await.map_err(|_| WhisperFailure::Crashed)?;
     loop {
         match worker.answers.recv().await {
             Some(Answer::Recognised { id: done, text, confidence }) if done == id => {

@@ -58,6 +58,11 @@ enum WorkerError {
 }
 
 fn serve(options: WorkerOptions, out: &mut impl io::Write) -> Result<(), WorkerError> {
+    // One request is under way, one may wait; the daemon sends no more. Listening begins before the
+    // model is loaded, so that a daemon which goes meanwhile is noticed.
+    let (send, jobs) = mpsc::sync_channel::<Job>(1);
+    std::thread::Builder::new().name("requests".into()).spawn(move || listen(&send))?;
+
     let path = options.model.to_str().ok_or(WorkerError::Path)?;
     let mut parameters = WhisperContextParameters::default();
     parameters.use_gpu(false);
@@ -67,9 +72,6 @@ fn serve(options: WorkerOptions, out: &mut impl io::Write) -> Result<(), WorkerE
     decoder.decode(&vec![0.0; SAMPLE_RATE as usize], &AbortFlag::default())?;
     Answer::Ready.write(out)?;
 
-    // One request is under way, one may wait; the daemon sends no more.
-    let (send, jobs) = mpsc::sync_channel::<Job>(1);
-    std::thread::Builder::new().name("requests".into()).spawn(move || listen(&send))?;
     for Job { id, samples, abort } in jobs {
         let result = decoder.decode(&samples, &abort);
         let answer = match result {
@@ -100,7 +102,9 @@ fn listen(jobs: &mpsc::SyncSender<Job>) {
                     abort.set();
                 }
             }
-            Ok(None) | Err(_) => std::process::exit(0),
+            // SAFETY: it ends the process and touches nothing. An orderly exit would take the ground
+            // from under whisper.cpp, which may be at work on other threads.
+            Ok(None) | Err(_) => unsafe { libc::_exit(0) },
         }
     }
 }

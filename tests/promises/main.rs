@@ -5,6 +5,8 @@ mod history;
 mod history_crash;
 mod history_trouble;
 mod interpreter;
+mod recogniser;
+mod recogniser_trouble;
 mod support;
 mod terminal;
 mod terminal_safety;

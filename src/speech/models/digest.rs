@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -44,11 +44,4 @@ pub(super) fn finish(part: &Path, path: &Path) -> io::Result<()> {
         File::open(directory)?.sync_all()?;
     }
     Ok(())
-}
-
-/// Writes a small file in one step.
-pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let part = part(path);
-    File::create(&part)?.write_all(bytes)?;
-    finish(&part, path)
 }

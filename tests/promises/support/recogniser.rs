@@ -1,0 +1,78 @@
+//! The recogniser as the program has it: whisper.cpp in a process of its own.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio_util::sync::{CancellationToken, DropGuard};
+use voice_terminal::breaker::{Breaker, Settings};
+use voice_terminal::config::Stt;
+use voice_terminal::domain::Progress;
+use voice_terminal::speech::{Parts, Recognisers};
+
+use super::models;
+
+/// A recogniser, and what can be seen of it.
+pub struct Running {
+    /// The recogniser.
+    pub recognisers: Recognisers,
+    /// The breaker of its only tier.
+    pub breaker: Arc<Breaker>,
+    /// What it told of its progress.
+    pub progress: Arc<Mutex<Vec<Progress>>>,
+    _stop: DropGuard,
+}
+
+/// Generous, since tests share the machine; a test about time sets its own.
+pub fn patient() -> Settings {
+    Settings { timeout: Duration::from_secs(60), ..Settings::default() }
+}
+
+/// Starts a recogniser with the default model.
+pub async fn start() -> Running {
+    models::model("tiny.en").await;
+    start_with(Stt::default(), patient())
+}
+
+/// Starts a recogniser with any ggml file.
+pub fn start_on(model: &Path, settings: Settings) -> Running {
+    start_with(Stt { model: model.to_str().unwrap().into(), ..Stt::default() }, settings)
+}
+
+/// Starts a recogniser with these settings. Nothing is fetched.
+pub fn start_with(config: Stt, settings: Settings) -> Running {
+    let breaker = Arc::new(Breaker::new("local-whisper", settings));
+    let progress = Arc::new(Mutex::new(Vec::new()));
+    let cancel = CancellationToken::new();
+    let told = Arc::clone(&progress);
+    let recognisers = Recognisers::start(
+        Parts {
+            config,
+            models: models::models_in(models::directory()),
+            breaker: Arc::clone(&breaker),
+            executable: env!("CARGO_BIN_EXE_voice-terminal").into(),
+            progress: Box::new(move |progress| told.lock().unwrap().push(progress)),
+        },
+        cancel.clone(),
+    );
+    Running { recognisers, breaker, progress, _stop: cancel.drop_guard() }
+}
+
+/// Whether a process runs. One that has ended and not been reaped doesn't; one whose first thread has
+/// ended and whose others are still ending does.
+pub fn alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    !stat.is_empty() && (threads > 1 || !stat.contains(") Z "))
+}
+
+/// Waits until it is so, for a while that is long enough for a busy machine.
+pub async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    for _ in 0..1500 {
+        if is_so() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it never came to this: {what}");
+}
