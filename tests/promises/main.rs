@@ -5,6 +5,7 @@ mod history;
 mod history_crash;
 mod history_trouble;
 mod interpreter;
+mod models;
 mod recogniser;
 mod recogniser_trouble;
 mod support;

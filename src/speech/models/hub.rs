@@ -95,3 +95,97 @@ fn unreachable(error: &reqwest::Error) -> ModelError {
     };
     ModelError::new(ModelErrorKind::Unreachable, what, "check the network connection, and try again")
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncBufReadExt, BufReader};
+    use tokio::net::TcpListener;
+    use tokio::task::JoinHandle;
+
+    use super::*;
+
+    const MODEL: &[u8] = b"forty-two bytes of something like a model.";
+
+    /// A hub that gives one answer; the task gives the header `range` of what it was asked.
+    async fn hub(answer: Vec<u8>) -> (String, JoinHandle<Option<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/model.bin", listener.local_addr().unwrap());
+        let asked = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (read, mut write) = stream.into_split();
+            let mut lines = BufReader::new(read).lines();
+            let mut range = None;
+            while let Some(line) = lines.next_line().await.unwrap().filter(|line| !line.is_empty()) {
+                range = range.or_else(|| line.strip_prefix("range: ").map(str::to_owned));
+            }
+            write.write_all(&answer).await.unwrap();
+            range
+        });
+        (url, asked)
+    }
+
+    fn answer(status: &str, length: usize, body: &[u8]) -> Vec<u8> {
+        let head = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
+        [head.as_bytes(), body].concat()
+    }
+
+    async fn get(url: &str, part: &Path) -> Result<(), ModelError> {
+        download(url, part, MODEL.len() as u64, &|_| {}).await
+    }
+
+    fn place() -> (tempfile::TempDir, std::path::PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let part = directory.path().join("model.part");
+        (directory, part)
+    }
+
+    #[tokio::test]
+    async fn what_broke_off_goes_on_where_it_stopped() {
+        let (_directory, part) = place();
+        let (url, _) = hub(answer("200 OK", MODEL.len(), &MODEL[..17])).await;
+        assert_eq!(get(&url, &part).await.unwrap_err().kind, ModelErrorKind::Unreachable);
+        assert_eq!(std::fs::read(&part).unwrap(), &MODEL[..17]);
+
+        let rest = &MODEL[17..];
+        let (url, asked) = hub(answer("206 Partial Content", rest.len(), rest)).await;
+        get(&url, &part).await.unwrap();
+        assert_eq!(std::fs::read(&part).unwrap(), MODEL);
+        assert_eq!(asked.await.unwrap().as_deref(), Some("bytes=17-"));
+    }
+
+    #[tokio::test]
+    async fn a_hub_that_can_not_resume_gives_the_whole_anew() {
+        let (_directory, part) = place();
+        std::fs::write(&part, b"something else").unwrap();
+        let (url, _) = hub(answer("200 OK", MODEL.len(), MODEL)).await;
+        get(&url, &part).await.unwrap();
+        assert_eq!(std::fs::read(&part).unwrap(), MODEL);
+    }
+
+    #[tokio::test]
+    async fn a_file_of_the_wrong_size_is_not_kept() {
+        let (_directory, part) = place();
+        let longer = [MODEL, MODEL].concat();
+        for wrong in [answer("200 OK", longer.len(), &longer), answer("416 Range Not Satisfiable", 0, b"")] {
+            std::fs::write(&part, &MODEL[..5]).unwrap();
+            let (url, _) = hub(wrong).await;
+            assert_eq!(get(&url, &part).await.unwrap_err().kind, ModelErrorKind::Corrupt);
+            assert!(!part.exists());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_told_and_loses_nothing() {
+        let (_directory, part) = place();
+        std::fs::write(&part, &MODEL[..5]).unwrap();
+        let (url, _) = hub(answer("404 Not Found", 0, b"")).await;
+        let error = get(&url, &part).await.unwrap_err();
+        assert_eq!((error.kind, error.what.contains("404")), (ModelErrorKind::Unreachable, true));
+
+        let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let error = get(&format!("http://{nobody}/model.bin"), &part).await.unwrap_err();
+        assert_eq!(error.kind, ModelErrorKind::Unreachable);
+        assert!(!error.what.contains("127.0.0.1"), "{error}");
+        assert_eq!(std::fs::read(&part).unwrap(), &MODEL[..5]);
+    }
+}
