@@ -104,7 +104,8 @@ async fn what_nobody_waits_for_any_more_is_stopped() {
     // It must obey by itself: there is no kill within this test's time.
     let running = start_with(Stt { abort_grace: Duration::from_secs(60), ..Stt::default() }, patient());
     let pid = warm(&running).await;
-    let long = long();
+    // Two of Whisper's windows.
+    let long = Pcm::new([long().samples(), long().samples()].concat());
     let began = Instant::now();
     running.recognisers.recognise(&long).await.unwrap();
     let whole = began.elapsed();
@@ -120,6 +121,7 @@ async fn what_nobody_waits_for_any_more_is_stopped() {
     works(&running).await;
     let next = began.elapsed();
     println!("whole {whole:?}; dropped after {until_stopped:?}; the next took {next:?}");
+    assert!(until_stopped + next < whole.mul_f64(0.7), "{until_stopped:?} + {next:?} of {whole:?}");
     assert_eq!(running.recognisers.worker_pid(), Some(pid));
     assert_eq!(running.breaker.snapshot().cancelled, 1);
     assert_eq!(running.breaker.snapshot().failed, 0);
@@ -209,9 +211,12 @@ async fn is_refused(bytes: &[u8]) -> Failure {
 
     // Fifty more calls come back with the same words, and start a handful of processes at most.
     let sound = CARDS[0].pcm();
-    for _ in 0..50 {
-        assert_eq!(running.recognisers.recognise(&sound).await.unwrap_err(), failure);
-    }
+    let calls = async {
+        for _ in 0..50 {
+            assert_eq!(running.recognisers.recognise(&sound).await.unwrap_err(), failure);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), calls).await.expect("a quick answer");
     let starts = running.progress.lock().unwrap().len();
     assert!(starts < 20, "{starts} starts");
     failure
