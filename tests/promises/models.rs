@@ -66,7 +66,7 @@ impl User {
     fn left(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.place()).into_iter().flatten().map(Result::unwrap);
         let names = entries.map(|entry| entry.file_name().into_string().unwrap());
-        names.filter(|name| !name.ends_with(".lock")).collect()
+        names.filter(|name| name.strip_suffix(".lock").is_none()).collect()
     }
 
     fn offer(&self, wheel: &[u8]) {
