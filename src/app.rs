@@ -1,24 +1,26 @@
 //! Composition: the one place where parts are built from configuration and joined.
 
+mod attendants;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::audio::{Ear, Heard, VoiceDetector};
+use crate::audio::VoiceDetector;
 use crate::breaker::{Breaker, Registry, State};
 use crate::config::{Config, ConfigError, Paths, Sources};
 use crate::conversation::{Coordinator, Input, Options, Ports};
-use crate::domain::{Event, Failure, Origin, Progress, Reply, Utterance};
+use crate::domain::{Event, Progress, Reply, Utterance};
 use crate::interpreter::{PhraseGroup, Rules};
 use crate::server::{ChainStanding, Control};
 use crate::shutdown::PATIENCE;
 use crate::speech::models::{ModelBreakers, Models};
 use crate::speech::{self, Recognisers};
-use crate::store::{Recovered, Store};
-use crate::terminal::{Notice, Tmux, TmuxBreakers};
+use crate::store::Store;
+use crate::terminal::{Tmux, TmuxBreakers};
 
 /// Inputs that may wait for the conversation; whoever sends one more waits.
 const INBOX: usize = 64;
@@ -33,6 +35,9 @@ const CHAINS: [(&str, &[&str], &str); 4] = [
     ("database", &["journal"], "memory of this run"),
 ];
 
+/// What fetches models; done by hand, so no chain of the conversation.
+const MODELS: (&str, &[&str]) = ("models", &["model-hub", "model-packages"]);
+
 /// The configuration, the places, and the breakers: what every part is built from.
 #[derive(Debug, Clone)]
 pub struct World {
@@ -42,6 +47,8 @@ pub struct World {
     pub paths: Paths,
     /// All breakers.
     pub registry: Arc<Registry>,
+    /// Where the configuration came from.
+    sources: Sources,
 }
 
 impl World {
@@ -51,17 +58,24 @@ impl World {
     /// A configuration that can't be used.
     pub fn from_environment(profile: Option<String>, flags: Vec<String>) -> Result<Self, ConfigError> {
         let paths = Paths::from_environment();
-        let config = Sources::from_environment(&paths, profile, flags).load()?;
-        let unknown = config.speech.stt.chain.iter().find(|tier| !speech::TIERS.contains(&tier.as_str()));
-        if let Some(tier) = unknown {
-            return Err(ConfigError {
+        let sources = Sources::from_environment(&paths, profile, flags);
+        let world = Self { config: sources.load()?, paths, registry: Arc::default(), sources };
+        world.check()?;
+        Ok(world)
+    }
+
+    /// What the configuration's own rules can't know.
+    fn check(&self) -> Result<(), ConfigError> {
+        let chain = &self.config.speech.stt.chain;
+        match chain.iter().find(|tier| !speech::TIERS.contains(&tier.as_str())) {
+            None => Ok(()),
+            Some(tier) => Err(ConfigError {
                 origin: None,
                 line: None,
                 what: format!("speech.stt.chain names \"{tier}\", which is no recogniser"),
                 remedy: format!("use {}", speech::TIERS.join(", ")),
-            });
+            }),
         }
-        Ok(Self { config, paths, registry: Arc::default() })
     }
 
     /// The breaker of a tier, with the settings that are configured for it. These have been
@@ -69,6 +83,19 @@ impl World {
     fn breaker(&self, chain: &str, tier: &str) -> Arc<Breaker> {
         let settings = self.config.breaker(chain, tier);
         self.registry.get_or_create(tier, settings)
+    }
+
+    /// Gives every breaker that there is the settings that are configured for it.
+    fn set_breakers(&self) {
+        let chains = CHAINS.map(|(chain, tiers, _)| (chain, tiers));
+        for (chain, tiers) in chains.into_iter().chain([MODELS]) {
+            for tier in tiers {
+                let Some(breaker) = self.registry.get(tier) else { continue };
+                if let Err(error) = breaker.configure(self.config.breaker(chain, tier)) {
+                    tracing::error!(%error, tier, "validated settings were refused");
+                }
+            }
+        }
     }
 
     /// The models of this machine.
@@ -156,20 +183,11 @@ impl World {
         let rules = self.rules()?;
         let (inbox, receiver) = mpsc::channel(INBOX);
         let events = broadcast::Sender::new(EVENTS);
-        let told = events.clone();
-        let progress = move |progress| {
-            // Nobody watching is no error.
-            let _ = told.send(Event::Progress(progress));
-        };
-        let recognisers = Arc::new(self.recognisers(progress, cancel.child_token()));
+        let recognisers = Arc::new(self.recognisers(progress(&events), cancel.child_token()));
         let store = self.store().await;
         let tmux = self.terminal(cancel.child_token());
         let notices = tmux.notices();
-        let options = Options {
-            voice_wanted: voice,
-            confirmation_expires: self.config.safety.confirmation_expires,
-            help: help(&rules.phrases()),
-        };
+        let options = self.options(voice, &rules);
         let ports = Ports {
             recogniser: Arc::clone(&recognisers) as _,
             interpreter: Arc::new(rules),
@@ -180,10 +198,29 @@ impl World {
         let coordinator = Coordinator::new(ports, options, events.clone());
         let task = tokio::spawn(coordinator.run(receiver, cancel.clone()));
         let watchers = vec![
-            tokio::spawn(report_store(store.clone(), inbox.downgrade())),
-            tokio::spawn(report_terminal(notices, inbox.downgrade())),
+            tokio::spawn(attendants::report_store(store.clone(), inbox.downgrade())),
+            tokio::spawn(attendants::report_terminal(notices, inbox.downgrade())),
         ];
-        Ok(Conversation { inbox, events, watching, recognisers, store, task, watchers, cancel })
+        let world = watch::Sender::new(self.clone());
+        Ok(Conversation {
+            inbox,
+            events,
+            watching,
+            recognisers: Some(recognisers),
+            store,
+            task,
+            watchers,
+            cancel,
+            world,
+        })
+    }
+
+    fn options(&self, voice: bool, rules: &Rules) -> Options {
+        Options {
+            voice_wanted: voice && self.config.audio.input != "none",
+            confirmation_expires: self.config.safety.confirmation_expires,
+            help: help(&rules.phrases()),
+        }
     }
 }
 
@@ -201,7 +238,9 @@ pub struct Conversation {
     pub events: broadcast::Sender<Event>,
     /// Every event from the beginning, for the first watcher.
     pub watching: broadcast::Receiver<Event>,
-    recognisers: Arc<Recognisers>,
+    recognisers: Option<Arc<Recognisers>>,
+    /// As it is configured now.
+    world: watch::Sender<World>,
     store: Store,
     task: JoinHandle<()>,
     watchers: Vec<JoinHandle<()>>,
@@ -221,26 +260,25 @@ impl Conversation {
         answered.await.map_err(|_| Over)
     }
 
-    /// Loads the recogniser's model behind everything else, and tells how that went.
-    pub fn warm(&self) -> JoinHandle<()> {
-        let (recognisers, inbox) = (Arc::clone(&self.recognisers), self.inbox.downgrade());
-        tokio::spawn(async move {
-            let input = match recognisers.warm().await {
-                Ok(()) => {
-                    Input::Serving { chain: speech::CHAIN.into(), what: "I understand speech again.".into() }
-                }
-                Err(failure) => Input::Degraded(degradation(failure)),
-            };
-            send(&inbox, input).await;
-        })
-    }
-
-    /// Listens to the microphone, and keeps it alive.
-    pub fn listen(&self, world: &World) -> JoinHandle<()> {
-        let model = world.models().resolve("silero-vad").ok();
-        let breaker = world.breaker("audio-input", "audio-input");
-        let heard = Ear::start(world.config.audio.clone(), model, breaker, self.cancel.child_token());
-        tokio::spawn(forward(heard, self.inbox.downgrade()))
+    /// Keeps a recogniser with its model loaded, the microphone open, and the configuration followed;
+    /// all behind whatever is typed meanwhile.
+    pub fn attend(&mut self) -> Vec<JoinHandle<()>> {
+        let (world, inbox) = (&self.world, self.inbox.downgrade());
+        let mut tasks = vec![
+            tokio::spawn(attendants::listen(world.subscribe(), inbox.clone(), self.cancel.clone())),
+            tokio::spawn(attendants::follow(world.clone(), inbox.clone())),
+        ];
+        if let Some(recognisers) = self.recognisers.take() {
+            let (events, cancel) = (self.events.clone(), self.cancel.clone());
+            tasks.push(tokio::spawn(attendants::recognise(
+                recognisers,
+                world.subscribe(),
+                events,
+                inbox,
+                cancel,
+            )));
+        }
+        tasks
     }
 
     /// What the control socket reaches.
@@ -279,67 +317,6 @@ impl Conversation {
 #[error("the conversation is over")]
 pub struct Over;
 
-async fn send(inbox: &mpsc::WeakSender<Input>, input: Input) {
-    if let Some(inbox) = inbox.upgrade() {
-        // The conversation may be over.
-        let _ = inbox.send(input).await;
-    }
-}
-
-fn degradation(failure: Failure) -> crate::domain::Degradation {
-    crate::domain::Degradation {
-        chain: failure.dependency,
-        now: "text-input-mode".into(),
-        what: failure.what,
-        remedy: failure.remedy,
-    }
-}
-
-/// Marks what a crash left unfinished, and tells what the history's standing is, now and later.
-async fn report_store(store: Store, inbox: mpsc::WeakSender<Input>) {
-    match store.recover().await {
-        Ok(Recovered { interrupted: 0, uncertain: 0 }) => {}
-        Ok(Recovered { interrupted, uncertain }) => {
-            let text = format!(
-                "An earlier run was stopped in the middle: {interrupted} turns were not finished, and of {uncertain} \
-                 commands nobody knows what came. Nothing was repeated; see `voice-terminal history`."
-            );
-            send(&inbox, Input::Notice(text)).await;
-        }
-        Err(failure) => tracing::warn!(%failure, "what an earlier run left could not be marked"),
-    }
-    let mut standing = store.standing();
-    standing.mark_changed();
-    while standing.changed().await.is_ok() {
-        let input = match standing.borrow_and_update().clone() {
-            Some(degradation) => Input::Degraded(degradation),
-            None => Input::Serving {
-                chain: "database".into(),
-                what: "The history is written to disk again.".into(),
-            },
-        };
-        send(&inbox, input).await;
-    }
-}
-
-/// What the terminal tells beside its answers.
-async fn report_terminal(mut notices: broadcast::Receiver<Notice>, inbox: mpsc::WeakSender<Input>) {
-    loop {
-        let notice = match notices.recv().await {
-            Ok(notice) => notice,
-            Err(broadcast::error::RecvError::Lagged(_)) => continue,
-            Err(broadcast::error::RecvError::Closed) => return,
-        };
-        let input = match notice {
-            Notice::Degraded(degradation) => Input::Degraded(degradation),
-            Notice::Serving { chain, what } => Input::Serving { chain, what },
-            Notice::Restarted(text) => Input::Notice(text),
-            Notice::Ended(ran) => Input::BackgroundEnded(ran),
-        };
-        send(&inbox, input).await;
-    }
-}
-
 /// What can be said, as text.
 fn help(groups: &[PhraseGroup]) -> String {
     let mut lines = Vec::new();
@@ -350,21 +327,11 @@ fn help(groups: &[PhraseGroup]) -> String {
     lines.join("\n")
 }
 
-/// What the ear hears goes into the conversation.
-async fn forward(mut heard: mpsc::Receiver<Heard>, inbox: mpsc::WeakSender<Input>) {
-    while let Some(heard) = heard.recv().await {
-        let input = match heard {
-            Heard::SpeechStarted => Input::SpeechStarted,
-            Heard::Utterance(pcm) => {
-                Input::Utterance { utterance: Utterance::spoken(Origin::Microphone, pcm), answer: None }
-            }
-            Heard::Lost { degradation } | Heard::Degraded(degradation) => Input::Degraded(degradation),
-            Heard::Recovered { device } => Input::Serving {
-                chain: "audio-input".into(),
-                what: format!("I hear you again, through {device}."),
-            },
-            Heard::Notice(text) => Input::Notice(text),
-        };
-        send(&inbox, input).await;
+/// Tells progress as events.
+fn progress(events: &broadcast::Sender<Event>) -> impl Fn(Progress) + Send + Sync + 'static {
+    let events = events.clone();
+    move |progress| {
+        // Nobody watching is no error.
+        let _ = events.send(Event::Progress(progress));
     }
 }

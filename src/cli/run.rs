@@ -28,7 +28,7 @@ pub(super) async fn run(world: &World) -> Outcome {
     let watcher = watch(&mut conversation, view);
     let mut tasks = Vec::new();
     if interactive {
-        tasks.extend([conversation.warm(), conversation.listen(world)]);
+        tasks.extend(conversation.attend());
     }
     tasks.extend(lock.is_some().then(|| serve(world, &conversation, cancel.clone())));
     loop {
@@ -63,8 +63,8 @@ pub(super) async fn daemon(world: &World) -> Outcome {
     let cancel = shutdown::on_signals(|| {})?;
     let mut conversation = world.converse(true, cancel.clone()).await?;
     let watcher = watch(&mut conversation, View::new(std::io::stdout()));
-    let tasks =
-        vec![conversation.warm(), conversation.listen(world), serve(world, &conversation, cancel.clone())];
+    let mut tasks = conversation.attend();
+    tasks.push(serve(world, &conversation, cancel.clone()));
     cancel.cancelled().await;
     leave(conversation, tasks, Some(watcher)).await;
     Ok(ExitCode::SUCCESS)

@@ -5,11 +5,13 @@
 
 mod layers;
 mod paths;
+mod reload;
 mod schema;
 mod suggestions;
 mod validate;
 
 pub use layers::{ConfigError, Origin, Sources};
 pub use paths::Paths;
+pub use reload::{Difference, Watcher};
 pub use schema::{Audio, BreakerOverride, Config, Endpoint, Journal, Safety, Speech, Store, Stt, Terminal};
 use validate::BREAKER_NAMES;

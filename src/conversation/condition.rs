@@ -47,6 +47,12 @@ impl Condition {
         self.with_mode(if was_degraded { vec![recovered] } else { Vec::new() })
     }
 
+    /// The wish for voice has changed.
+    pub(super) fn voice_wanted(&mut self, wanted: bool) -> Vec<Event> {
+        self.voice_wanted = wanted;
+        self.with_mode(Vec::new())
+    }
+
     fn with_mode(&mut self, mut events: Vec<Event>) -> Vec<Event> {
         let standing = VOICE.map(|chain| self.chains.get(chain).map(Option::is_none));
         let mode = if !self.voice_wanted || standing.contains(&Some(false)) {

@@ -48,7 +48,6 @@ pub struct Options {
 }
 
 /// What comes into the conversation.
-#[derive(Debug)]
 pub enum Input {
     /// Somebody said or typed something.
     Utterance {
@@ -72,6 +71,15 @@ pub enum Input {
     Notice(String),
     /// A command that went on in the background has ended.
     BackgroundEnded(Ran),
+    /// The configuration has changed: how to hold the conversation, and how to understand words.
+    Reconfigured {
+        /// In place of the old ones.
+        options: Options,
+        /// In place of the old one.
+        interpreter: Arc<dyn Interpreter>,
+    },
+    /// Recognises from now on. What is being recognised is finished by the old one.
+    Recogniser(Arc<dyn Recogniser>),
     /// How do things stand?
     Standing(oneshot::Sender<Standing>),
 }
@@ -202,6 +210,13 @@ impl Coordinator {
             }
             Input::Notice(text) => self.tell(Event::Notice { text }),
             Input::BackgroundEnded(ran) => self.tell(Event::Notice { text: wording::background(&ran) }),
+            Input::Reconfigured { options, interpreter } => {
+                let events = self.condition.voice_wanted(options.voice_wanted);
+                self.tell_all(events);
+                self.options = options;
+                self.ports.interpreter = interpreter;
+            }
+            Input::Recogniser(recogniser) => self.ports.recogniser = recogniser,
             Input::Standing(answer) => {
                 // Whoever asked may have gone.
                 let _ = answer.send(Standing {

@@ -1,6 +1,7 @@
 //! What users are promised, tested against the real thing: a module per promise.
 #![cfg(test)]
 
+mod arrows;
 mod history;
 mod history_crash;
 mod history_trouble;

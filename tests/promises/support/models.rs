@@ -8,9 +8,9 @@ use std::time::Duration;
 use voice_terminal::breaker::{Breaker, Settings};
 use voice_terminal::speech::models::{ModelBreakers, Models};
 
-/// Where the models are kept: `VOICE_TERMINAL_TEST_MODELS`, or `.cache/models` in the repository.
+/// Where the models are kept: `VT_TEST_MODELS`, or `.cache/models` in the repository.
 pub fn directory() -> PathBuf {
-    std::env::var_os("VOICE_TERMINAL_TEST_MODELS")
+    std::env::var_os("VT_TEST_MODELS")
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.cache/models")), PathBuf::from)
 }
 

@@ -1,0 +1,204 @@
+//! The tasks that stand between the parts and the conversation: each turns what one part tells into
+//! [`Input`]s, and sees to it that the part is there as it is configured now.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{World, progress};
+use crate::audio::{Ear, Heard};
+use crate::breaker::State;
+use crate::config::{Difference, Watcher};
+use crate::conversation::Input;
+use crate::domain::{Degradation, Event, Failure, Origin, Utterance};
+use crate::shutdown::PATIENCE;
+use crate::speech::{self, Recognisers};
+use crate::store::{Recovered, Store};
+use crate::terminal::Notice;
+
+async fn send(inbox: &mpsc::WeakSender<Input>, input: Input) {
+    if let Some(inbox) = inbox.upgrade() {
+        // The conversation may be over.
+        let _ = inbox.send(input).await;
+    }
+}
+
+fn degradation(failure: Failure) -> Degradation {
+    Degradation {
+        chain: failure.dependency,
+        now: "text-input-mode".into(),
+        what: failure.what,
+        remedy: failure.remedy,
+    }
+}
+
+/// Marks what a crash left unfinished, and tells what the history's standing is, now and later.
+pub(super) async fn report_store(store: Store, inbox: mpsc::WeakSender<Input>) {
+    match store.recover().await {
+        Ok(Recovered { interrupted: 0, uncertain: 0 }) => {}
+        Ok(Recovered { interrupted, uncertain }) => {
+            let text = format!(
+                "An earlier run was stopped in the middle: {interrupted} turns were not finished, and of {uncertain} \
+                 commands nobody knows what came. Nothing was repeated; see `voice-terminal history`."
+            );
+            send(&inbox, Input::Notice(text)).await;
+        }
+        Err(failure) => tracing::warn!(%failure, "what an earlier run left could not be marked"),
+    }
+    let mut standing = store.standing();
+    standing.mark_changed();
+    while standing.changed().await.is_ok() {
+        let input = match standing.borrow_and_update().clone() {
+            Some(degradation) => Input::Degraded(degradation),
+            None => Input::Serving {
+                chain: "database".into(),
+                what: "The history is written to disk again.".into(),
+            },
+        };
+        send(&inbox, input).await;
+    }
+}
+
+/// What the terminal tells beside its answers.
+pub(super) async fn report_terminal(
+    mut notices: broadcast::Receiver<Notice>,
+    inbox: mpsc::WeakSender<Input>,
+) {
+    loop {
+        let notice = match notices.recv().await {
+            Ok(notice) => notice,
+            Err(broadcast::error::RecvError::Lagged(_)) => continue,
+            Err(broadcast::error::RecvError::Closed) => return,
+        };
+        let input = match notice {
+            Notice::Degraded(degradation) => Input::Degraded(degradation),
+            Notice::Serving { chain, what } => Input::Serving { chain, what },
+            Notice::Restarted(text) => Input::Notice(text),
+            Notice::Ended(ran) => Input::BackgroundEnded(ran),
+        };
+        send(&inbox, input).await;
+    }
+}
+
+/// Keeps the configured recogniser ready, and tells how that goes.
+pub(super) async fn recognise(
+    mut recognisers: Arc<Recognisers>,
+    mut world: watch::Receiver<World>,
+    events: broadcast::Sender<Event>,
+    inbox: mpsc::WeakSender<Input>,
+    cancel: CancellationToken,
+) {
+    loop {
+        let speech = world.borrow().config.speech.clone();
+        let input = match recognisers.warm().await {
+            Ok(()) => {
+                Input::Serving { chain: speech::CHAIN.into(), what: "I understand speech again.".into() }
+            }
+            Err(failure) => Input::Degraded(degradation(failure)),
+        };
+        send(&inbox, input).await;
+        let changed = async { world.wait_for(|world| world.config.speech != speech).await.is_ok() };
+        if !changed.await {
+            return;
+        }
+        let now = world.borrow().clone();
+        // What failed may have been the settings.
+        if let Some(breaker) = now.registry.get("local-whisper").filter(|it| it.state() == State::Open) {
+            breaker.reset();
+        }
+        recognisers = Arc::new(now.recognisers(progress(&events), cancel.child_token()));
+        send(&inbox, Input::Recogniser(Arc::clone(&recognisers) as _)).await;
+    }
+}
+
+/// Listens to the configured microphone, and keeps it alive.
+pub(super) async fn listen(
+    mut world: watch::Receiver<World>,
+    inbox: mpsc::WeakSender<Input>,
+    cancel: CancellationToken,
+) {
+    loop {
+        let now = world.borrow().clone();
+        let audio = now.config.audio.clone();
+        let model = now.models().resolve("silero-vad").ok();
+        let ear = cancel.child_token();
+        let heard = Ear::start(audio.clone(), model, now.breaker("audio-input", "audio-input"), ear.clone());
+        let mut hearing = pin!(forward(heard, inbox.clone()));
+        let changed = async { world.wait_for(|world| world.config.audio != audio).await.is_ok() };
+        tokio::select! {
+            () = &mut hearing => return,
+            changed = changed => if !changed { return },
+        }
+        ear.cancel();
+        // What was heard until now is not lost.
+        if tokio::time::timeout(PATIENCE, hearing).await.is_err() {
+            tracing::warn!("the old microphone did not end in time");
+        }
+    }
+}
+
+/// Follows the configuration file: what can be changed under way is changed, the rest is named.
+pub(super) async fn follow(world: watch::Sender<World>, inbox: mpsc::WeakSender<Input>) {
+    let mut watcher = Watcher::new(world.borrow().sources.clone());
+    loop {
+        let changed = watcher.changed().await;
+        let old = world.borrow().clone();
+        let changed = changed.and_then(|config| {
+            let new = World { config, ..old.clone() };
+            new.check()?;
+            let rules = new.rules()?;
+            Ok((new, rules))
+        });
+        let text = match changed {
+            Ok((new, rules)) => {
+                let difference = Difference::between(&old.config, &new.config);
+                let Some(text) = told(&difference) else { continue };
+                new.set_breakers();
+                let options = new.options(true, &rules);
+                send(&inbox, Input::Reconfigured { options, interpreter: Arc::new(rules) }).await;
+                world.send_replace(new);
+                text
+            }
+            Err(error) => {
+                format!(
+                    "The changed configuration is not used: {error} ({}). The old one stays.",
+                    error.remedy
+                )
+            }
+        };
+        send(&inbox, Input::Notice(text)).await;
+    }
+}
+
+/// What a changed configuration means; nothing if nothing has changed.
+fn told(Difference { at_once, at_next_start }: &Difference) -> Option<String> {
+    let mut parts = Vec::new();
+    if !at_once.is_empty() {
+        parts.push(format!("in force now: {}", at_once.join(", ")));
+    }
+    if !at_next_start.is_empty() {
+        parts.push(format!("when voice-terminal is started again: {}", at_next_start.join(", ")));
+    }
+    (!parts.is_empty()).then(|| format!("The configuration has changed; {}.", parts.join("; ")))
+}
+
+/// What the ear hears goes into the conversation.
+async fn forward(mut heard: mpsc::Receiver<Heard>, inbox: mpsc::WeakSender<Input>) {
+    while let Some(heard) = heard.recv().await {
+        let input = match heard {
+            Heard::SpeechStarted => Input::SpeechStarted,
+            Heard::Utterance(pcm) => {
+                Input::Utterance { utterance: Utterance::spoken(Origin::Microphone, pcm), answer: None }
+            }
+            Heard::Lost { degradation } | Heard::Degraded(degradation) => Input::Degraded(degradation),
+            Heard::Recovered { device } => Input::Serving {
+                chain: "audio-input".into(),
+                what: format!("I hear you again, through {device}."),
+            },
+            Heard::Notice(text) => Input::Notice(text),
+        };
+        send(&inbox, input).await;
+    }
+}
