@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::protocol::{ChainStanding, LONGEST_LINE, Request, Response, Status};
 use crate::breaker::Registry;
 use crate::conversation::Input;
-use crate::domain::{Event, Origin, Reply, Tone, Utterance};
+use crate::domain::{Degradation, Event, Origin, Reply, Tone, Utterance};
 
 /// Clients at the same time; one more waits until another goes.
 const CLIENTS: usize = 16;
@@ -153,13 +153,24 @@ impl Control {
             Ok(standing) if sent => Response::Status(Box::new(Status {
                 version: env!("CARGO_PKG_VERSION").into(),
                 pid: std::process::id(),
+                chains: in_use((self.chains)(), &standing.degradations),
                 standing,
-                chains: (self.chains)(),
                 breakers: self.registry.snapshots(),
             })),
             _ => Response::Error { what: "voice-terminal is going down".into() },
         }
     }
+}
+
+/// The chains, as the breakers show them and as the conversation has found them: a microphone that
+/// isn't there opens no breaker.
+fn in_use(mut chains: Vec<ChainStanding>, degradations: &[Degradation]) -> Vec<ChainStanding> {
+    for chain in &mut chains {
+        if let Some(degraded) = degradations.iter().find(|degraded| degraded.chain == chain.chain) {
+            chain.in_use.clone_from(&degraded.now);
+        }
+    }
+    chains
 }
 
 fn is_same_user(stream: &UnixStream) -> bool {

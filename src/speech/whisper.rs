@@ -244,8 +244,7 @@ impl Supervisor {
         }
         let name = self.launch.name.clone();
         let report = |finished| Progress { what: format!("loading {name}"), done: 0, total: None, finished };
-        (self.launch.progress)(report(false));
-        match self.load().await {
+        match self.load(|| (self.launch.progress)(report(false))).await {
             Ok(worker) => {
                 self.pid.store(worker.group.id().unwrap_or(0), Ordering::Release);
                 self.worker = Some(worker);
@@ -263,8 +262,10 @@ impl Supervisor {
         }
     }
 
-    async fn load(&self) -> Result<Worker, WhisperFailure> {
+    /// `began` is told once there is something to wait for.
+    async fn load(&self, began: impl FnOnce()) -> Result<Worker, WhisperFailure> {
         let mut worker = self.spawn()?;
+        began();
         match timeout(LOAD, worker.answers.recv()).await {
             Ok(Some(Answer::Ready)) => Ok(worker),
             Ok(Some(Answer::Unusable { why })) => {

@@ -75,7 +75,7 @@ fn modules() -> BTreeMap<String, BTreeMap<String, String>> {
         }
         let below = path.strip_prefix(&source).unwrap().to_str().unwrap().to_owned();
         let is_test = below.ends_with("/tests.rs") || below.contains("/tests/");
-        if !below.ends_with(".rs") || is_test {
+        if path.extension().is_none_or(|extension| extension != "rs") || is_test {
             continue;
         }
         let module = below.split(['/', '.']).next().unwrap().to_owned();
