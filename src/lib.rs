@@ -6,6 +6,15 @@
 //! - [`breaker`]: the circuit breaker, and chains of fallbacks. Every call to anything that can
 //!   fail goes through it.
 //! - [`config`]: every setting, and the layers that fill them.
+//! - [`audio`]: microphone and recordings to utterances.
+//! - [`speech`]: models and recognisers.
+//! - [`interpreter`]: words to intent and verdict.
+//! - [`terminal`]: sessions, panes and commands in tmux.
+//! - [`store`]: the journal, and what is read from it.
+//! - [`conversation`]: the one loop that owns the state of a conversation.
+//! - [`console`], [`server`], [`cli`]: those who watch it and steer it.
+//! - [`simulation`]: breakers under scripted weather.
+//! - [`app`]: composition. [`process`] and [`shutdown`] serve all.
 
 pub mod app;
 pub mod audio;
@@ -19,6 +28,7 @@ pub mod interpreter;
 pub mod process;
 pub mod server;
 pub mod shutdown;
+pub mod simulation;
 pub mod speech;
 pub mod store;
 pub mod terminal;

@@ -14,6 +14,7 @@ mod models;
 mod once;
 mod report;
 mod run;
+mod simulate;
 mod status;
 mod transcribe;
 
@@ -91,6 +92,17 @@ enum Command {
     Status,
     /// The breakers of a running voice-terminal
     Breakers,
+    /// Play an outage to breakers: what they serve, waste, detect and recover from
+    Simulate {
+        /// A scenario by name, or a file; without one, those that come with the program are listed
+        scenario: Option<String>,
+        /// What chance begins with
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Draw it into this file
+        #[arg(long, value_name = "FILE")]
+        svg: Option<PathBuf>,
+    },
     /// List, fetch or verify models
     Models {
         #[command(subcommand)]
@@ -152,6 +164,9 @@ async fn dispatch(arguments: Arguments) -> Outcome {
         Some(Command::Worker { .. }) => Ok(ExitCode::SUCCESS),
         Some(Command::Status) => status::run(&world, json).await,
         Some(Command::Breakers) => breakers::run(&world, json).await,
+        Some(Command::Simulate { scenario, seed, svg }) => {
+            simulate::run(scenario.as_deref(), seed, svg.as_ref(), json)
+        }
         Some(Command::Models { action }) => models::run(&world, action, json).await,
         Some(Command::Config { action }) => config::run(&world, action, json),
     }

@@ -166,6 +166,21 @@ pub struct BreakerOverride {
     /// The rate of failures in the window that opens it, 0.0 ‥ 1.0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure_rate_threshold: Option<f64>,
+    /// The longest that it stays open before a probe, however often it has opened again.
+    #[serde(with = "optional", skip_serializing_if = "Option::is_none")]
+    pub reset_cap: Option<Duration>,
+    /// A call that takes at least this long is slow. Without it slow calls don't matter.
+    #[serde(with = "optional", skip_serializing_if = "Option::is_none")]
+    pub slow_call: Option<Duration>,
+    /// The rate of slow calls that opens it, 0.0 ‥ 1.0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slow_rate_threshold: Option<f64>,
+    /// Probes allowed at the same time while half-open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub half_open_permits: Option<u32>,
+    /// A probe that hasn't reported after this is taken for hung.
+    #[serde(with = "optional", skip_serializing_if = "Option::is_none")]
+    pub probe_lease: Option<Duration>,
 }
 
 impl Default for Audio {

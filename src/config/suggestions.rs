@@ -22,6 +22,11 @@ impl Known {
             monitoring_window: Some(Duration::from_secs(1)),
             volume_threshold: Some(1),
             failure_rate_threshold: Some(0.5),
+            reset_cap: Some(Duration::from_secs(1)),
+            slow_call: Some(Duration::from_secs(1)),
+            slow_rate_threshold: Some(0.5),
+            half_open_permits: Some(1),
+            probe_lease: Some(Duration::from_secs(1)),
         };
         let mut config = Config {
             breakers: BREAKER_NAMES.iter().map(|name| ((*name).to_owned(), example.clone())).collect(),

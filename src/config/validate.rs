@@ -88,7 +88,8 @@ fn refused(what: String) -> ConfigError {
 }
 
 impl BreakerOverride {
-    fn apply(&self, settings: &mut Settings) {
+    /// Lays what is set here over the settings.
+    pub fn apply(&self, settings: &mut Settings) {
         fn set<T: Copy>(setting: &mut T, wish: Option<T>) {
             if let Some(wish) = wish {
                 *setting = wish;
@@ -104,5 +105,10 @@ impl BreakerOverride {
             settings.reset_timeout = reset;
             settings.reset_cap = settings.reset_cap.max(reset.saturating_mul(10));
         }
+        set(&mut settings.reset_cap, self.reset_cap);
+        set(&mut settings.slow_rate_threshold, self.slow_rate_threshold);
+        set(&mut settings.half_open_permits, self.half_open_permits);
+        set(&mut settings.probe_lease, self.probe_lease);
+        settings.slow_call = self.slow_call.or(settings.slow_call);
     }
 }
