@@ -3,12 +3,72 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::report::{self, Outcome};
+use clap::Subcommand;
+
+use super::report::{self, Outcome, Problem};
 use super::status;
 use crate::app::World;
 use crate::breaker::Snapshot;
+use crate::config::BreakerOverride;
+use crate::server::{ByHand, Client, ClientError, Request, Response};
 
-pub(super) async fn run(world: &World, json: bool) -> Outcome {
+#[derive(Debug, Subcommand)]
+pub(super) enum Action {
+    /// Change settings until the program ends or its configuration changes
+    Set {
+        /// The breaker
+        name: String,
+        /// Such as failure_threshold=3 timeout=10s
+        #[arg(required = true, value_name = "KEY=VALUE")]
+        pairs: Vec<String>,
+    },
+    /// Hold it open: nothing is let through until it is reset
+    Isolate {
+        /// The breaker
+        name: String,
+    },
+    /// Hold it closed: everything is let through until it is reset
+    Disable {
+        /// The breaker
+        name: String,
+    },
+    /// Back to closed, with a clean window
+    Reset {
+        /// The breaker
+        name: String,
+    },
+}
+
+pub(super) async fn run(world: &World, action: Option<Action>, json: bool) -> Outcome {
+    match action {
+        None => list(world, json).await,
+        Some(action) => by_hand(world, action, json).await,
+    }
+}
+
+async fn by_hand(world: &World, action: Action, json: bool) -> Outcome {
+    let (name, hand) = match action {
+        Action::Set { name, pairs } => {
+            let change = BreakerOverride::from_pairs(&name, &pairs)?;
+            (name, ByHand::Set(change))
+        }
+        Action::Isolate { name } => (name, ByHand::Isolate),
+        Action::Disable { name } => (name, ByHand::Disable),
+        Action::Reset { name } => (name, ByHand::Reset),
+    };
+    let mut client = Client::connect(&world.paths.control_socket()).await?;
+    match client.ask(&Request::Breaker { name, hand }).await? {
+        Response::Breaker(breaker) if json => report::json(&breaker),
+        Response::Breaker(breaker) => table(&[*breaker]),
+        Response::Error { what } => {
+            return Err(Problem::new(what, "`voice-terminal breakers` lists them"));
+        }
+        _ => return Err(ClientError::Foreign.into()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn list(world: &World, json: bool) -> Outcome {
     let status = status::ask(world).await?;
     if json {
         status.breakers.iter().for_each(report::json);

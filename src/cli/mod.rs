@@ -90,8 +90,11 @@ enum Command {
     Doctor,
     /// How a running voice-terminal stands: mode, tiers in use, breakers, queues
     Status,
-    /// The breakers of a running voice-terminal
-    Breakers,
+    /// List the breakers of a running voice-terminal, or change one by hand
+    Breakers {
+        #[command(subcommand)]
+        action: Option<breakers::Action>,
+    },
     /// Play an outage to breakers: what they serve, waste, detect and recover from
     Simulate {
         /// A scenario by name, or a file; without one, those that come with the program are listed
@@ -163,7 +166,7 @@ async fn dispatch(arguments: Arguments) -> Outcome {
         // Served before there is a world.
         Some(Command::Worker { .. }) => Ok(ExitCode::SUCCESS),
         Some(Command::Status) => status::run(&world, json).await,
-        Some(Command::Breakers) => breakers::run(&world, json).await,
+        Some(Command::Breakers { action }) => breakers::run(&world, action, json).await,
         Some(Command::Simulate { scenario, seed, svg }) => {
             simulate::run(scenario.as_deref(), seed, svg.as_ref(), json)
         }

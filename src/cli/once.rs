@@ -21,7 +21,7 @@ pub(super) async fn run(world: &World, text: String, yes: bool, json: bool) -> O
         Ok(mut client) => match client.ask(&Request::Do { text, yes }).await? {
             Response::Answer { reply } => reply,
             Response::Error { what } => return Err(Problem::new(what, "try again")),
-            Response::Status(_) | Response::Event(_) => return Err(ClientError::Foreign.into()),
+            _ => return Err(ClientError::Foreign.into()),
         },
         Err(ClientError::NotRunning) => alone(world, text, yes).await?,
         Err(error) => return Err(error.into()),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::breakers;
 use super::report::{self, Outcome, Problem};
 use crate::app::World;
-use crate::server::{Client, Request, Response, Status};
+use crate::server::{Client, ClientError, Request, Response, Status};
 
 pub(super) async fn run(world: &World, json: bool) -> Outcome {
     let status = ask(world).await?;
@@ -42,6 +42,6 @@ pub(super) async fn ask(world: &World) -> Result<Box<Status>, Problem> {
     match client.ask(&Request::Status).await? {
         Response::Status(status) => Ok(status),
         Response::Error { what } => Err(Problem::new(what, "try again")),
-        Response::Answer { .. } | Response::Event(_) => Err(crate::server::ClientError::Foreign.into()),
+        _ => Err(ClientError::Foreign.into()),
     }
 }

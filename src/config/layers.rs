@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
 
 use super::suggestions::{Known, nearest};
-use super::{Config, Paths};
+use super::{BreakerOverride, Config, Paths};
 
 const DEFAULT: &str = include_str!("../../config/default.toml");
 const PROFILES: [(&str, &str); 3] = [
@@ -33,8 +33,8 @@ pub enum Origin {
     File(PathBuf),
     /// An environment variable.
     Variable(String),
-    /// `--set` on the command line.
-    Flag,
+    /// An argument on the command line.
+    Argument,
 }
 
 impl fmt::Display for Origin {
@@ -43,7 +43,7 @@ impl fmt::Display for Origin {
             Self::BuiltIn(name) => write!(f, "built-in {name}"),
             Self::File(path) => f.write_str(&Paths::shown(path)),
             Self::Variable(name) => write!(f, "environment variable {name}"),
-            Self::Flag => f.write_str("--set"),
+            Self::Argument => f.write_str("command line"),
         }
     }
 }
@@ -111,15 +111,8 @@ impl Sources {
             overlay(&mut merged, single(&Origin::Variable(name.clone()), &path, value, &known)?);
         }
         for flag in &self.flags {
-            let Some((path, value)) = flag.split_once('=') else {
-                return Err(ConfigError {
-                    origin: Some(Origin::Flag),
-                    line: None,
-                    what: format!("\"{flag}\" is not KEY=VALUE"),
-                    remedy: "write it as in --set audio.input=none".into(),
-                });
-            };
-            overlay(&mut merged, single(&Origin::Flag, path.trim(), value.trim(), &known)?);
+            let (path, value) = split(flag, "--set audio.input=none")?;
+            overlay(&mut merged, single(&Origin::Argument, path, value, &known)?);
         }
         let config = Config::deserialize(merged).map_err(|error| ConfigError {
             origin: None,
@@ -158,6 +151,42 @@ impl Sources {
             }
         }
         Ok(texts)
+    }
+}
+
+impl BreakerOverride {
+    /// Settings of one breaker from `KEY=VALUE`s, as they are given on a command line.
+    ///
+    /// # Errors
+    /// An unknown key or a value of the wrong type.
+    pub fn from_pairs(breaker: &str, pairs: &[String]) -> Result<Self, ConfigError> {
+        let known = Known::keys();
+        let mut merged = Table::new();
+        for pair in pairs {
+            let (key, value) = split(pair, "timeout=5s")?;
+            let path = format!("breakers.{breaker}.{key}");
+            overlay(&mut merged, single(&Origin::Argument, &path, value, &known)?);
+        }
+        let config = Config::deserialize(merged).map_err(|error| ConfigError {
+            origin: Some(Origin::Argument),
+            line: None,
+            what: error.message().to_owned(),
+            remedy: "see `voice-terminal config show`".into(),
+        })?;
+        Ok(config.breakers.into_values().next().unwrap_or_default())
+    }
+}
+
+/// A `KEY=VALUE`; the example is for whoever wrote something else.
+fn split<'a>(pair: &'a str, example: &str) -> Result<(&'a str, &'a str), ConfigError> {
+    match pair.split_once('=') {
+        Some((key, value)) => Ok((key.trim(), value.trim())),
+        None => Err(ConfigError {
+            origin: Some(Origin::Argument),
+            line: None,
+            what: format!("\"{pair}\" is not KEY=VALUE"),
+            remedy: format!("write it as in {example}"),
+        }),
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::protocol::{ChainStanding, LONGEST_LINE, Request, Response, Status};
+use super::protocol::{ByHand, ChainStanding, LONGEST_LINE, Request, Response, Status};
 use crate::breaker::Registry;
 use crate::conversation::Input;
 use crate::domain::{Degradation, Event, Origin, Reply, Tone, Utterance};
@@ -104,6 +104,10 @@ impl Control {
                     let response = self.status().await;
                     send(&mut write, &response).await?;
                 }
+                Ok(Request::Breaker { name, hand }) => {
+                    let response = self.by_hand(&name, &hand);
+                    send(&mut write, &response).await?;
+                }
                 Err(error) => {
                     let what = format!("this request is not understood: {error}");
                     send(&mut write, &Response::Error { what }).await?;
@@ -136,6 +140,28 @@ impl Control {
             Some(reply) => Response::Answer { reply },
             None => Response::Error { what: "voice-terminal is going down".into() },
         }
+    }
+
+    fn by_hand(&self, name: &str, hand: &ByHand) -> Response {
+        let Some(breaker) = self.registry.get(name) else {
+            let names: Vec<String> = self.registry.health().into_keys().collect();
+            let what = format!("there is no breaker \"{name}\", but {}", names.join(", "));
+            return Response::Error { what };
+        };
+        match hand {
+            ByHand::Isolate => breaker.isolate(),
+            ByHand::Disable => breaker.disable(),
+            ByHand::Reset => breaker.reset(),
+            ByHand::Set(change) => {
+                let mut settings = breaker.settings();
+                change.apply(&mut settings);
+                if let Err(error) = breaker.configure(settings) {
+                    return Response::Error { what: error.to_string() };
+                }
+            }
+        }
+        tracing::info!(name, ?hand, "a breaker was changed by hand");
+        Response::Breaker(Box::new(breaker.snapshot()))
     }
 
     /// One turn; `None` when the conversation is over.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::breaker::Snapshot;
+use crate::config::BreakerOverride;
 use crate::conversation::Standing;
 use crate::domain::{Event, Reply};
 
@@ -10,7 +11,7 @@ use crate::domain::{Event, Reply};
 pub(super) const LONGEST_LINE: usize = 1 << 20;
 
 /// What is asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
     /// One typed turn. → [`Response::Answer`]
@@ -23,8 +24,29 @@ pub enum Request {
     },
     /// → [`Response::Status`]
     Status,
+    /// Something done to a breaker by hand. → [`Response::Breaker`]
+    Breaker {
+        /// Its name.
+        name: String,
+        /// What.
+        hand: ByHand,
+    },
     /// → [`Response::Event`], until the client goes.
     Watch,
+}
+
+/// What is done to a breaker by hand.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ByHand {
+    /// Held open, until it is reset.
+    Isolate,
+    /// Held closed, until it is reset.
+    Disable,
+    /// Back to closed, with a clean window.
+    Reset,
+    /// Other settings, until the configuration changes or the program ends.
+    Set(BreakerOverride),
 }
 
 /// What is answered.
@@ -38,6 +60,8 @@ pub enum Response {
     },
     /// How things stand.
     Status(Box<Status>),
+    /// How the breaker is now.
+    Breaker(Box<Snapshot>),
     /// Something happened.
     Event(Box<Event>),
     /// The request can't be served.

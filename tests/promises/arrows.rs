@@ -21,7 +21,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("conversation", &["domain"]),
     ("console", &["domain"]),
     ("simulation", &["breaker", "config"]),
-    ("server", &["domain", "breaker", "conversation"]),
+    ("server", &["domain", "breaker", "config", "conversation"]),
     // These two compose and steer: see below for what they may not do.
     ("app", EVERYBODY),
 ];
@@ -42,6 +42,7 @@ const EVERYBODY: &[&str] = &[
     "server",
     "cli",
     "app",
+    "simulation",
 ];
 
 /// The modules that the product's code of one file names: its tests and comments don't count.
