@@ -9,6 +9,7 @@ mod interpreter;
 mod models;
 mod recogniser;
 mod recogniser_trouble;
+mod recordings;
 mod support;
 mod terminal;
 mod terminal_safety;

@@ -1,8 +1,12 @@
 //! Recordings of people, from the Debian package `pocketsphinx-testdata`, and sound without anybody.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
+use voice_terminal::audio::VoiceDetector;
 use voice_terminal::domain::{Pcm, SAMPLE_RATE};
+
+use super::models;
 
 const PLACE: &str = "/usr/share/pocketsphinx/test/data";
 
@@ -65,6 +69,51 @@ impl Recording {
             samples.iter().map(|sample| f32::from(i16::from_le_bytes(*sample)) / 32768.0).collect();
         Pcm::new(samples)
     }
+}
+
+/// The package's wav files of people reading cards and a novel.
+pub fn wavs() -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = ["cards", "librivox"]
+        .iter()
+        .flat_map(|dir| {
+            std::fs::read_dir(Path::new(PLACE).join(dir)).expect("pocketsphinx-testdata is installed")
+        })
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "wav"))
+        .collect();
+    files.sort();
+    assert_eq!(files.len(), 10);
+    files
+}
+
+/// "Go forward ten meters", "numbers", "something": raw 16 kHz samples, here as wav files in `dir`.
+pub fn commands(dir: &Path) -> Vec<PathBuf> {
+    ["goforward", "numbers", "something"]
+        .iter()
+        .map(|name| {
+            let wav = dir.join(format!("{name}.wav"));
+            let raw = format!("{PLACE}/{name}.raw");
+            sox(&["-t", "raw", "-r", "16000", "-e", "signed", "-b", "16", "-c", "1", &raw, path(&wav)]);
+            wav
+        })
+        .collect()
+}
+
+/// Runs sox, without dither so that its output is reproducible.
+pub fn sox(arguments: &[&str]) {
+    let done = Command::new("sox").args(["-R", "-D"]).args(arguments).output().expect("sox is installed");
+    assert!(done.status.success(), "sox {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+}
+
+/// The neural voice detector, with the pinned model.
+pub fn silero() -> VoiceDetector {
+    let model = models::directory().join("silero_vad_16k_sequence.onnx");
+    VoiceDetector::silero(&model).expect("scripts/test has fetched the model")
+}
+
+/// A path as text.
+pub fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
 }
 
 /// The chunk `data` of a wav file.
