@@ -85,9 +85,10 @@ pub struct Stt {
     /// The least audio context given to the encoder, in its 20 ms frames (1500 is the full 30 s). Below about
     /// 512 Whisper begins to repeat itself on short clips.
     pub minimum_audio_context: u32,
-    /// Above this no-speech probability, an unsure text is taken for silence.
+    /// From this no-speech probability on, an unsure text is taken for silence.
     pub no_speech_threshold: f32,
-    /// Below this mean log-probability, a text is taken for noise.
+    /// Below this mean log-probability a text is taken for noise; below 2.5 times this where somebody
+    /// surely speaks.
     pub log_probability_threshold: f32,
     /// After an abort was asked for, how long the worker has to obey before it is killed.
     #[serde(with = "required")]

@@ -28,6 +28,8 @@ const LEAST_TOKENS: f64 = 12.0;
 /// Mean log-probabilities above which words hold against doubt, and below which they don't.
 const SURE: f32 = -0.3;
 const UNSURE: f32 = -0.6;
+/// How much more doubt is allowed where somebody surely speaks.
+const LENIENCE: f32 = 2.5;
 
 /// What Whisper makes of silence and noise, from its training on subtitles.
 const INVENTED: [&str; 14] = [
@@ -59,10 +61,10 @@ pub struct DecodeOptions {
     /// The least audio context, in frames of 20 ms.
     #[arg(long)]
     pub minimum_audio_context: u32,
-    /// Above this no-speech probability, an unsure text is silence.
+    /// From this no-speech probability on, an unsure text is silence.
     #[arg(long)]
     pub no_speech_threshold: f32,
-    /// Below this mean log-probability, a text is noise.
+    /// Below this mean log-probability, a text is noise; below 2.5 times this where somebody speaks.
     #[arg(long, allow_negative_numbers = true)]
     pub log_probability_threshold: f32,
 }
@@ -132,12 +134,13 @@ impl Decoder {
             return true;
         }
         let DecodeOptions { no_speech_threshold, log_probability_threshold, .. } = self.options;
-        // In the people's recordings that we have it is below 0.35, in silence, noise, hum and beeps
-        // above 0.8.
-        let somebody = pass.no_speech < no_speech_threshold / 2.0;
-        let silence = pass.no_speech > no_speech_threshold && pass.log_probability < SURE;
-        // Short, slurred speech is unsure too: where somebody surely speaks, more doubt is allowed.
-        let least = if somebody { log_probability_threshold * 1.5 } else { log_probability_threshold };
+        // In recordings of people and in synthetic speech it is below 0.45, in silence, noise, hum and
+        // beeps above 0.8.
+        let somebody = pass.no_speech < no_speech_threshold;
+        let silence = !somebody && pass.log_probability < SURE;
+        // Whisper is unsure of a word that stands alone ("cancel" comes with −2.1) and right all the
+        // same. Where somebody speaks, doubt is for whoever acts on the words: it lowers the confidence.
+        let least = if somebody { log_probability_threshold * LENIENCE } else { log_probability_threshold };
         let noise = pass.log_probability < least;
         let subtitle = INVENTED.contains(&bare.as_str()) && (!somebody || pass.log_probability < UNSURE);
         noise || silence || subtitle

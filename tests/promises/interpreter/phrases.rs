@@ -86,7 +86,7 @@ fn what_is_not_understood_is_answered_with_phrases_that_can_be_said() {
         ("clothes whin dough", "close window"),
         ("git status", "run git status"),
         ("press the button", "press up three times"),
-        ("yes", "yes"),
+        ("go ahead", "yes"),
         ("The quick brown fox jumps over the lazy dog.", "help"),
     ] {
         let situation = Situation { spoken: true, ..Situation::default() };
@@ -94,8 +94,8 @@ fn what_is_not_understood_is_answered_with_phrases_that_can_be_said() {
         let Intent::Unknown { nearest, .. } = interpretation.intent else { panic!("{heard} is known") };
         assert_eq!(interpretation.verdict, Verdict::Allow);
         assert!((1..=3).contains(&nearest.len()), "{nearest:?}");
-        if heard == "yes" {
-            assert_eq!(nearest, ["help"], "nothing was asked that could be answered");
+        if heard == "go ahead" {
+            assert!(!nearest.contains(&offered.to_owned()), "nothing was asked that could be answered");
             continue;
         }
         assert!(nearest.iter().any(|it| it == offered), "{heard}: {nearest:?}");
