@@ -9,6 +9,10 @@
 //! The connection to a server is kept while it works, since its library gives up a connection only
 //! when the server speaks next: asking anew each time would use up the server's connections.
 //!
+//! **Limits.** A server is talked to with the user's cookie (`~/.config/pulse/cookie`, or `PULSE_COOKIE`).
+//! One that is there while its cookie isn't, as in some containers, is reached through ALSA, where a
+//! monitor can't be told from a microphone.
+//!
 //! Everything here blocks, possibly for ever (a stopped server doesn't answer), and libraries panic
 //! on some broken configurations: call it from a thread that can be left behind.
 

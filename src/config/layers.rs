@@ -196,7 +196,12 @@ fn parse(origin: &Origin, text: &str, known: &Known) -> Result<Table, ConfigErro
         |line, what: String, remedy: String| ConfigError { origin: Some(origin.clone()), line, what, remedy };
     let line_of = |offset: usize| text[..offset.min(text.len())].matches('\n').count() + 1;
     let of_toml = |bad: toml::de::Error, remedy: &str| {
-        error(bad.span().map(|span| line_of(span.start)), bad.message().trim().to_owned(), remedy.into())
+        let line = bad.span().map(|span| line_of(span.start));
+        // The key only: a value may be a secret.
+        let key =
+            line.and_then(|line| text.lines().nth(line - 1)?.split_once('=')).map(|(key, _)| key.trim());
+        let what = bad.message().trim();
+        error(line, key.map_or_else(|| what.to_owned(), |key| format!("{key}: {what}")), remedy.into())
     };
     let tree = DeTable::parse(text).map_err(|bad| of_toml(bad, "see the TOML syntax at toml.io"))?;
     if let Some((offset, path)) = unknown_key(tree.get_ref(), "", known) {

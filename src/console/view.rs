@@ -69,7 +69,10 @@ impl<S: Screen> View<S> {
                 self.spoken = matches!(origin, Origin::Microphone | Origin::Recording).then_some(*id);
                 None
             }
-            Event::Transcribed { transcript, .. } if transcript.is_silence() => None,
+            // Whoever spoke sees that it was heard, and that saying it again is worth it.
+            Event::Transcribed { transcript, .. } if transcript.is_silence() => {
+                Some(format!("you: (no words)  ({:.2} s)", transcript.took.as_secs_f64()))
+            }
             Event::Transcribed { transcript, .. } => Some(format!(
                 "you: {}  ({:.2} s, {:.0} % sure)",
                 transcript.text,

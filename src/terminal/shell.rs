@@ -6,7 +6,7 @@
 //! else runs; tmux keeps it as a user option of the session, for a later run of this program.
 
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
@@ -33,13 +33,18 @@ pub(super) struct Shells {
 }
 
 impl Shells {
-    /// `program` as configured: empty takes `$SHELL`, else bash. Files of ours go below `state`.
+    /// `program` as configured: empty takes `$SHELL`, else bash. One that can't be started would end
+    /// each new session at once, so that bash is taken instead, or sh. Files of ours go below `state`.
     pub(super) fn new(program: &str, state: &Path) -> Self {
-        let program = match program {
-            "" => std::env::var("SHELL").ok().filter(|shell| !shell.is_empty()),
-            chosen => Some(chosen.to_owned()),
+        let wish = match program {
+            "" => std::env::var("SHELL").unwrap_or_default(),
+            chosen => chosen.to_owned(),
         };
-        Self { program: program.unwrap_or_else(|| "bash".to_owned()), directory: state.join("shell") }
+        let program = [wish.as_str(), "bash"].into_iter().find(|program| can_start(program)).unwrap_or("sh");
+        if !wish.is_empty() && program != wish {
+            tracing::warn!(wish, program, "this shell can't be started; another one is taken");
+        }
+        Self { program: program.to_owned(), directory: state.join("shell") }
     }
 
     /// For a new session. The error says why bash had to be started without marks.
@@ -64,6 +69,18 @@ impl Shells {
         }
         (Shell { command: format!("exec {program}"), nonce: None }, None)
     }
+}
+
+/// Whether there is such a program, by its path or in the search path.
+fn can_start(program: &str) -> bool {
+    let is_program = |path: &Path| {
+        path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+    };
+    if program.contains('/') {
+        return is_program(Path::new(program));
+    }
+    let places = std::env::var_os("PATH").unwrap_or_default();
+    !program.is_empty() && std::env::split_paths(&places).any(|place| is_program(&place.join(program)))
 }
 
 /// Writes our file unless it is there already, in a directory of the owner's own.
@@ -99,6 +116,14 @@ mod tests {
         assert!(state.path().join("shell/bashrc").is_file());
         let (shell, _) = Shells::new("dash", state.path()).start().await;
         assert_eq!(shell, Shell { command: "exec 'dash'".into(), nonce: None });
+    }
+
+    #[tokio::test]
+    async fn a_shell_that_is_not_there_is_not_started() {
+        for missing in ["/nonexistent/fish", "no-such-shell", "/etc/passwd", "/"] {
+            let shells = Shells::new(missing, Path::new("/tmp"));
+            assert!(matches!(shells.program.as_str(), "bash" | "sh"), "{missing}: {}", shells.program);
+        }
     }
 
     #[tokio::test]

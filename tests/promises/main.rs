@@ -2,15 +2,23 @@
 #![cfg(test)]
 
 mod arrows;
+mod command_line;
+mod configuration;
+mod hearing;
 mod history;
 mod history_crash;
 mod history_trouble;
 mod interpreter;
+mod microphone;
 mod models;
+mod never_stranded;
+mod one_daemon;
 mod recogniser;
 mod recogniser_trouble;
 mod recordings;
+mod spoken;
 mod support;
 mod terminal;
 mod terminal_safety;
 mod terminal_trouble;
+mod typed_turns;

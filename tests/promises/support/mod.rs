@@ -1,6 +1,9 @@
 //! Set-up of the real things that the promises are tested against.
 
 pub mod models;
+pub mod pulse;
 pub mod recogniser;
 pub mod recordings;
+pub mod spoken;
 pub mod tmux;
+pub mod user;

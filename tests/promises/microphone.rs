@@ -1,0 +1,102 @@
+//! A microphone that is not there, dies, hangs or hears nobody never strands the user, and is taken up
+//! again by itself.
+
+use std::time::{Duration, Instant};
+
+use crate::support::pulse::Pulse;
+use crate::support::recordings::{path, sox, wavs};
+use crate::support::spoken::say;
+use crate::support::user::{Running, User};
+
+/// The sound libraries' own words, which would spoil a console.
+fn quiet(daemon: &Running) {
+    let said = daemon.said();
+    for noise in ["ALSA lib", "jack", "Jack", "cpal", "panicked"] {
+        assert!(!said.contains(noise), "{said}");
+    }
+}
+
+#[test]
+fn without_a_sound_server_one_types() {
+    let user = User::new();
+    let mut daemon = user.daemon();
+    daemon.until("No microphone was found; type instead.");
+    daemon.until("Text mode");
+    assert!(user.run(&["do", "list sessions"]).status.success());
+    assert_eq!(daemon.said().matches("No microphone").count(), 1, "told once: {}", daemon.said());
+    quiet(&daemon);
+}
+
+#[test]
+fn the_monitor_of_a_speaker_is_no_microphone() {
+    let mut user = User::new();
+    let _pulse = Pulse::without_microphone(&mut user);
+    let mut daemon = user.daemon();
+    daemon.until("No microphone was found; type instead.");
+    quiet(&daemon);
+}
+
+#[test]
+fn noise_gives_no_words_and_the_first_word_after_it_is_heard() {
+    let mut user = User::new();
+    let pulse = Pulse::start(&mut user);
+    let mut daemon = user.daemon();
+    daemon.until("Listening.");
+    let home = user.path("home");
+    let noise = home.join("noise.wav");
+    sox(&["-n", "-r", "48000", "-c", "1", "-b", "16", path(&noise), "synth", "4", "pinknoise", "vol", "0.1"]);
+    pulse.play(&noise);
+    pulse.play(&say(&home, "list sessions"));
+    daemon.until("you: ");
+    let said = daemon.said();
+    let heard = said.lines().find(|line| line.starts_with("you: ")).unwrap().to_lowercase();
+    assert!(heard.contains("list sessions"), "{said}");
+    quiet(&daemon);
+}
+
+#[test]
+fn a_sound_server_that_is_killed_in_mid_word_is_taken_up_when_it_is_back() {
+    let mut user = User::new();
+    let mut pulse = Pulse::start(&mut user);
+    let mut daemon = user.daemon();
+    daemon.until("Listening.");
+    let long = &wavs()[5];
+    let mut playing = pulse.playing(long);
+    std::thread::sleep(Duration::from_secs(2));
+    let killed = Instant::now();
+    pulse.kill();
+    daemon.until("Text mode");
+    assert!(killed.elapsed() < Duration::from_secs(5), "told after {:?}", killed.elapsed());
+    let _ = playing.wait();
+    // What had been said until then is not lost.
+    daemon.until("you: ");
+    assert!(user.run(&["do", "list sessions"]).status.success(), "typing goes on");
+
+    pulse.begin();
+    let back = Instant::now();
+    daemon.until("I hear you again");
+    assert!(back.elapsed() < Duration::from_secs(40), "heard again after {:?}", back.elapsed());
+    pulse.play(&say(&user.path("home"), "new session build"));
+    daemon.until("New session build.");
+    quiet(&daemon);
+}
+
+#[test]
+fn a_sound_server_that_hangs_is_noticed_by_its_silence() {
+    let mut user = User::new();
+    let pulse = Pulse::start(&mut user);
+    let mut daemon = user.daemon();
+    daemon.until("Listening.");
+    let frozen = Instant::now();
+    pulse.freeze();
+    daemon.until("Text mode");
+    assert!(frozen.elapsed() < Duration::from_secs(10), "told after {:?}", frozen.elapsed());
+    assert!(user.run(&["do", "list sessions"]).status.success(), "typing goes on");
+    pulse.thaw();
+    daemon.until("I hear you again");
+    pulse.play(&say(&user.path("home"), "new session build"));
+    daemon.until("New session build.");
+    daemon.signal("TERM");
+    assert!(daemon.ended().success());
+    quiet(&daemon);
+}

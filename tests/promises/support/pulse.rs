@@ -1,0 +1,138 @@
+//! A PulseAudio of a test's own, with a virtual microphone to speak into.
+//!
+//! Two null sinks stand for the devices; what is played to `mic` is what the microphone hears.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use super::user::{User, signal, until};
+
+/// A sound server, killed with the test.
+pub struct Pulse {
+    dir: PathBuf,
+    server: Option<Child>,
+    /// Without somebody who always plays, a null sink works in blocks of two seconds.
+    feeder: Option<Child>,
+}
+
+impl Pulse {
+    /// Starts one for a user, with a microphone.
+    pub fn start(user: &mut User) -> Self {
+        Self::with(user, "vmic")
+    }
+
+    /// Starts one that has a speaker, and no microphone.
+    pub fn without_microphone(user: &mut User) -> Self {
+        Self::with(user, "speaker.monitor")
+    }
+
+    fn with(user: &mut User, source: &str) -> Self {
+        let dir = user.path("pulse");
+        for place in [dir.clone(), dir.join("state")] {
+            fs::create_dir(&place).unwrap();
+            fs::set_permissions(&place, PermissionsExt::from_mode(0o700)).unwrap();
+        }
+        let socket = dir.join("native");
+        let mut script = format!(
+            "load-module module-native-protocol-unix socket={}\n\
+             load-module module-null-sink sink_name=speaker rate=48000 channels=2\n",
+            socket.display()
+        );
+        if source == "vmic" {
+            script += "load-module module-null-sink sink_name=mic rate=48000 channels=1\n\
+                       load-module module-remap-source master=mic.monitor source_name=vmic\n";
+        }
+        let defaults = format!("set-default-sink speaker\nset-default-source {source}\n");
+        fs::write(dir.join("script.pa"), script + &defaults).unwrap();
+        fs::write(
+            dir.join("asound.conf"),
+            "</usr/share/alsa/alsa.conf>\npcm.!default { type pulse }\nctl.!default { type pulse }\n",
+        )
+        .unwrap();
+        user.set("PULSE_SERVER", &format!("unix:{}", socket.display()));
+        // The server makes it in its home, which on a desktop is the user's.
+        user.set("PULSE_COOKIE", dir.join(".config/pulse/cookie").to_str().unwrap());
+        user.set("ALSA_CONFIG_PATH", dir.join("asound.conf").to_str().unwrap());
+        let mut pulse = Self { dir, server: None, feeder: None };
+        pulse.begin();
+        pulse
+    }
+
+    fn client(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        let runtime = self.dir.to_str().unwrap();
+        command
+            .env("HOME", runtime)
+            .env("XDG_RUNTIME_DIR", runtime)
+            .env("PULSE_RUNTIME_PATH", runtime)
+            .env("PULSE_STATE_PATH", self.dir.join("state"))
+            .env("PULSE_SERVER", format!("unix:{runtime}/native"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command
+    }
+
+    /// Starts the server (again), and waits until it serves.
+    pub fn begin(&mut self) {
+        let options = "-n --exit-idle-time=-1 --daemonize=no --use-pid-file=no --disallow-exit --realtime=no \
+                       --high-priority=no -F";
+        let mut server = self.client("pulseaudio");
+        server.env_remove("PULSE_SERVER").args(options.split_whitespace()).arg(self.dir.join("script.pa"));
+        self.server = Some(server.spawn().unwrap());
+        until("PulseAudio serves", || self.client("pactl").arg("info").status().unwrap().success());
+        let sinks =
+            self.client("pactl").args(["list", "short", "sinks"]).stdout(Stdio::piped()).output().unwrap();
+        if String::from_utf8_lossy(&sinks.stdout).contains("\tmic\t") {
+            let mut feeder = self.client("pacat");
+            feeder.args(
+                "--playback --raw --rate=48000 --format=s16le --channels=1 --latency-msec=20".split(' '),
+            );
+            self.feeder = Some(feeder.args(["--device=mic", "/dev/zero"]).spawn().unwrap());
+        }
+    }
+
+    /// kill -9
+    pub fn kill(&mut self) {
+        for child in [self.feeder.take(), self.server.take()].into_iter().flatten() {
+            signal(child.id(), "KILL");
+            // It is gone; this takes its remains away.
+            let _ = { child }.wait();
+        }
+        // A socket that nobody listens at.
+        let _ = fs::remove_file(self.dir.join("native"));
+    }
+
+    /// Stops it, as a debugger would: connections stay, and nothing comes.
+    pub fn freeze(&self) {
+        signal(self.server.as_ref().unwrap().id(), "STOP");
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        signal(self.server.as_ref().unwrap().id(), "CONT");
+    }
+
+    /// Plays a file into the microphone, in real time, and returns at its end.
+    pub fn play(&self, wav: &Path) {
+        let done = self.playing(wav).wait().unwrap();
+        assert!(done.success(), "paplay {}", wav.display());
+    }
+
+    /// Plays a file into the microphone, and goes on.
+    pub fn playing(&self, wav: &Path) -> Child {
+        self.client("paplay").args(["--latency-msec=20", "--device=mic"]).arg(wav).spawn().unwrap()
+    }
+}
+
+impl Drop for Pulse {
+    fn drop(&mut self) {
+        for mut child in [self.feeder.take(), self.server.take()].into_iter().flatten() {
+            // They may be gone already.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
