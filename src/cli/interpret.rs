@@ -6,9 +6,9 @@ use super::report::{self, Outcome};
 use crate::app::World;
 use crate::domain::{Confidence, Interpreter, Situation, Verdict};
 
-pub(super) fn run(world: &World, text: &str, json: bool) -> Outcome {
+pub(super) fn run(world: &World, text: &str, spoken: bool, json: bool) -> Outcome {
     // A question is taken to be open, so that "yes" can be looked at too.
-    let situation = Situation { question_open: true, ..Situation::default() };
+    let situation = Situation { question_open: true, spoken, ..Situation::default() };
     let interpretation = world.rules()?.interpret(text, Confidence::CERTAIN, &situation);
     if json {
         report::json(&interpretation);

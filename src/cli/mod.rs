@@ -64,6 +64,9 @@ enum Command {
     },
     /// Tell what words mean and whether they may be done; nothing is executed
     Interpret {
+        /// Take the words as a recogniser writes what was said
+        #[arg(long)]
+        spoken: bool,
         /// The words
         #[arg(required = true, trailing_var_arg = true)]
         text: Vec<String>,
@@ -73,6 +76,9 @@ enum Command {
         /// Answer a question with yes
         #[arg(long)]
         yes: bool,
+        /// Take the words as a recogniser writes what was said
+        #[arg(long)]
+        spoken: bool,
         /// The words
         #[arg(required = true)]
         text: Vec<String>,
@@ -157,8 +163,8 @@ async fn dispatch(arguments: Arguments) -> Outcome {
         Some(Command::Daemon) => run::daemon(&world).await,
         Some(Command::Hear { files }) => hear::run(&world, &files, json).await,
         Some(Command::Transcribe { files }) => transcribe::run(&world, &files, json).await,
-        Some(Command::Interpret { text }) => interpret::run(&world, &text.join(" "), json),
-        Some(Command::Do { yes, text }) => once::run(&world, text.join(" "), yes, json).await,
+        Some(Command::Interpret { spoken, text }) => interpret::run(&world, &text.join(" "), spoken, json),
+        Some(Command::Do { yes, spoken, text }) => once::run(&world, text.join(" "), yes, spoken, json).await,
         Some(Command::History { search, limit }) => {
             history::run(&world, search.as_deref(), limit, json).await
         }

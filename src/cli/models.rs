@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::report::{self, Outcome, Problem};
+use super::report::{self, Outcome, Problem, Progressing};
 use crate::app::World;
 use crate::speech::models::{Models, manifest};
 
@@ -57,9 +57,11 @@ fn list(models: &Models, json: bool) {
 
 async fn fetch(world: &World, models: &Models, names: Vec<String>) -> Outcome {
     let names = if names.is_empty() { wanted(world) } else { names };
+    let progressing = Progressing::default();
+    let show = move |progress| progressing.show(&progress);
     for name in names {
         let path = tokio::select! {
-            path = models.fetch(&name, &|progress| report::progress(&progress)) => path?,
+            path = models.fetch(&name, &show) => path?,
             _ = tokio::signal::ctrl_c() => {
                 return Err(Problem::new(format!("fetching {name} was stopped"), "what came is kept; run it again to go on"));
             }

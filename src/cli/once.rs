@@ -10,7 +10,7 @@ use crate::domain::{Origin, Reply, Tone, Utterance};
 use crate::server::{Client, ClientError, Request, Response};
 use crate::shutdown;
 
-pub(super) async fn run(world: &World, text: String, yes: bool, json: bool) -> Outcome {
+pub(super) async fn run(world: &World, text: String, yes: bool, spoken: bool, json: bool) -> Outcome {
     if text.trim().is_empty() {
         return Err(Problem::usage(
             "nothing is to be done",
@@ -18,12 +18,15 @@ pub(super) async fn run(world: &World, text: String, yes: bool, json: bool) -> O
         ));
     }
     let reply = match Client::connect(&world.paths.control_socket()).await {
-        Ok(mut client) => match client.ask(&Request::Do { text, yes }).await? {
+        Ok(mut client) => match client.ask(&Request::Do { text, yes, spoken }).await? {
             Response::Answer { reply } => reply,
             Response::Error { what } => return Err(Problem::new(what, "try again")),
             _ => return Err(ClientError::Foreign.into()),
         },
-        Err(ClientError::NotRunning) => alone(world, text, yes).await?,
+        Err(ClientError::NotRunning) => {
+            let utterance = if spoken { Utterance::transcribed } else { Utterance::typed };
+            alone(world, utterance(Origin::Control, text), yes).await?
+        }
         Err(error) => return Err(error.into()),
     };
     if json {
@@ -36,11 +39,11 @@ pub(super) async fn run(world: &World, text: String, yes: bool, json: bool) -> O
 
 /// In this process. A question that is left open can't be answered later, so what it had inserted is
 /// taken back on the way out.
-async fn alone(world: &World, text: String, yes: bool) -> Result<Option<Reply>, Problem> {
+async fn alone(world: &World, utterance: Utterance, yes: bool) -> Result<Option<Reply>, Problem> {
     let cancel: CancellationToken = shutdown::on_signals(console::restore)?;
     let conversation = world.converse(false, cancel.clone()).await?;
     let over = |_| Problem::new("it was stopped", "");
-    let mut reply = conversation.turn(Utterance::typed(Origin::Control, text)).await.map_err(over)?;
+    let mut reply = conversation.turn(utterance).await.map_err(over)?;
     let is_question =
         |reply: &Option<Reply>| reply.as_ref().is_some_and(|reply| reply.tone == Tone::Question);
     if is_question(&reply) && yes {

@@ -4,6 +4,7 @@
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
+use parking_lot::Mutex;
 use serde::Serialize;
 
 use crate::config::ConfigError;
@@ -124,12 +125,34 @@ pub(super) fn code_of(reply: Option<&Reply>) -> ExitCode {
     }
 }
 
-/// Shows progress on standard error: in place on a terminal, else a line at beginning and end.
-pub(super) fn progress(progress: &Progress) {
-    let mut err = std::io::stderr().lock();
-    let terminal = std::io::stderr().is_terminal();
+/// Progress on standard error: in place on a terminal, else a line at beginning and end.
+#[derive(Debug, Default)]
+pub(super) struct Progressing {
+    /// What was begun last: another attempt at the same is no news where lines stay.
+    begun: Mutex<Option<String>>,
+}
+
+impl Progressing {
+    pub(super) fn show(&self, progress: &Progress) {
+        let mut err = std::io::stderr().lock();
+        // There is nowhere left to tell.
+        let _ = match (std::io::stderr().is_terminal(), progress.finished) {
+            (true, false) => write!(err, "\r{}  {}\x1b[K", progress.what, amount(progress)),
+            (true, true) => writeln!(err, "\r{}  done\x1b[K", progress.what),
+            (false, true) => writeln!(err, "{}: done", progress.what),
+            (false, false) if self.is_news(&progress.what) => writeln!(err, "{} …", progress.what),
+            (false, false) => Ok(()),
+        };
+    }
+
+    fn is_news(&self, what: &str) -> bool {
+        self.begun.lock().replace(what.to_owned()).as_deref() != Some(what)
+    }
+}
+
+fn amount(progress: &Progress) -> String {
     let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-    let amount = match progress.total {
+    match progress.total {
         Some(total) if total > 0 => format!(
             "{:5.1} of {:.1} MiB ({:.0} %)",
             mebibytes(progress.done),
@@ -137,13 +160,18 @@ pub(super) fn progress(progress: &Progress) {
             100.0 * progress.done as f64 / total as f64
         ),
         _ => format!("{:5.1} MiB", mebibytes(progress.done)),
-    };
-    // There is nowhere left to tell.
-    let _ = match (terminal, progress.finished) {
-        (true, false) => write!(err, "\r{}  {amount}\x1b[K", progress.what),
-        (true, true) => writeln!(err, "\r{}  done\x1b[K", progress.what),
-        (false, true) => writeln!(err, "{}: done", progress.what),
-        (false, false) if progress.done == 0 => writeln!(err, "{} …", progress.what),
-        (false, false) => Ok(()),
-    };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_source_of_the_same_model_is_no_news() {
+        let progressing = Progressing::default();
+        assert!(progressing.is_news("fetching tiny.en"));
+        assert!(!progressing.is_news("fetching tiny.en"));
+        assert!(progressing.is_news("fetching base"));
+    }
 }

@@ -47,6 +47,9 @@ pub(super) async fn run(world: &World) -> Outcome {
                     break;
                 }
             }
+            Some(Line::TooLong) => {
+                report::warn("a line was too long, so nothing of it was done", "keep it below a mebibyte");
+            }
             Some(Line::Leave) => cancel.cancel(),
             None if interactive => cancel.cancel(),
             None => break,

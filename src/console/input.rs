@@ -13,7 +13,8 @@ use super::view::Screen;
 /// Lines that were read and not yet taken; the reader waits when it is full.
 const AHEAD: usize = 4;
 
-/// The longest line of a pipe, in bytes; what is longer is cut into several.
+/// The longest line of a pipe, in bytes. Of a longer one nothing is done: its end could mean something
+/// that the whole does not.
 const LONGEST_LINE: u64 = 1 << 20;
 
 const PROMPT: &str = "» ";
@@ -23,6 +24,8 @@ const PROMPT: &str = "» ";
 pub enum Line {
     /// A line of text, without its end.
     Text(String),
+    /// A line that was too long to be taken, and was skipped.
+    TooLong,
     /// The person wants to leave: control-c or control-d.
     Leave,
 }
@@ -121,8 +124,16 @@ fn pipe(send: &mpsc::Sender<Line>) {
             Ok(0) | Err(_) => return,
             Ok(_) => {}
         }
-        let line = String::from_utf8_lossy(&bytes).trim_end_matches(['\n', '\r']).to_owned();
-        if !line.trim().is_empty() && send.blocking_send(Line::Text(line)).is_err() {
+        let cut = bytes.len() as u64 == LONGEST_LINE && bytes.last() != Some(&b'\n');
+        let line = if cut {
+            // What follows is read, or fails, all the same.
+            let _ = input.skip_until(b'\n');
+            Line::TooLong
+        } else {
+            Line::Text(String::from_utf8_lossy(&bytes).trim_end_matches(['\n', '\r']).to_owned())
+        };
+        let empty = matches!(&line, Line::Text(text) if text.trim().is_empty());
+        if !empty && send.blocking_send(line).is_err() {
             return;
         }
     }

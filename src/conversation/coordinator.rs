@@ -238,8 +238,9 @@ impl Coordinator {
         let Utterance { id, origin, content, .. } = utterance;
         let speech = match &content {
             Content::Speech(pcm) => Some(pcm.duration()),
-            Content::Text(_) => None,
+            Content::Text(_) | Content::Transcribed(_) => None,
         };
+        let spoken = !matches!(content, Content::Text(_));
         self.tell(Event::Heard { id, origin, speech });
         if self.waiting.len() + self.unheard.len() >= WAITING {
             self.answer_at_once(id, wording::too_busy(), answer).await;
@@ -247,9 +248,8 @@ impl Coordinator {
         }
         match content {
             Content::Speech(pcm) => self.unheard.push_back((id, pcm, answer)),
-            Content::Text(text) => {
-                let words =
-                    Words { id, text, confidence: Confidence::CERTAIN, degraded: false, spoken: false };
+            Content::Text(text) | Content::Transcribed(text) => {
+                let words = Words { id, text, confidence: Confidence::CERTAIN, degraded: false, spoken };
                 self.enqueue(words, answer).await;
             }
         }

@@ -53,6 +53,8 @@ pub enum Content {
     Speech(Pcm),
     /// A line of text.
     Text(String),
+    /// Speech that was made into words elsewhere, with a recogniser's habits in it.
+    Transcribed(String),
 }
 
 /// One turn's worth of input.
@@ -77,6 +79,11 @@ impl Utterance {
     /// A line that has just been submitted.
     pub fn typed(origin: Origin, text: impl Into<String>) -> Self {
         Self::new(origin, Content::Text(text.into()))
+    }
+
+    /// Words that were spoken, and recognised elsewhere.
+    pub fn transcribed(origin: Origin, text: impl Into<String>) -> Self {
+        Self::new(origin, Content::Transcribed(text.into()))
     }
 
     fn new(origin: Origin, content: Content) -> Self {

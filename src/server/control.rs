@@ -96,8 +96,9 @@ impl Control {
         while let Some(line) = next_line(&mut read).await? {
             match serde_json::from_slice::<Request>(&line) {
                 Ok(Request::Watch) => return self.watch(&mut write).await,
-                Ok(Request::Do { text, yes }) => {
-                    let response = self.perform(text, yes).await;
+                Ok(Request::Do { text, yes, spoken }) => {
+                    let utterance = if spoken { Utterance::transcribed } else { Utterance::typed };
+                    let response = self.perform(utterance(Origin::Control, text), yes).await;
                     send(&mut write, &response).await?;
                 }
                 Ok(Request::Status) => {
@@ -131,9 +132,11 @@ impl Control {
         }
     }
 
-    async fn perform(&self, text: String, yes: bool) -> Response {
-        let answer = match self.turn(text).await {
-            Some(Some(reply)) if yes && reply.tone == Tone::Question => self.turn("confirm".into()).await,
+    async fn perform(&self, utterance: Utterance, yes: bool) -> Response {
+        let answer = match self.turn(utterance).await {
+            Some(Some(reply)) if yes && reply.tone == Tone::Question => {
+                self.turn(Utterance::typed(Origin::Control, "confirm")).await
+            }
             answer => answer,
         };
         match answer {
@@ -165,9 +168,8 @@ impl Control {
     }
 
     /// One turn; `None` when the conversation is over.
-    async fn turn(&self, text: String) -> Option<Option<Reply>> {
+    async fn turn(&self, utterance: Utterance) -> Option<Option<Reply>> {
         let (answer, answered) = oneshot::channel();
-        let utterance = Utterance::typed(Origin::Control, text);
         self.inbox.send(Input::Utterance { utterance, answer: Some(answer) }).await.ok()?;
         answered.await.ok()
     }

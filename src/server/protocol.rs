@@ -21,6 +21,9 @@ pub enum Request {
         /// Answer a question with yes.
         #[serde(default)]
         yes: bool,
+        /// The words were spoken, and recognised elsewhere.
+        #[serde(default)]
+        spoken: bool,
     },
     /// → [`Response::Status`]
     Status,

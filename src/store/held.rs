@@ -105,7 +105,7 @@ impl Held {
 
 fn opened(utterance: &Utterance) -> Record {
     let (text, speech_seconds) = match &utterance.content {
-        Content::Text(text) => (Some(beginning(text)), None),
+        Content::Text(text) | Content::Transcribed(text) => (Some(beginning(text)), None),
         Content::Speech(pcm) => (None, Some(pcm.duration().as_secs_f64())),
     };
     Record {

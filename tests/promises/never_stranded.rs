@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::process::Command;
 
 use crate::support::recordings::{path, wavs};
-use crate::support::user::User;
+use crate::support::user::{User, until};
 
 #[test]
 fn without_tmux_commands_are_held_and_the_rest_goes_on() {
@@ -28,15 +28,21 @@ fn without_tmux_commands_are_held_and_the_rest_goes_on() {
 
 #[test]
 fn without_a_place_for_the_history_it_is_kept_in_memory_and_said() {
-    let mut user = User::new();
-    // Nobody can write there, not even root.
-    user.set("XDG_STATE_HOME", "/proc/voice-terminal");
-    let ran = user.run_with(&["run"], b"new session build\nlist sessions\n");
-    assert_eq!(ran.code(), 0, "{ran:?}");
-    assert!(ran.out.contains("* build"), "{ran:?}");
-    let said = format!("{}{}", ran.out, ran.err);
-    assert_eq!(said.matches("istory").count(), 1, "told once: {said}");
-    assert!(!said.contains("panicked") && !said.contains("sqlite"), "{said}");
+    // Nobody can write there, not even root; and where it should be, there is a file.
+    for place in [None, Some("occupied")] {
+        let mut user = User::new();
+        if let Some(place) = place {
+            fs::write(user.path(place), "").unwrap();
+        }
+        let state = place.map_or_else(|| "/proc/voice-terminal".into(), |place| user.path(place));
+        user.set("XDG_STATE_HOME", state.to_str().unwrap());
+        let ran = user.run_with(&["run"], b"new session build\nlist sessions\n");
+        assert_eq!(ran.code(), 0, "{ran:?}");
+        assert!(ran.out.contains("* build"), "{ran:?}");
+        let said = format!("{}{}", ran.out, ran.err);
+        assert_eq!(said.matches("istory").count(), 1, "told once: {said}");
+        assert!(!said.contains("panicked") && !said.contains("sqlite"), "{said}");
+    }
 }
 
 #[test]
@@ -107,6 +113,30 @@ fn a_model_of_random_bytes_costs_speech_and_nothing_else() {
         assert!(heard.err.contains("model") && heard.err.contains("  → "), "{heard:?}");
     }
     assert_eq!(user.processes().iter().filter(|(_, line)| line.contains("voice-terminal")).count(), 0);
+}
+
+#[test]
+fn at_a_terminal_without_microphone_and_models_one_types() {
+    let user = User::without_models();
+    let mut console = user.console();
+    console.until("control-d leaves");
+    console.until("Text mode");
+    console.until("No microphone was found; type instead.");
+    console.enter("new session build\r");
+    console.until("New session build.");
+    let said = console.said();
+    for told in ["No microphone was found", "The model tiny.en is not on this machine", "Text mode"] {
+        assert_eq!(said.matches(told).count(), 1, "told once: {said}");
+    }
+    console.enter("\u{4}");
+    assert!(console.ended().success(), "{}", console.said());
+    assert_eq!(user.history()[0]["origin"], "typed");
+    until("nothing is left running", || {
+        let program = env!("CARGO_BIN_EXE_voice-terminal");
+        user.processes()
+            .iter()
+            .all(|(_, line)| !line.starts_with(program) && !line.starts_with("/proc/self/exe"))
+    });
 }
 
 #[test]

@@ -87,9 +87,7 @@ fn garbage_on_the_socket_does_no_harm() {
 fn a_signal_in_mid_utterance_ends_it_in_good_order() {
     for name in ["INT", "TERM"] {
         let user = User::new();
-        let long = user.path("home/long.wav");
-        sox(&[path(&wavs()[5]), path(&long), "repeat", "30"]);
-        let mut hearing = user.start(&["hear", path(&long)]);
+        let mut hearing = user.start(&["hear", path(&long(&user))]);
         hearing.until("you: ");
         let asked = Instant::now();
         hearing.signal(name);
@@ -163,14 +161,57 @@ fn nothing_is_done_twice_after_a_kill() {
     assert!(!record["abandoned"].is_null(), "{record:#}");
 }
 
+/// A recording that takes longer to hear than any test waits.
+fn long(user: &User) -> std::path::PathBuf {
+    let long = user.path("home/long.wav");
+    sox(&[path(&wavs()[5]), path(&long), "repeat", "30"]);
+    long
+}
+
+fn worker(user: &User) -> Option<u32> {
+    user.processes().into_iter().find(|(_, line)| line.contains("worker stt")).map(|(pid, _)| pid)
+}
+
+#[test]
+fn a_recogniser_that_is_killed_in_mid_utterance_is_replaced() {
+    let user = User::new();
+    let mut hearing = user.start(&["hear", path(&long(&user))]);
+    hearing.until("you: ");
+    let first = worker(&user).unwrap();
+    signal(first, "KILL");
+    until("another one is there", || worker(&user).is_some_and(|pid| pid != first));
+    let heard = hearing.said().matches("you: ").count();
+    hearing.until_times("you: ", heard + 2);
+    assert!(hearing.is_running());
+    let records = user.history();
+    let mut ids: Vec<String> = records.iter().map(|record| record["id"].to_string()).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), records.len(), "no utterance is there twice");
+}
+
+#[test]
+fn what_is_killed_in_mid_utterance_leaves_nothing_running_and_a_record() {
+    let user = User::new();
+    let mut hearing = user.start(&["hear", path(&long(&user))]);
+    hearing.until("you: ");
+    hearing.signal("KILL");
+    hearing.ended();
+    until("the recogniser goes with it", || worker(&user).is_none());
+    assert_eq!(user.run(&["do", "help"]).code(), 0);
+    let history = user.history();
+    assert!(history.len() > 1);
+    assert!(
+        history.iter().all(|record| !record["reply"].is_null() || !record["abandoned"].is_null()),
+        "{history:#?}"
+    );
+}
+
 #[test]
 fn a_recogniser_that_is_killed_costs_one_call_at_most() {
     let user = User::new();
     let mut daemon = user.daemon();
     daemon.until("loading tiny.en: done");
-    let worker = |user: &User| {
-        user.processes().into_iter().find(|(_, line)| line.contains("worker stt")).map(|(pid, _)| pid)
-    };
     let first = worker(&user).unwrap();
     signal(first, "KILL");
     until("it is gone", || worker(&user) != Some(first));

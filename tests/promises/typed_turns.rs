@@ -92,6 +92,35 @@ fn ten_thousand_words_are_answered_and_not_run() {
 }
 
 #[test]
+fn of_a_line_that_is_too_long_not_even_the_end_is_done() {
+    let user = User::new();
+    let mebibyte = "x".repeat(1 << 20);
+    let input =
+        format!("{mebibyte}new session owned\nnew session mine\n{mebibyte}{mebibyte}new session owned");
+    let ran = lines(&user, &input);
+    assert_eq!(sessions(&user), "mine", "{ran:?}");
+    assert_eq!(ran.err.matches("too long").count(), 2, "{ran:?}");
+    assert_eq!(user.history().len(), 1);
+}
+
+#[test]
+fn words_of_another_recogniser_are_taken_as_spoken() {
+    let user = User::new();
+    let spoken = "Run echo hello dash there.";
+    let meaning =
+        |words: &[&str]| user.run(&[&["interpret", "--json"], words].concat()).json()[0]["command"].clone();
+    assert_eq!(meaning(&["--spoken", spoken]), "echo hello -there");
+    assert_ne!(meaning(&[spoken]), "echo hello -there", "what is typed is kept to the letter");
+    // Alone, and through a running one.
+    let done = user.run(&["do", "--spoken", spoken]);
+    assert!(done.code() == 0 && done.out.contains("hello -there"), "{done:?}");
+    let _daemon = user.daemon();
+    let done = user.run(&["do", "--spoken", spoken]);
+    assert!(done.code() == 0 && done.out.contains("hello -there"), "{done:?}");
+    assert_eq!(user.history()[0]["text"], spoken);
+}
+
+#[test]
 fn odd_bytes_do_no_harm() {
     let user = User::new();
     let odd = [

@@ -120,7 +120,20 @@ impl User {
 
     /// Starts it, and goes on.
     pub fn start(&self, arguments: &[&str]) -> Running {
-        let mut command = self.command(arguments);
+        Self::begin(self.command(arguments))
+    }
+
+    /// Starts it as a person does who sits at a terminal.
+    pub fn console(&self) -> Running {
+        let mut command = Command::new("script");
+        command.args(["-qefc", concat!(env!("CARGO_BIN_EXE_voice-terminal"), " run"), "/dev/null"]);
+        command.env_clear().current_dir(self.path("home"));
+        command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        command.envs(self.environment.iter().cloned());
+        Self::begin(command)
+    }
+
+    fn begin(mut command: Command) -> Running {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let mut child = command.spawn().unwrap();
         let said = Arc::new(Mutex::new(String::new()));
@@ -134,7 +147,7 @@ impl User {
                 }
             });
         }
-        Running { _stdin: child.stdin.take(), child, said }
+        Running { stdin: child.stdin.take(), child, said }
     }
 
     /// A daemon that can be reached.
@@ -220,7 +233,7 @@ impl Ran {
 pub struct Running {
     child: Child,
     /// Held open: its end would be a command.
-    _stdin: Option<ChildStdin>,
+    stdin: Option<ChildStdin>,
     said: Arc<Mutex<String>>,
 }
 
@@ -228,6 +241,12 @@ impl Running {
     /// Everything that it has printed, on both streams.
     pub fn said(&self) -> String {
         self.said.lock().unwrap().clone()
+    }
+
+    /// Types this.
+    pub fn enter(&mut self, keys: &str) {
+        let stdin = self.stdin.as_mut().unwrap();
+        stdin.write_all(keys.as_bytes()).and_then(|()| stdin.flush()).unwrap();
     }
 
     /// Its process.
