@@ -13,7 +13,7 @@ use crate::audio::VoiceDetector;
 use crate::breaker::{Breaker, Registry, State};
 use crate::config::{Config, ConfigError, Paths, Sources};
 use crate::conversation::{Coordinator, Input, Options, Ports};
-use crate::domain::{Event, Progress, Reply, Utterance};
+use crate::domain::{Degradation, Event, Progress, Reply, Utterance};
 use crate::interpreter::{PhraseGroup, Rules};
 use crate::server::{ChainStanding, Control};
 use crate::shutdown::PATIENCE;
@@ -147,8 +147,13 @@ impl World {
 
     /// The history.
     pub async fn store(&self) -> Store {
+        self.open_store().await.0
+    }
+
+    /// The history, and what is wrong with it.
+    async fn open_store(&self) -> (Store, Option<Degradation>) {
         let path = self.paths.journal(&self.config);
-        Store::open(path, self.breaker("database", "journal")).await.0
+        Store::open(path, self.breaker("database", "journal")).await
     }
 
     /// The best voice detector there is.
@@ -184,7 +189,12 @@ impl World {
         let (inbox, receiver) = mpsc::channel(INBOX);
         let events = broadcast::Sender::new(EVENTS);
         let recognisers = Arc::new(self.recognisers(progress(&events), cancel.child_token()));
-        let store = self.store().await;
+        let (store, degradation) = self.open_store().await;
+        if let Some(degradation) = degradation {
+            // First of all, so that it is told however short the conversation, and though the next
+            // write may mend it. The inbox is empty and its receiver is here.
+            let _ = inbox.try_send(Input::Degraded(degradation));
+        }
         let tmux = self.terminal(cancel.child_token());
         let notices = tmux.notices();
         let options = self.options(voice, &rules);
