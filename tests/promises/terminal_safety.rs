@@ -2,6 +2,7 @@
 
 use voice_terminal::domain::{Action, Direction, FailureKind, Outcome, Terminal};
 
+use crate::support::recogniser::alive;
 use crate::support::tmux::{Server, eventually};
 
 fn session(outcome: Outcome) -> (String, bool, Option<String>) {
@@ -149,8 +150,10 @@ async fn a_command_bound_to_a_place_lands_there_or_nowhere() {
 async fn a_pane_of_another_run_of_the_server_is_not_the_same_pane() {
     let server = Server::new();
     let target = server.tmux.current().await.unwrap();
+    let first = server.pid().unsigned_abs();
     server.outside(&["kill-server"]);
-    eventually("the server has ended", || server.outside(&["list-sessions"]).is_empty()).await;
+    // It shows no sessions before it has ended, and until then would take a new one down with it.
+    eventually("the server has ended", || !alive(first)).await;
     server.outside(&["new-session", "-d", "-s", "main", "bash --norc"]);
     assert_eq!(server.outside(&["list-panes", "-a", "-F", "#{session_id} #{pane_id}"]), "$0 %0");
     assert_eq!((target.session.0.as_str(), target.pane.0.as_str()), ("$0", "%0"));
