@@ -77,7 +77,7 @@ fn a_sound_server_that_is_killed_in_mid_word_is_taken_up_when_it_is_back() {
     daemon.until("I hear you again");
     assert!(back.elapsed() < Duration::from_secs(40), "heard again after {:?}", back.elapsed());
     pulse.play(&say(&user.path("home"), "new session build"));
-    daemon.until("New session build.");
+    daemon.until("  New session build.");
     quiet(&daemon);
 }
 
@@ -95,7 +95,7 @@ fn a_sound_server_that_hangs_is_noticed_by_its_silence() {
     pulse.thaw();
     daemon.until("I hear you again");
     pulse.play(&say(&user.path("home"), "new session build"));
-    daemon.until("New session build.");
+    daemon.until("  New session build.");
     daemon.signal("TERM");
     assert!(daemon.ended().success());
     quiet(&daemon);

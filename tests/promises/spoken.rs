@@ -21,7 +21,8 @@ fn a_spoken_command_is_done_and_recorded() {
     daemon.until("Listening.");
     pulse.play(&say(&user.path("home"), "new session build"));
     until("the session is there", || sessions(&user).contains(&"build".to_owned()));
-    daemon.until("New session build.");
+    // The answer, indented; the words that were heard are the same.
+    daemon.until("  New session build.");
 
     let history = user.history();
     let record = &history[0];
