@@ -232,6 +232,6 @@ impl Default for Terminal {
 
 impl Default for Safety {
     fn default() -> Self {
-        Self { allow: Vec::new(), confirmation_expires: Duration::from_secs(30), minimum_confidence: 0.5 }
+        Self { allow: Vec::new(), confirmation_expires: Duration::from_secs(30), minimum_confidence: 0.35 }
     }
 }

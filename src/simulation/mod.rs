@@ -3,7 +3,7 @@
 //!
 //! **Why.** Whether `failure_threshold = 5` is better than 3 can't be seen by thinking about it. A
 //! [`Scenario`] says how each tier's dependency fares (outage, brown-out, flapping, slowness, recovery,
-//! overload), how often it is called, and how its breaker is set; [`run`] plays it and counts.
+//! overload), how often it is called, and how its breaker is set; [`run()`] plays it and counts.
 //!
 //! **Mechanics.** A discrete-event simulation around the very [state machine](crate::breaker::state) that
 //! decides in the product, under virtual time and seeded chance: ten minutes take milliseconds, and the

@@ -200,6 +200,7 @@ impl Decoder {
 
     fn read(&self, most_tokens: i32) -> Pass {
         let (mut text, mut probabilities, mut tokens) = (String::new(), Vec::new(), 0);
+        let mut of_words = Vec::new();
         for segment in self.state.as_iter() {
             text += &segment.to_str_lossy().unwrap_or_default();
             tokens += segment.n_tokens();
@@ -207,16 +208,21 @@ impl Decoder {
                 if let Some(token) = segment.get_token(n)
                     && token.token_id() < self.end_of_text
                 {
-                    probabilities.push(token.token_probability().max(1e-6));
+                    let probability = token.token_probability().max(1e-6);
+                    probabilities.push(probability);
+                    if token.to_str_lossy().is_ok_and(|text| text.chars().any(char::is_alphanumeric)) {
+                        of_words.push(probability);
+                    }
                 }
             }
         }
-        let mean =
-            |values: &mut dyn Iterator<Item = f32>| values.sum::<f32>() / probabilities.len().max(1) as f32;
+        let mean = |values: &[f32]| values.iter().sum::<f32>() / values.len().max(1) as f32;
+        let logarithms: Vec<f32> = probabilities.iter().map(|probability| probability.ln()).collect();
         Pass {
             text: clean(&text),
-            confidence: mean(&mut probabilities.iter().copied()),
-            log_probability: mean(&mut probabilities.iter().map(|probability| probability.ln())),
+            // Whether a full stop belongs at the end is nothing to be sure of.
+            confidence: mean(&of_words),
+            log_probability: mean(&logarithms),
             no_speech: 0.0,
             capped: tokens >= most_tokens,
         }

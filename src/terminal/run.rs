@@ -22,6 +22,8 @@ use super::strip::clean;
 
 /// A shell that makes marks has made the first by then.
 const MARKS_DUE: Duration = Duration::from_secs(1);
+/// A command that was seen to begin, and whose marks were missed for a while, is waited for so long.
+const MARKS_DUE_AGAIN: Duration = Duration::from_secs(10);
 
 /// A prompt that comes without a command is believed to be the end only after this.
 const START_DUE: Duration = Duration::from_millis(250);
@@ -45,6 +47,8 @@ pub(super) struct Running {
     shell: String,
     /// The pane's shell was running something, which got the line.
     into_program: bool,
+    /// When to stop waiting for marks.
+    due: Instant,
     /// Without white space, the line that the prompt is on.
     prompt: Option<String>,
     started: bool,
@@ -103,6 +107,7 @@ pub(super) async fn enter(
         Trouble::Uncertain => uncertain(target, &line),
         trouble => failed(trouble),
     })?;
+    let into_program = phase == Phase::Running;
     Ok(Running {
         tmux: Arc::clone(tmux),
         target: target.clone(),
@@ -111,7 +116,8 @@ pub(super) async fn enter(
         client,
         moment,
         shell: place.program,
-        into_program: phase == Phase::Running,
+        into_program,
+        due: since + if into_program { QUIET } else { MARKS_DUE },
         prompt: held.before,
         started: false,
         left_shell: false,
@@ -181,7 +187,9 @@ impl Running {
                 self.client = self.tmux.watch(&self.target.session).await;
                 self.moment =
                     self.client.as_ref().map(|client| client.panes().moment(&self.target.pane.0, true));
-                self.started = false;
+                if std::mem::take(&mut self.started) {
+                    self.due = Instant::now() + MARKS_DUE_AGAIN;
+                }
             }
             return self.looked().await;
         }
@@ -206,7 +214,7 @@ impl Running {
         }
         self.left_shell |= place.program != self.shell;
         let back = place.program == self.shell;
-        if self.started || self.since.elapsed() < if self.into_program { QUIET } else { MARKS_DUE } {
+        if self.started || Instant::now() < self.due {
             return Ok(None);
         }
         let quiet = match &self.client {

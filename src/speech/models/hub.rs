@@ -50,8 +50,15 @@ pub(super) async fn download(
         .map_err(disk)?;
     let mut done = if resumed { have } else { 0 };
     let mut body = response.bytes_stream();
+    let mut broken = None;
     while let Some(chunk) = body.next().await {
-        let chunk = chunk.map_err(|error| unreachable(&error))?;
+        let chunk = match chunk {
+            Ok(chunk) => chunk,
+            Err(error) => {
+                broken = Some(unreachable(&error));
+                break;
+            }
+        };
         done += chunk.len() as u64;
         if done > size {
             return Err(wrong_size(part).await);
@@ -59,7 +66,11 @@ pub(super) async fn download(
         file.write_all(&chunk).await.map_err(disk)?;
         progress(done);
     }
+    // What came is on its way to the disk only; the next try goes on from what is there.
     file.flush().await.map_err(disk)?;
+    if let Some(error) = broken {
+        return Err(error);
+    }
     if done < size {
         return Err(ModelError::new(
             ModelErrorKind::Unreachable,
