@@ -1,52 +1,44 @@
-//! The breaker that is shared: the pure state machine, a clock, counters and an event stream.
+//! The breaker that is shared: its name, its clock, its [`Core`], and who is told of transitions.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
-use super::backoff::draw;
-use super::clock::{Clock, MonotonicClock};
-use super::metrics::{Ending, Tally};
-use super::state::{Admission, Change, Machine, Vote};
-use super::timeout::AbortOnDrop;
-use super::{
-    AbortFlag, CallError, Classify, Permit, Rejected, Settings, SettingsError, Snapshot, State, Transition,
-};
+use super::clock::{Clock, Nanos};
+use super::core::Core;
+use super::name::Name;
+use super::outcome::Ending;
+use super::state::{Admission, Change, Machine};
+use super::{Permit, Rejected, Settings, SettingsError, Snapshot, State, Transition};
 
 /// A circuit breaker around one dependency. Share it as `Arc<Breaker>`; calls borrow it.
+///
+/// The ways of making a call are [`call`](Breaker::call) and its relatives.
 #[derive(Debug)]
 pub struct Breaker {
-    name: String,
-    clock: Arc<dyn Clock>,
-    events: broadcast::Sender<Transition>,
-    inner: Mutex<Inner>,
-}
-
-#[derive(Debug)]
-struct Inner {
-    machine: Machine,
-    tally: Tally,
+    core: Core,
+    clock: Clock,
+    name: Name,
+    events: Option<broadcast::Sender<Transition>>,
 }
 
 impl Breaker {
     /// A closed breaker on the machine's monotonic clock, watched by nobody.
-    pub fn new(name: impl Into<String>, settings: Settings) -> Self {
-        Self::with(name, settings, Arc::new(MonotonicClock::default()), broadcast::Sender::new(16))
+    pub fn new(name: impl Into<Name>, settings: Settings) -> Self {
+        let clock = Clock::default();
+        Self { core: Core::new(settings, &clock), clock, name: name.into(), events: None }
     }
 
     /// A closed breaker on the given clock, which tells its transitions to `events`.
     pub fn with(
-        name: impl Into<String>,
+        name: impl Into<Name>,
         settings: Settings,
-        clock: Arc<dyn Clock>,
+        clock: impl Into<Clock>,
         events: broadcast::Sender<Transition>,
     ) -> Self {
-        let tally = Tally::new(clock.now());
-        let inner = Mutex::new(Inner { machine: Machine::new(settings), tally });
-        Self { name: name.into(), clock, events, inner }
+        let clock = clock.into();
+        Self { core: Core::new(settings, &clock), clock, name: name.into(), events: Some(events) }
     }
 
     /// Its name.
@@ -54,55 +46,55 @@ impl Breaker {
         &self.name
     }
 
-    /// Its state. Looking takes no permit.
+    /// Its state. Looking takes no permit and no lock.
     pub fn state(&self) -> State {
-        self.inner.lock().machine.state()
+        self.core.state()
     }
 
     /// How long one call may take.
     pub fn timeout(&self) -> Duration {
-        self.inner.lock().machine.settings().timeout
+        self.core.timeout()
     }
 
     /// A copy of the settings in force.
     pub fn settings(&self) -> Settings {
-        self.inner.lock().machine.settings().clone()
+        self.core.settings()
     }
 
     /// Asks for the right to make one call.
+    #[inline]
     pub fn try_acquire(&self) -> Result<Permit<'_>, Rejected> {
-        let now = self.clock.now();
-        let mut inner = self.inner.lock();
-        let (admission, change) = inner.machine.admit(now, draw());
-        inner.tally.asked(admission.is_some());
-        self.announce(&mut inner, now, change);
-        match admission {
-            Some(admission) => Ok(Permit::new(self, admission, now)),
-            None => Err(Rejected {
-                breaker: self.name.clone(),
-                state: inner.machine.state(),
-                retry_in: inner.machine.retry_in(now),
-            }),
+        let now = self.clock.coarse();
+        match self.core.admit(now, &self.clock, |change| self.announce(change)) {
+            Ok(admission) => Ok(Permit::new(self, admission, now)),
+            Err(no) => {
+                Err(Rejected { breaker: self.name.clone(), state: no.state, retry_in: no.retry_in })
+            }
         }
     }
 
-    pub(crate) fn settle(&self, admission: Admission, started: Duration, vote: Vote, ending: Ending) {
-        let now = self.clock.now();
-        let took = now.saturating_sub(started);
-        let mut inner = self.inner.lock();
-        let (counted, change) = inner.machine.settle(now, draw(), admission, vote, took);
-        inner.tally.ended(now, took, ending, counted);
-        self.announce(&mut inner, now, change);
+    #[inline]
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
-    /// Sends under the lock, so that watchers see transitions in their order; sending never waits.
-    fn announce(&self, inner: &mut Inner, now: Duration, change: Option<Change>) {
-        let Some(change) = change else { return };
-        inner.tally.changed(now, change);
+    #[inline]
+    pub(super) fn succeed(&self, now: Nanos, took: Nanos, admission: Admission) {
+        self.core.succeed(now, took, admission, &self.clock, |change| self.announce(change));
+    }
+
+    pub(super) fn settle(&self, now: Nanos, took: Nanos, admission: Admission, ending: Ending) {
+        self.core.settle(now, took, admission, ending, &self.clock, |change| self.announce(change));
+    }
+
+    /// Called under the core's lock, so that watchers see transitions in their order. Sending never
+    /// waits: a watcher that is too slow misses the oldest.
+    fn announce(&self, change: Change) {
+        let Some(events) = &self.events else { return };
         let Change { from, to, cause } = change;
         // No receiver is no error: nobody watches.
-        let _ = self.events.send(Transition {
-            breaker: self.name.clone(),
+        let _ = events.send(Transition {
+            breaker: self.name.to_string(),
             from,
             to,
             cause,
@@ -110,87 +102,10 @@ impl Breaker {
         });
     }
 
-    /// Makes a call under the breaker's own timeout.
-    ///
-    /// Cancel-safe: dropping the returned future drops `work` and counts as cancelled. A timeout
-    /// drops `work` too, so dropping it must cancel what it does.
-    pub async fn call<T, E: Classify>(
-        &self,
-        work: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, CallError<E>> {
-        self.call_within(self.timeout(), work).await
-    }
-
-    /// As [`Breaker::call`], with another limit for this one call.
-    pub async fn call_within<T, E: Classify>(
-        &self,
-        limit: Duration,
-        work: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, CallError<E>> {
-        let permit = self.try_acquire().map_err(CallError::Rejected)?;
-        if let Ok(result) = tokio::time::timeout(limit, work).await {
-            Self::report(permit, result)
-        } else {
-            permit.time_out();
-            Err(CallError::TimedOut { after: limit })
-        }
-    }
-
-    /// Makes a call that blocks, on the runtime's blocking threads, under the breaker's own timeout.
-    ///
-    /// The work polls the flag: it is set after a timeout, or when the returned future is dropped.
-    /// A panic of the work counts as a failure and goes on in the caller.
-    pub async fn call_blocking<T, E>(
-        &self,
-        work: impl FnOnce(&AbortFlag) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, CallError<E>>
-    where
-        T: Send + 'static,
-        E: Classify + Send + 'static,
-    {
-        let permit = self.try_acquire().map_err(CallError::Rejected)?;
-        let limit = self.timeout();
-        let flag = AbortFlag::default();
-        let _abort = AbortOnDrop(flag.clone());
-        let handle = tokio::task::spawn_blocking(move || work(&flag));
-        match tokio::time::timeout(limit, handle).await {
-            Ok(Ok(result)) => Self::report(permit, result),
-            Ok(Err(panic)) => match panic.try_into_panic() {
-                // Unwinding drops the permit, which counts it as a failure.
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(CallError::TimedOut { after: limit }),
-            },
-            Err(_) => {
-                permit.time_out();
-                Err(CallError::TimedOut { after: limit })
-            }
-        }
-    }
-
-    /// Makes a call on this thread. It can't be timed out; how long it took is measured.
-    pub fn call_sync<T, E: Classify>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, CallError<E>> {
-        let permit = self.try_acquire().map_err(CallError::Rejected)?;
-        Self::report(permit, work())
-    }
-
-    fn report<T, E: Classify>(permit: Permit<'_>, result: Result<T, E>) -> Result<T, CallError<E>> {
-        match result {
-            Ok(value) => {
-                permit.succeed();
-                Ok(value)
-            }
-            Err(error) => {
-                permit.fail(&error);
-                Err(CallError::Failed(error))
-            }
-        }
-    }
-
     /// Changes the settings while calls run; state and counts that still apply are kept.
     pub fn configure(&self, settings: Settings) -> Result<(), SettingsError> {
         settings.validate()?;
-        let now = self.clock.now();
-        self.inner.lock().machine.configure(now, settings);
+        self.core.configure(&self.clock, settings);
         Ok(())
     }
 
@@ -210,16 +125,11 @@ impl Breaker {
     }
 
     fn by_hand(&self, change: impl FnOnce(&mut Machine) -> Option<Change>) {
-        let now = self.clock.now();
-        let mut inner = self.inner.lock();
-        let change = change(&mut inner.machine);
-        self.announce(&mut inner, now, change);
+        self.core.intervene(&self.clock, change, |change| self.announce(change));
     }
 
     /// Everything that is known of it, of one moment.
     pub fn snapshot(&self) -> Snapshot {
-        let now = self.clock.now();
-        let inner = self.inner.lock();
-        inner.tally.snapshot(now, &self.name, inner.machine.state(), inner.machine.retry_in(now))
+        self.core.snapshot(&self.clock, &self.name)
     }
 }

@@ -5,23 +5,37 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::State;
-use super::state::{Change, Counted};
+use super::clock::{Nanos, nanos};
+use super::outcome::Ending;
+use super::state::{Change, Counted, State};
 
 /// How many latencies are told apart: powers of two of a microsecond, up to about 35 minutes.
-const LATENCY_BUCKETS: usize = 32;
+pub(crate) const LATENCIES: usize = 32;
+
+/// The bucket that holds this latency.
+pub(crate) fn latency_bucket(took: Nanos) -> usize {
+    let micros = took / 1000;
+    ((u64::BITS - micros.leading_zeros()) as usize).min(LATENCIES - 1)
+}
 
 /// A histogram of latencies; bucket `n` holds those below `2ⁿ` µs that are not in an earlier one.
+/// A call that ended within the clock's tick (1–10 ms) without ever waiting counts as one tick long.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Latency {
-    buckets: [u64; LATENCY_BUCKETS],
+    buckets: [u64; LATENCIES],
 }
 
 impl Latency {
-    fn record(&mut self, took: Duration) {
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        let bucket = (u64::BITS - micros.leading_zeros()) as usize;
-        self.buckets[bucket.min(LATENCY_BUCKETS - 1)] += 1;
+    /// From what was measured, and how many more ended within a `tick`.
+    pub(crate) fn new(mut buckets: [u64; LATENCIES], ended: u64, tick: Duration) -> Self {
+        let measured: u64 = buckets.iter().sum();
+        buckets[latency_bucket(nanos(tick))] += ended.saturating_sub(measured);
+        Self { buckets }
+    }
+
+    /// How many calls it holds.
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().sum()
     }
 
     /// An upper bound of the given quantile (0.0 ‥ 1.0), right to a factor of two.
@@ -42,7 +56,8 @@ impl Latency {
 
 /// Everything that is known of one breaker at one moment.
 ///
-/// `total = successful + failed + timeouts + rejected + ignored + cancelled`, once no call is under way.
+/// `total = successful + failed + timeouts + rejected + ignored + cancelled`. Every call that was asked
+/// for is in exactly one of them as soon as it has ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// Its name.
@@ -51,7 +66,7 @@ pub struct Snapshot {
     pub state: State,
     /// When the next attempt may be made, while open.
     pub retry_in: Option<Duration>,
-    /// Calls asked for.
+    /// Calls that have ended, or were rejected; not those under way.
     pub total: u64,
     /// Calls that returned a value.
     pub successful: u64,
@@ -83,87 +98,84 @@ pub struct Snapshot {
     pub latency: Latency,
 }
 
-/// How a call that was made went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
-    Successful,
-    Failed,
-    TimedOut,
-    Ignored,
-    Cancelled,
-}
-
-/// The counters behind a [`Snapshot`]. Kept under the same lock as the state machine, so that a
-/// snapshot is of one moment.
+/// The counters behind a [`Snapshot`] that change on the slow way only. Kept under the same lock as
+/// the state machine, so that both are of one moment.
 #[derive(Debug)]
 pub(crate) struct Tally {
-    created: Duration,
-    total: u64,
+    created: Nanos,
     successful: u64,
     failed: u64,
     timeouts: u64,
-    rejected: u64,
     ignored: u64,
     cancelled: u64,
     late: u64,
     transitions: u64,
-    last_failure: Option<Timestamp>,
-    last_success: Option<Timestamp>,
-    latency: Latency,
-    /// The first failure since the last success.
-    failing_since: Option<Duration>,
+    last_failure: Option<Seen>,
+    last_success: Option<Seen>,
+    /// How long the machine had been suspended when that was last looked at.
+    slept: Duration,
+    /// The beginning of the first failure since the last success.
+    failing_since: Option<Nanos>,
     /// When it left the closed state.
-    down_since: Option<Duration>,
-    down_for: Duration,
-    time_to_open: Option<Duration>,
-    time_to_recover: Option<Duration>,
+    down_since: Option<Nanos>,
+    down_for: Nanos,
+    time_to_open: Option<Nanos>,
+    time_to_recover: Option<Nanos>,
+}
+
+/// A moment that can be told in wall-clock time later, a suspend in between or not.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    at: Nanos,
+    slept: Duration,
 }
 
 impl Tally {
-    pub(crate) fn new(now: Duration) -> Self {
+    pub(crate) fn new(now: Nanos, slept: Duration) -> Self {
         Self {
             created: now,
-            total: 0,
             successful: 0,
             failed: 0,
             timeouts: 0,
-            rejected: 0,
             ignored: 0,
             cancelled: 0,
             late: 0,
             transitions: 0,
             last_failure: None,
             last_success: None,
-            latency: Latency::default(),
+            slept,
             failing_since: None,
             down_since: None,
-            down_for: Duration::ZERO,
+            down_for: 0,
             time_to_open: None,
             time_to_recover: None,
         }
     }
 
-    pub(crate) fn asked(&mut self, admitted: bool) {
-        self.total += 1;
-        self.rejected += u64::from(!admitted);
+    /// How much longer the machine has been suspended than when it was asked last.
+    pub(crate) fn slept_since(&mut self, slept: Duration) -> Duration {
+        let gap = slept.saturating_sub(self.slept);
+        self.slept = self.slept.max(slept);
+        gap
     }
 
-    pub(crate) fn ended(&mut self, now: Duration, took: Duration, ending: Ending, counted: Counted) {
+    pub(crate) fn succeeded(&mut self, latest: Nanos, successes: u64) {
+        self.successful += successes;
+        self.last_success = Some(Seen { at: latest, slept: self.slept });
+        self.failing_since = None;
+    }
+
+    pub(crate) fn ended(&mut self, now: Nanos, took: Nanos, ending: Ending, counted: Counted) {
         self.late += u64::from(counted == Counted::Late);
-        self.latency.record(took);
         match ending {
-            Ending::Successful => {
-                self.successful += 1;
-                self.last_success = Some(Timestamp::now());
-                self.failing_since = None;
-            }
-            Ending::Failed | Ending::TimedOut => {
-                if ending == Ending::Failed {
-                    self.failed += 1;
-                } else {
+            Ending::Successful => self.succeeded(now, 1),
+            Ending::Failed { .. } | Ending::TimedOut => {
+                if ending == Ending::TimedOut {
                     self.timeouts += 1;
+                } else {
+                    self.failed += 1;
                 }
-                self.last_failure = Some(Timestamp::now());
+                self.last_failure = Some(Seen { at: now, slept: self.slept });
                 self.failing_since.get_or_insert(now.saturating_sub(took));
             }
             Ending::Ignored => self.ignored += 1,
@@ -171,7 +183,7 @@ impl Tally {
         }
     }
 
-    pub(crate) fn changed(&mut self, now: Duration, change: Change) {
+    pub(crate) fn changed(&mut self, now: Nanos, change: Change) {
         self.transitions += 1;
         let down = |state| matches!(state, State::Open | State::HalfOpen | State::Isolated);
         match (down(change.from), down(change.to)) {
@@ -190,34 +202,47 @@ impl Tally {
         }
     }
 
-    pub(crate) fn snapshot(
-        &self,
-        now: Duration,
-        name: &str,
-        state: State,
-        retry_in: Option<Duration>,
-    ) -> Snapshot {
-        let life = now.saturating_sub(self.created).as_secs_f64();
-        let down = self.down_for + self.down_since.map_or(Duration::ZERO, |since| now.saturating_sub(since));
+    /// Calls that were made and have ended.
+    pub(crate) fn all_ended(&self) -> u64 {
+        self.successful + self.failed + self.timeouts + self.ignored + self.cancelled
+    }
+
+    pub(crate) fn snapshot(&self, now: Nanos, about: About<'_>) -> Snapshot {
+        let life = now.saturating_sub(self.created);
+        let down = self.down_for + self.down_since.map_or(0, |since| now.saturating_sub(since));
+        let wall = Timestamp::now();
+        let told = |seen: Seen| {
+            let slept = self.slept.saturating_sub(seen.slept);
+            wall - (Duration::from_nanos(now.saturating_sub(seen.at)) + slept)
+        };
         Snapshot {
-            name: name.to_owned(),
-            state,
-            retry_in,
-            total: self.total,
+            name: about.name.to_owned(),
+            state: about.state,
+            retry_in: about.retry_in,
+            total: self.all_ended() + about.rejected,
             successful: self.successful,
             failed: self.failed,
             timeouts: self.timeouts,
-            rejected: self.rejected,
+            rejected: about.rejected,
             ignored: self.ignored,
             cancelled: self.cancelled,
             late: self.late,
             transitions: self.transitions,
-            last_failure: self.last_failure,
-            last_success: self.last_success,
-            uptime: if life > 0.0 { (1.0 - down.as_secs_f64() / life).clamp(0.0, 1.0) } else { 1.0 },
-            time_to_open: self.time_to_open,
-            time_to_recover: self.time_to_recover,
-            latency: self.latency.clone(),
+            last_failure: self.last_failure.map(told),
+            last_success: self.last_success.map(told),
+            uptime: if life > 0 { (1.0 - down as f64 / life as f64).clamp(0.0, 1.0) } else { 1.0 },
+            time_to_open: self.time_to_open.map(Duration::from_nanos),
+            time_to_recover: self.time_to_recover.map(Duration::from_nanos),
+            latency: about.latency,
         }
     }
+}
+
+/// What a snapshot says that isn't counted here.
+pub(crate) struct About<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) state: State,
+    pub(crate) retry_in: Option<Duration>,
+    pub(crate) rejected: u64,
+    pub(crate) latency: Latency,
 }

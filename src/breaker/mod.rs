@@ -33,28 +33,35 @@
 //! **Architecture invariant:** `breaker` knows nobody.
 
 mod backoff;
+mod call;
 mod chain;
 mod clock;
+mod core;
 mod event;
 mod handle;
 mod metrics;
+mod name;
 mod outcome;
 mod permit;
 mod policy;
 mod registry;
 pub mod state;
+mod stripe;
+mod sync;
 mod timeout;
 mod window;
+mod word;
 
 #[cfg(test)]
 mod tests;
 
 pub use backoff::Backoff;
 pub use chain::{Chain, ChainReport, Effect, Exhausted, Served, Skipped, Stop, Tier, Unready, Why};
-pub use clock::{Clock, ManualClock, MonotonicClock};
+pub use clock::{Clock, ManualClock};
 pub use event::Transition;
 pub use handle::Breaker;
 pub use metrics::{Latency, Snapshot};
+pub use name::Name;
 pub use outcome::{CallError, Class, Classify, Rejected};
 pub use permit::Permit;
 pub use policy::{Settings, SettingsError};

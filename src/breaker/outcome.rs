@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::State;
+use super::name::Name;
+use super::state::{State, Vote};
 
 /// How an error counts. Decided where the error arises, by its kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,15 +39,45 @@ impl Classify for std::convert::Infallible {
     }
 }
 
+/// How a call that was made went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    Successful,
+    Failed { retry_after: Option<Duration> },
+    TimedOut,
+    Ignored,
+    Cancelled,
+}
+
+impl Ending {
+    pub(crate) fn of(error: &impl Classify) -> Self {
+        match error.class() {
+            Class::Failure => Self::Failed { retry_after: None },
+            Class::Overload { retry_after } => Self::Failed { retry_after },
+            Class::Caller => Self::Ignored,
+            Class::Cancelled => Self::Cancelled,
+        }
+    }
+
+    pub(crate) fn vote(self) -> Vote {
+        match self {
+            Self::Successful => Vote::Success,
+            Self::Failed { retry_after } => Vote::Failure { retry_after },
+            Self::TimedOut => Vote::Failure { retry_after: None },
+            Self::Ignored | Self::Cancelled => Vote::None,
+        }
+    }
+}
+
 /// A call that was not made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{breaker} is {state}")]
 pub struct Rejected {
     /// The breaker.
-    pub breaker: String,
+    pub breaker: Name,
     /// Its state.
     pub state: State,
-    /// When the next attempt may be made; `None` while it is held open by hand.
+    /// After this at the latest the next attempt may be made; `None` while it is held open by hand.
     pub retry_in: Option<Duration>,
 }
 

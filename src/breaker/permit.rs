@@ -1,11 +1,9 @@
 //! The right to make one call.
 
-use std::time::Duration;
-
+use super::clock::Nanos;
 use super::handle::Breaker;
-use super::metrics::Ending;
-use super::state::{Admission, Vote};
-use super::{Class, Classify};
+use super::outcome::{Classify, Ending};
+use super::state::Admission;
 
 /// The right to make one call, to be returned with how it went. It cannot be lost: dropped without
 /// a word it counts as cancelled, dropped by a panic as a failure.
@@ -14,51 +12,58 @@ use super::{Class, Classify};
 pub struct Permit<'a> {
     breaker: &'a Breaker,
     admission: Admission,
-    started: Duration,
-    settled: bool,
+    started: Nanos,
+    waited: bool,
 }
 
 impl<'a> Permit<'a> {
-    pub(crate) fn new(breaker: &'a Breaker, admission: Admission, started: Duration) -> Self {
-        Self { breaker, admission, started, settled: false }
+    #[inline]
+    pub(super) fn new(breaker: &'a Breaker, admission: Admission, started: Nanos) -> Self {
+        Self { breaker, admission, started, waited: false }
+    }
+
+    /// The call is one that waits, so it is worth measuring by the fine clock, from now on.
+    pub(super) fn waits(&mut self) {
+        self.started = self.breaker.clock().fine();
+        self.waited = true;
+    }
+
+    /// The time now, and how long the call took.
+    #[inline]
+    fn took(&self) -> (Nanos, Nanos) {
+        let now = if self.waited { self.breaker.clock().fine() } else { self.breaker.clock().coarse() };
+        (now, now.saturating_sub(self.started))
     }
 
     /// The dependency answered.
+    #[inline]
     pub fn succeed(self) {
-        self.settle(Vote::Success, Ending::Successful);
+        let (now, took) = self.took();
+        self.breaker.succeed(now, took, self.admission);
+        std::mem::forget(self);
     }
 
     /// The call failed; the error says how that counts.
     pub fn fail(self, error: &impl Classify) {
-        match error.class() {
-            Class::Failure => self.settle(Vote::Failure { retry_after: None }, Ending::Failed),
-            Class::Overload { retry_after } => self.settle(Vote::Failure { retry_after }, Ending::Failed),
-            Class::Caller => self.settle(Vote::None, Ending::Ignored),
-            Class::Cancelled => self.settle(Vote::None, Ending::Cancelled),
-        }
+        self.settle(Ending::of(error));
+        std::mem::forget(self);
     }
 
     /// The call took too long.
     pub fn time_out(self) {
-        self.settle(Vote::Failure { retry_after: None }, Ending::TimedOut);
+        self.settle(Ending::TimedOut);
+        std::mem::forget(self);
     }
 
-    fn settle(mut self, vote: Vote, ending: Ending) {
-        self.settled = true;
-        self.breaker.settle(self.admission, self.started, vote, ending);
+    fn settle(&self, ending: Ending) {
+        let (now, took) = self.took();
+        self.breaker.settle(now, took, self.admission, ending);
     }
 }
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        if self.settled {
-            return;
-        }
-        let (vote, ending) = if std::thread::panicking() {
-            (Vote::Failure { retry_after: None }, Ending::Failed)
-        } else {
-            (Vote::None, Ending::Cancelled)
-        };
-        self.breaker.settle(self.admission, self.started, vote, ending);
+        let panic = std::thread::panicking();
+        self.settle(if panic { Ending::Failed { retry_after: None } } else { Ending::Cancelled });
     }
 }

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use tokio::sync::broadcast;
 
-use super::clock::{Clock, MonotonicClock};
-use super::{Breaker, Settings, Snapshot, State, Transition};
+use super::{Breaker, Clock, Settings, Snapshot, State, Transition};
 
 /// Transitions that a slow watcher may be behind before it misses the oldest.
 const EVENT_BACKLOG: usize = 256;
@@ -15,7 +14,7 @@ const EVENT_BACKLOG: usize = 256;
 /// All breakers of a process, by name. Cold path only: a dependency keeps the `Arc` it got.
 #[derive(Debug)]
 pub struct Registry {
-    clock: Arc<dyn Clock>,
+    clock: Clock,
     events: broadcast::Sender<Transition>,
     breakers: RwLock<BTreeMap<String, Arc<Breaker>>>,
 }
@@ -33,14 +32,14 @@ pub enum Health {
 
 impl Default for Registry {
     fn default() -> Self {
-        Self::new(Arc::new(MonotonicClock::default()))
+        Self::new(Clock::default())
     }
 }
 
 impl Registry {
     /// An empty registry; its breakers will run on this clock.
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, events: broadcast::Sender::new(EVENT_BACKLOG), breakers: RwLock::default() }
+    pub fn new(clock: impl Into<Clock>) -> Self {
+        Self { clock: clock.into(), events: broadcast::Sender::new(EVENT_BACKLOG), breakers: RwLock::default() }
     }
 
     /// The breaker with this name, made with these settings if there is none yet. Settings are
@@ -51,7 +50,7 @@ impl Registry {
         }
         let mut breakers = self.breakers.write();
         let breaker = breakers.entry(name.to_owned()).or_insert_with(|| {
-            Arc::new(Breaker::with(name, settings, Arc::clone(&self.clock), self.events.clone()))
+            Arc::new(Breaker::with(name, settings, self.clock.clone(), self.events.clone()))
         });
         Arc::clone(breaker)
     }

@@ -16,13 +16,15 @@
 //! admitted, and its result votes only if that is still the present one: a call that began before
 //! an outage says nothing about the time after it.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::backoff::Backoff;
+use super::clock::{Nanos, nanos};
 use super::policy::Settings;
-use super::window::Window;
+use super::window::{Counts, Window};
 
 /// Whether calls get through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -88,9 +90,23 @@ pub struct Change {
 /// Proof that a call was let in; given back with its result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Admission {
-    generation: u64,
+    pub(crate) generation: u64,
     /// The probe's number within its generation; `None` for an ordinary call.
-    probe: Option<u64>,
+    pub(crate) probe: Option<NonZeroU64>,
+}
+
+/// What the next call will meet, as far as it can be told without the state machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gate {
+    /// It is let in.
+    Pass,
+    /// It is rejected.
+    Refuse {
+        /// Until then; `None` is until somebody intervenes.
+        until: Option<Nanos>,
+    },
+    /// That depends on the state machine.
+    Ask,
 }
 
 /// How a call counts.
@@ -116,10 +132,13 @@ pub enum Counted {
     Late,
 }
 
+/// A server may ask for a longer rest than `reset_cap`, but not for ever.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
+
 #[derive(Debug, Clone, Copy)]
 struct Probe {
-    number: u64,
-    lease_ends: Duration,
+    number: NonZeroU64,
+    lease_ends: Nanos,
 }
 
 /// The state machine of one breaker. All times are since the same arbitrary zero.
@@ -130,10 +149,10 @@ pub struct Machine {
     generation: u64,
     window: Window,
     consecutive_failures: u32,
-    next_attempt: Duration,
+    next_attempt: Nanos,
     reopenings: u32,
     probes: Vec<Probe>,
-    probes_begun: u64,
+    next_probe: NonZeroU64,
     probe_successes: u32,
 }
 
@@ -146,10 +165,10 @@ impl Machine {
             state: State::Closed,
             generation: 0,
             consecutive_failures: 0,
-            next_attempt: Duration::ZERO,
+            next_attempt: 0,
             reopenings: 0,
             probes: Vec::new(),
-            probes_begun: 0,
+            next_probe: NonZeroU64::MIN,
             probe_successes: 0,
         }
     }
@@ -165,13 +184,43 @@ impl Machine {
         self.state
     }
 
-    /// When the next attempt may be made, from `now`; `None` unless it is open.
-    pub fn retry_in(&self, now: Duration) -> Option<Duration> {
-        (self.state == State::Open).then(|| self.next_attempt.saturating_sub(now))
+    /// Counted up by every transition.
+    pub fn generation(&self) -> u64 {
+        self.generation
     }
 
-    /// Asks to make a call. `draw` (0.0 ‥ 1.0) is the jitter of a transition that this may cause.
-    pub fn admit(&mut self, now: Duration, draw: f64) -> (Option<Admission>, Option<Change>) {
+    /// What the next call will meet.
+    pub fn gate(&self) -> Gate {
+        match self.state {
+            State::Closed | State::Disabled => Gate::Pass,
+            State::Isolated => Gate::Refuse { until: None },
+            State::Open => Gate::Refuse { until: Some(self.next_attempt) },
+            State::HalfOpen if self.probes.len() < self.settings.half_open_permits as usize => Gate::Ask,
+            // The first lease to run out changes that; so does a probe that returns.
+            State::HalfOpen => {
+                Gate::Refuse { until: Some(self.probes.iter().map(|it| it.lease_ends).min().unwrap_or(0)) }
+            }
+        }
+    }
+
+    /// Whether all that a quick success does now is to be counted in the window's present slice.
+    pub fn merely_counts_successes(&self) -> bool {
+        matches!(self.state, State::Closed | State::Disabled) && self.consecutive_failures == 0
+    }
+
+    /// When the window's present slice is over.
+    pub fn slice_ends(&self, now: Nanos) -> Nanos {
+        self.window.slice_ends(now)
+    }
+
+    /// Counts so many quick successes of the slice that holds `at`, at a time when they merely
+    /// counted.
+    pub fn count_successes(&mut self, at: Nanos, successes: u64) {
+        self.window.record(at, Counts { calls: successes, failures: 0, slow: 0 });
+    }
+
+    /// Asks to make a call. `draw` gives the jitter (0.0 ‥ 1.0) of a transition that this may cause.
+    pub fn admit(&mut self, now: Nanos, draw: impl FnOnce() -> f64) -> (Option<Admission>, Option<Change>) {
         let mut change = None;
         if self.state == State::Open && now >= self.next_attempt {
             change = Some(self.enter(State::HalfOpen, Cause::ResetElapsed));
@@ -188,9 +237,10 @@ impl Machine {
                 if self.probes.len() >= self.settings.half_open_permits as usize {
                     return (None, change);
                 }
-                self.probes_begun += 1;
-                let number = self.probes_begun;
-                self.probes.push(Probe { number, lease_ends: now + self.settings.probe_lease });
+                let number = self.next_probe;
+                self.next_probe = number.saturating_add(1);
+                let lease_ends = now.saturating_add(nanos(self.settings.probe_lease));
+                self.probes.push(Probe { number, lease_ends });
                 (Some(Admission { generation: self.generation, probe: Some(number) }), change)
             }
         }
@@ -199,11 +249,11 @@ impl Machine {
     /// Reports how an admitted call went. `took` decides whether it was slow.
     pub fn settle(
         &mut self,
-        now: Duration,
-        draw: f64,
+        now: Nanos,
+        draw: impl FnOnce() -> f64,
         admission: Admission,
         vote: Vote,
-        took: Duration,
+        took: Nanos,
     ) -> (Counted, Option<Change>) {
         if admission.generation != self.generation {
             return (Counted::Late, None);
@@ -228,10 +278,10 @@ impl Machine {
         (Counted::Voted, change)
     }
 
-    fn count(&mut self, now: Duration, draw: f64, vote: Vote, took: Duration) -> Option<Change> {
-        let slow = self.settings.slow_call.is_some_and(|limit| took >= limit);
+    fn count(&mut self, now: Nanos, draw: impl FnOnce() -> f64, vote: Vote, took: Nanos) -> Option<Change> {
+        let slow = self.is_slow(took);
         let failed = matches!(vote, Vote::Failure { .. });
-        self.window.record(now, failed, slow);
+        self.window.record(now, Counts { calls: 1, failures: failed.into(), slow: slow.into() });
         self.consecutive_failures = if failed { self.consecutive_failures.saturating_add(1) } else { 0 };
         if self.state != State::Closed || !(failed || slow) {
             return None;
@@ -243,19 +293,23 @@ impl Machine {
         self.crossed(now, failed).map(|cause| self.open(now, draw, retry_after, cause))
     }
 
+    fn is_slow(&self, took: Nanos) -> bool {
+        self.settings.slow_call.is_some_and(|limit| took >= nanos(limit))
+    }
+
     /// Whether the call just counted crossed a line, and which.
-    fn crossed(&self, now: Duration, failed: bool) -> Option<Cause> {
+    fn crossed(&self, now: Nanos, failed: bool) -> Option<Cause> {
         let limits = &self.settings;
         if failed && self.consecutive_failures >= limits.failure_threshold {
             return Some(Cause::ConsecutiveFailures);
         }
         let seen = self.window.sum(now);
-        if seen.calls < limits.volume_threshold.max(1) {
+        if seen.calls < u64::from(limits.volume_threshold.max(1)) {
             return None;
         }
-        let rate = |part: u32| f64::from(part) / f64::from(seen.calls);
+        let rate = |part: u64| part as f64 / seen.calls as f64;
         if failed
-            && seen.failures >= limits.failure_threshold
+            && seen.failures >= u64::from(limits.failure_threshold)
             && rate(seen.failures) >= limits.failure_rate_threshold
         {
             return Some(Cause::FailureRate);
@@ -264,10 +318,18 @@ impl Machine {
         (slow_rule && rate(seen.slow) >= limits.slow_rate_threshold).then_some(Cause::SlowCalls)
     }
 
-    fn open(&mut self, now: Duration, draw: f64, retry_after: Option<Duration>, cause: Cause) -> Change {
+    /// The jitter is drawn here, once for each opening, and not anew at every look.
+    fn open(
+        &mut self,
+        now: Nanos,
+        draw: impl FnOnce() -> f64,
+        retry_after: Option<Duration>,
+        cause: Cause,
+    ) -> Change {
         let backoff = Backoff { base: self.settings.reset_timeout, cap: self.settings.reset_cap };
-        let wait = backoff.delay_with(self.reopenings, draw).max(retry_after.unwrap_or_default());
-        self.next_attempt = now + wait;
+        let asked = retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER);
+        let wait = backoff.delay_with(self.reopenings, draw()).max(asked);
+        self.next_attempt = now.saturating_add(nanos(wait));
         self.reopenings = self.reopenings.saturating_add(1);
         self.enter(State::Open, cause)
     }
@@ -294,20 +356,30 @@ impl Machine {
         (self.state != State::Disabled).then(|| self.enter(State::Disabled, Cause::ByHand))
     }
 
-    /// Back to closed, with a clean window.
+    /// Back to closed, with a clean window. Calls that are under way vote if it was closed already.
     pub fn reset(&mut self) -> Option<Change> {
         self.reopenings = 0;
+        self.consecutive_failures = 0;
+        self.window.clear();
         (self.state != State::Closed).then(|| self.enter(State::Closed, Cause::ByHand))
+    }
+
+    /// The machine was suspended for `gap`, in which its clock stood still: what the window holds is
+    /// older than it looks, and an open breaker has waited longer. Failures in a row stay in a row.
+    pub fn slept(&mut self, gap: Duration) {
+        self.window.clear();
+        self.next_attempt = self.next_attempt.saturating_sub(nanos(gap));
     }
 
     /// Changes the settings while calls run. State, generation and the counts that still apply are
     /// kept; an open breaker is not held longer than its new reset time.
-    pub fn configure(&mut self, now: Duration, settings: Settings) {
+    pub fn configure(&mut self, now: Nanos, settings: Settings) {
         if settings.monitoring_window != self.settings.monitoring_window {
             self.window = self.window.resized(settings.monitoring_window, now);
         }
         if self.state == State::Open && settings.reset_timeout < self.settings.reset_timeout {
-            self.next_attempt = self.next_attempt.min(now + settings.reset_timeout);
+            let latest = now.saturating_add(nanos(settings.reset_timeout));
+            self.next_attempt = self.next_attempt.min(latest);
         }
         self.settings = settings;
     }

@@ -36,7 +36,7 @@ fn bench(settings: Settings) -> Bench {
     let clock = Arc::new(ManualClock::default());
     let events = broadcast::Sender::new(64);
     let receiver = events.subscribe();
-    let breaker = Breaker::with("it", settings, Arc::clone(&clock) as Arc<dyn Clock>, events);
+    let breaker = Breaker::with("it", settings, Arc::clone(&clock), events);
     Bench { breaker, clock, events: receiver }
 }
 

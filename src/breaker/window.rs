@@ -7,14 +7,24 @@
 
 use std::time::Duration;
 
+use super::clock::{Nanos, nanos};
+
 const BUCKETS: usize = 12;
 
 /// Counts of settled calls.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
-    pub(crate) calls: u32,
-    pub(crate) failures: u32,
-    pub(crate) slow: u32,
+    pub(crate) calls: u64,
+    pub(crate) failures: u64,
+    pub(crate) slow: u64,
+}
+
+impl Counts {
+    fn add(&mut self, other: Self) {
+        self.calls = self.calls.saturating_add(other.calls);
+        self.failures = self.failures.saturating_add(other.failures);
+        self.slow = self.slow.saturating_add(other.slow);
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -26,22 +36,25 @@ struct Bucket {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Window {
-    width: Duration,
+    width: Nanos,
     buckets: [Bucket; BUCKETS],
 }
 
 impl Window {
     pub(crate) fn new(length: Duration) -> Self {
-        let width = (length / BUCKETS as u32).max(Duration::from_nanos(1));
-        Self { width, buckets: Default::default() }
+        Self { width: (nanos(length) / BUCKETS as u64).max(1), buckets: Default::default() }
     }
 
-    fn stamp(&self, now: Duration) -> u64 {
-        u64::try_from(now.as_nanos() / self.width.as_nanos()).unwrap_or(u64::MAX - 1) + 1
+    fn stamp(&self, now: Nanos) -> u64 {
+        (now / self.width).saturating_add(1)
     }
 
-    pub(crate) fn record(&mut self, now: Duration, failed: bool, slow: bool) {
-        let counts = Counts { calls: 1, failures: failed.into(), slow: slow.into() };
+    /// When the slice that holds `now` is over.
+    pub(crate) fn slice_ends(&self, now: Nanos) -> Nanos {
+        (now / self.width).saturating_add(1).saturating_mul(self.width)
+    }
+
+    pub(crate) fn record(&mut self, now: Nanos, counts: Counts) {
         self.add(self.stamp(now), counts);
     }
 
@@ -52,19 +65,14 @@ impl Window {
         }
         // A bucket that is ahead of `stamp` belongs to a later slice; a call that old is forgotten.
         if bucket.stamp == stamp {
-            bucket.counts.calls = bucket.counts.calls.saturating_add(counts.calls);
-            bucket.counts.failures = bucket.counts.failures.saturating_add(counts.failures);
-            bucket.counts.slow = bucket.counts.slow.saturating_add(counts.slow);
+            bucket.counts.add(counts);
         }
     }
 
-    pub(crate) fn sum(&self, now: Duration) -> Counts {
-        let newest = self.stamp(now);
+    pub(crate) fn sum(&self, now: Nanos) -> Counts {
         let mut sum = Counts::default();
-        for bucket in self.live(newest) {
-            sum.calls = sum.calls.saturating_add(bucket.counts.calls);
-            sum.failures = sum.failures.saturating_add(bucket.counts.failures);
-            sum.slow = sum.slow.saturating_add(bucket.counts.slow);
+        for bucket in self.live(self.stamp(now)) {
+            sum.add(bucket.counts);
         }
         sum
     }
@@ -79,11 +87,11 @@ impl Window {
     }
 
     /// The same window with another length; counts that are still within it are kept.
-    pub(crate) fn resized(&self, length: Duration, now: Duration) -> Self {
+    pub(crate) fn resized(&self, length: Duration, now: Nanos) -> Self {
         let mut resized = Self::new(length);
         let newest = resized.stamp(now);
         for bucket in self.live(self.stamp(now)) {
-            let at = self.width.saturating_mul(u32::try_from(bucket.stamp - 1).unwrap_or(u32::MAX));
+            let at = self.width.saturating_mul(bucket.stamp - 1);
             let stamp = resized.stamp(at).min(newest);
             if stamp + BUCKETS as u64 > newest {
                 resized.add(stamp, bucket.counts);
@@ -98,31 +106,45 @@ mod tests {
     use super::*;
 
     const S: fn(u64) -> Duration = Duration::from_secs;
+    const FAILED: Counts = Counts { calls: 1, failures: 1, slow: 0 };
+    const SLOW: Counts = Counts { calls: 1, failures: 0, slow: 1 };
+
+    const fn at(seconds: u64) -> Nanos {
+        seconds * 1_000_000_000
+    }
 
     #[test]
     fn forgets_what_is_older_than_the_window() {
         let mut window = Window::new(S(60));
-        window.record(S(0), true, false);
-        window.record(S(30), false, true);
-        assert_eq!(window.sum(S(59)), Counts { calls: 2, failures: 1, slow: 1 });
-        assert_eq!(window.sum(S(61)), Counts { calls: 1, failures: 0, slow: 1 });
-        assert_eq!(window.sum(S(95)), Counts::default());
+        window.record(at(0), FAILED);
+        window.record(at(30), SLOW);
+        assert_eq!(window.sum(at(59)), Counts { calls: 2, failures: 1, slow: 1 });
+        assert_eq!(window.sum(at(61)), SLOW);
+        assert_eq!(window.sum(at(95)), Counts::default());
     }
 
     #[test]
     fn a_bucket_that_comes_round_again_starts_empty() {
         let mut window = Window::new(S(60));
-        window.record(S(2), true, false);
-        window.record(S(62), false, false);
-        assert_eq!(window.sum(S(62)), Counts { calls: 1, failures: 0, slow: 0 });
+        window.record(at(2), FAILED);
+        window.record(at(62), SLOW);
+        assert_eq!(window.sum(at(62)), SLOW);
     }
 
     #[test]
     fn resizing_keeps_what_still_applies() {
         let mut window = Window::new(S(60));
-        window.record(S(100), true, false);
-        window.record(S(140), true, false);
-        assert_eq!(window.resized(S(120), S(145)).sum(S(145)).failures, 2);
-        assert_eq!(window.resized(S(24), S(145)).sum(S(145)).failures, 1);
+        window.record(at(100), FAILED);
+        window.record(at(140), FAILED);
+        assert_eq!(window.resized(S(120), at(145)).sum(at(145)).failures, 2);
+        assert_eq!(window.resized(S(24), at(145)).sum(at(145)).failures, 1);
+    }
+
+    #[test]
+    fn a_slice_ends_where_the_next_stamp_begins() {
+        let window = Window::new(S(60));
+        assert_eq!(window.slice_ends(at(7)), at(10));
+        assert_eq!(window.slice_ends(at(10)), at(15));
+        assert_ne!(window.stamp(at(9)), window.stamp(at(10)));
     }
 }
