@@ -3,8 +3,8 @@
 //! **Mechanics.** The [`Machine`] is the truth and stays under a small mutex. In front of it lie
 //! three shortcuts for what nearly every call is, each of which does exactly what the machine would:
 //!
-//! - *Admission while closed, rejection while open*: the [`Word`] says which. One `Acquire` load
-//!   decides; a rejection also compares the time with [`Front::not_before`].
+//! - *Admission while closed* ([`Core::passes`]), *rejection while open* ([`Core::refuses`]): the
+//!   [`Word`] says which. One `Acquire` load decides; a rejection also looks at the time.
 //! - *Success while all is well*: counted in the [`Stripes`], as long as they are armed.
 //!
 //! Everything else takes the lock. Whoever holds it first takes the counts out of the stripes and
@@ -138,32 +138,32 @@ impl Core {
         self.inner.0.lock().machine.settings().clone()
     }
 
-    /// Asks to make a call.
-    #[inline]
-    pub(crate) fn admit(
-        &self,
-        now: Nanos,
-        clock: &Clock,
-        announce: impl FnOnce(Change),
-    ) -> Result<Admission, Refusal> {
+    /// The generation in which a call is admitted, if that needs no more than a look.
+    #[expect(clippy::inline_always, reason = "one load and two shifts")]
+    #[inline(always)]
+    pub(crate) fn passes(&self) -> Option<u64> {
         let word = self.word();
-        match word.sign() {
-            Sign::Pass => return Ok(Admission { generation: word.generation(), probe: None }),
-            Sign::Refuse => {
-                let until = self.front.not_before.load(Ordering::Relaxed);
-                if now < until {
-                    self.stripes.reject();
-                    return Err(Refusal::new(word.state(), until, now));
-                }
-            }
-            Sign::Ask => {}
-        }
-        self.admit_slowly(now, clock, announce)
+        (word.sign() == Sign::Pass).then(|| word.generation())
     }
 
+    /// The refusal of a call, if that needs no more than a look.
+    #[inline]
+    pub(crate) fn refuses(&self, now: Nanos) -> Option<Refusal> {
+        let word = self.word();
+        if word.sign() != Sign::Refuse {
+            return None;
+        }
+        let until = self.front.not_before.load(Ordering::Relaxed);
+        (now < until).then(|| {
+            self.stripes.reject();
+            Refusal::new(word.state(), until, now)
+        })
+    }
+
+    /// Asks the machine whether a call may be made.
     #[cold]
     #[inline(never)]
-    fn admit_slowly(
+    pub(crate) fn admit(
         &self,
         now: Nanos,
         clock: &Clock,
@@ -182,27 +182,20 @@ impl Core {
         })
     }
 
-    /// Reports a success. It counts before this returns.
-    #[inline]
-    pub(crate) fn succeed(
-        &self,
-        now: Nanos,
-        took: Nanos,
-        admission: Admission,
-        clock: &Clock,
-        announce: impl FnOnce(Change),
-    ) {
+    /// Reports a success of an ordinary call, if that needs no more than to be counted.
+    #[expect(clippy::inline_always, reason = "five loads and an exchange")]
+    #[inline(always)]
+    pub(crate) fn count_success(&self, now: Nanos, took: Nanos, generation: u64) -> bool {
         let epoch = self.front.epoch.load(Ordering::Acquire);
-        let quick = epoch != 0
-            && self.word().generation() == admission.generation
+        let counted = epoch != 0
+            && self.word().generation() == generation
             && took < self.front.slow_from.load(Ordering::Relaxed)
             && now < self.front.slice_ends.load(Ordering::Relaxed)
             && self.stripes.count(epoch as u32, now);
-        if !quick {
-            self.settle(now, took, admission, Ending::Successful, clock, announce);
-        } else if took > 0 {
+        if counted && took > 0 {
             self.measure(took);
         }
+        counted
     }
 
     /// Reports how a call ended.

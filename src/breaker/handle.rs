@@ -65,11 +65,39 @@ impl Breaker {
     #[inline]
     pub fn try_acquire(&self) -> Result<Permit<'_>, Rejected> {
         let now = self.clock.coarse();
+        if let Some(permit) = self.pass(now) {
+            return Ok(permit);
+        }
+        match self.refuse(now) {
+            Some(no) => Err(no),
+            None => self.ask(now),
+        }
+    }
+
+    /// The permit of a closed breaker. This and [`Breaker::refuse`] are apart from
+    /// [`Breaker::try_acquire`] for those who want their results in registers, not in a `Result` in
+    /// memory: twice as fast.
+    #[expect(clippy::inline_always, reason = "see above")]
+    #[inline(always)]
+    pub(super) fn pass(&self, now: Nanos) -> Option<Permit<'_>> {
+        let generation = self.core.passes()?;
+        Some(Permit::new(self, Admission { generation, probe: None }, now))
+    }
+
+    /// The answer of an open breaker.
+    #[inline]
+    pub(super) fn refuse(&self, now: Nanos) -> Option<Rejected> {
+        let no = self.core.refuses(now)?;
+        Some(Rejected { breaker: self.name, state: no.state, retry_in: no.retry_in })
+    }
+
+    /// The answer of a breaker that must think about it.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn ask(&self, now: Nanos) -> Result<Permit<'_>, Rejected> {
         match self.core.admit(now, &self.clock, |change| self.announce(change)) {
             Ok(admission) => Ok(Permit::new(self, admission, now)),
-            Err(no) => {
-                Err(Rejected { breaker: self.name.clone(), state: no.state, retry_in: no.retry_in })
-            }
+            Err(no) => Err(Rejected { breaker: self.name, state: no.state, retry_in: no.retry_in }),
         }
     }
 
@@ -78,11 +106,14 @@ impl Breaker {
         &self.clock
     }
 
-    #[inline]
-    pub(super) fn succeed(&self, now: Nanos, took: Nanos, admission: Admission) {
-        self.core.succeed(now, took, admission, &self.clock, |change| self.announce(change));
+    #[expect(clippy::inline_always, reason = "part of the closed breaker's way")]
+    #[inline(always)]
+    pub(super) fn count_success(&self, now: Nanos, took: Nanos, generation: u64) -> bool {
+        self.core.count_success(now, took, generation)
     }
 
+    #[cold]
+    #[inline(never)]
     pub(super) fn settle(&self, now: Nanos, took: Nanos, admission: Admission, ending: Ending) {
         self.core.settle(now, took, admission, ending, &self.clock, |change| self.announce(change));
     }
@@ -93,13 +124,8 @@ impl Breaker {
         let Some(events) = &self.events else { return };
         let Change { from, to, cause } = change;
         // No receiver is no error: nobody watches.
-        let _ = events.send(Transition {
-            breaker: self.name.to_string(),
-            from,
-            to,
-            cause,
-            at: Timestamp::now(),
-        });
+        let _ =
+            events.send(Transition { breaker: self.name.to_string(), from, to, cause, at: Timestamp::now() });
     }
 
     /// Changes the settings while calls run; state and counts that still apply are kept.

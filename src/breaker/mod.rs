@@ -56,7 +56,9 @@ mod word;
 mod tests;
 
 pub use backoff::Backoff;
+pub use call::Call;
 pub use chain::{Chain, ChainReport, Effect, Exhausted, Served, Skipped, Stop, Tier, Unready, Why};
+pub(crate) use clock::nanos;
 pub use clock::{Clock, ManualClock};
 pub use event::Transition;
 pub use handle::Breaker;

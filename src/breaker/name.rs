@@ -1,42 +1,34 @@
 //! A breaker's name.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
-/// Names up to this length are copied; longer ones are shared.
-const INLINE: usize = 30;
+use parking_lot::Mutex;
 
-/// A breaker's name. Cheap to clone, because every rejected call carries one: a short name is
-/// copied, and no reference count is touched that other threads touch too.
-#[derive(Clone)]
-pub struct Name(Repr);
+/// Every name that there ever was.
+static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
 
-#[derive(Clone)]
-enum Repr {
-    Short { length: u8, bytes: [u8; INLINE] },
-    Long(Arc<str>),
-}
+/// A breaker's name. It is kept for as long as the process runs, so that every rejected call can
+/// carry it without an allocation, and without a reference count over which threads would meet.
+/// Names come from the configuration and are few; the same one is kept once.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(&'static str);
 
 impl Name {
     /// The name as text.
-    pub fn as_str(&self) -> &str {
-        match &self.0 {
-            // Made of a whole `str` below, so it always is one.
-            Repr::Short { length, bytes } => std::str::from_utf8(&bytes[..usize::from(*length)]).unwrap_or(""),
-            Repr::Long(name) => name,
-        }
+    pub fn as_str(self) -> &'static str {
+        self.0
     }
 }
 
 impl From<&str> for Name {
     fn from(name: &str) -> Self {
-        let mut bytes = [0; INLINE];
-        match bytes.get_mut(..name.len()) {
-            Some(start) => {
-                start.copy_from_slice(name.as_bytes());
-                Self(Repr::Short { length: name.len() as u8, bytes })
-            }
-            None => Self(Repr::Long(name.into())),
+        let mut names = NAMES.lock();
+        if let Some(known) = names.get(name) {
+            return Self(known);
         }
+        let kept: &'static str = Box::leak(name.into());
+        names.insert(kept);
+        Self(kept)
     }
 }
 
@@ -50,39 +42,31 @@ impl std::ops::Deref for Name {
     type Target = str;
 
     fn deref(&self) -> &str {
-        self.as_str()
+        self.0
     }
 }
-
-impl PartialEq for Name {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
-    }
-}
-
-impl Eq for Name {}
 
 impl PartialEq<str> for Name {
     fn eq(&self, other: &str) -> bool {
-        self.as_str() == other
+        self.0 == other
     }
 }
 
 impl PartialEq<&str> for Name {
     fn eq(&self, other: &&str) -> bool {
-        self.as_str() == *other
+        self.0 == *other
     }
 }
 
 impl std::fmt::Debug for Name {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        std::fmt::Debug::fmt(self.as_str(), f)
+        std::fmt::Debug::fmt(self.0, f)
     }
 }
 
 impl std::fmt::Display for Name {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self)
+        f.pad(self.0)
     }
 }
 
@@ -91,10 +75,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn short_and_long_names_are_kept() {
-        for name in ["", "local-whisper", "ein Name mit Umläuten, äöü ß", &"x".repeat(30), &"ü".repeat(40)] {
-            assert_eq!(Name::from(name), *name);
-        }
-        assert!(size_of::<Name>() <= 32);
+    fn the_same_name_is_kept_once() {
+        let (one, two) = (Name::from("a name"), Name::from(String::from("a name")));
+        assert_eq!(one, two);
+        assert!(std::ptr::eq(one.as_str(), two.as_str()));
+        assert_ne!(one, Name::from("another"));
     }
 }

@@ -29,17 +29,22 @@ impl<'a> Permit<'a> {
     }
 
     /// The time now, and how long the call took.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "part of the closed breaker's way")]
+    #[inline(always)]
     fn took(&self) -> (Nanos, Nanos) {
         let now = if self.waited { self.breaker.clock().fine() } else { self.breaker.clock().coarse() };
         (now, now.saturating_sub(self.started))
     }
 
     /// The dependency answered.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "part of the closed breaker's way")]
+    #[inline(always)]
     pub fn succeed(self) {
         let (now, took) = self.took();
-        self.breaker.succeed(now, took, self.admission);
+        // A probe's number would only matter in a generation in which nothing is merely counted.
+        if !self.breaker.count_success(now, took, self.admission.generation) {
+            self.breaker.settle(now, took, self.admission, Ending::Successful);
+        }
         std::mem::forget(self);
     }
 
@@ -55,6 +60,7 @@ impl<'a> Permit<'a> {
         std::mem::forget(self);
     }
 
+    #[cold]
     fn settle(&self, ending: Ending) {
         let (now, took) = self.took();
         self.breaker.settle(now, took, self.admission, ending);
@@ -62,6 +68,7 @@ impl<'a> Permit<'a> {
 }
 
 impl Drop for Permit<'_> {
+    #[cold]
     fn drop(&mut self) {
         let panic = std::thread::panicking();
         self.settle(if panic { Ending::Failed { retry_after: None } } else { Ending::Cancelled });

@@ -39,7 +39,11 @@ impl Default for Registry {
 impl Registry {
     /// An empty registry; its breakers will run on this clock.
     pub fn new(clock: impl Into<Clock>) -> Self {
-        Self { clock: clock.into(), events: broadcast::Sender::new(EVENT_BACKLOG), breakers: RwLock::default() }
+        Self {
+            clock: clock.into(),
+            events: broadcast::Sender::new(EVENT_BACKLOG),
+            breakers: RwLock::default(),
+        }
     }
 
     /// The breaker with this name, made with these settings if there is none yet. Settings are

@@ -89,11 +89,8 @@ mod tests {
 
     #[test]
     fn every_part_comes_out_as_it_went_in() {
-        let gates = [
-            (Gate::Pass, Sign::Pass),
-            (Gate::Refuse { until: None }, Sign::Refuse),
-            (Gate::Ask, Sign::Ask),
-        ];
+        let gates =
+            [(Gate::Pass, Sign::Pass), (Gate::Refuse { until: None }, Sign::Refuse), (Gate::Ask, Sign::Ask)];
         for state in [State::Closed, State::Open, State::HalfOpen, State::Isolated, State::Disabled] {
             for (gate, sign) in gates {
                 for generation in [0, 1, (1 << 59) - 1] {

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::chance::Chance;
 use super::scenario::{Arrival, Kind, Scenario, Tier, Weather};
+use crate::breaker::nanos;
 use crate::breaker::state::{Admission, Change, Machine, Vote};
 use crate::breaker::{Cause, State};
 
@@ -223,7 +224,7 @@ impl Play<'_> {
             let others = self.stages[tier + 1..].iter().filter(|stage| !stage.is_open()).count() as u32;
             let draw = self.chance.draw();
             let stage = &mut self.stages[tier];
-            let (admission, change) = stage.machine.admit(self.now, draw);
+            let (admission, change) = stage.machine.admit(nanos(self.now), || draw);
             stage.note(self.now, change);
             let Some(admission) = admission else {
                 stage.outcome.rejected += 1;
@@ -250,8 +251,13 @@ impl Play<'_> {
         let (column, draw) = (self.column_of(self.now), self.chance.draw());
         let stage = &mut self.stages[tier];
         stage.under_way -= 1;
-        let (_, change) =
-            stage.machine.settle(self.now, draw, admission, vote, self.now.saturating_sub(asked));
+        let (_, change) = stage.machine.settle(
+            nanos(self.now),
+            || draw,
+            admission,
+            vote,
+            nanos(self.now.saturating_sub(asked)),
+        );
         stage.note(self.now, change);
         if vote == Vote::Success {
             stage.outcome.served += 1;
