@@ -1,5 +1,9 @@
 //! The breaker's behaviour, in simulated time. Tests are named after what they pin.
 
+mod lessons;
+mod model;
+mod soak;
+
 use std::sync::Arc;
 use std::time::Duration;
 
