@@ -6,10 +6,13 @@
 //! turns that quick "no" into the next best way of doing the same thing.
 //!
 //! **Mechanics.** [`state`] is the whole policy as a pure state machine: time comes in as an
-//! argument, nothing is measured or slept in it. [`Breaker`] is the shell around it that can be
-//! shared between tasks. A call takes a [`Permit`], which reports its outcome and which cannot be
-//! lost: dropping the future, a panic or an early return gives it back. Errors say themselves how
-//! they count ([`Classify`]).
+//! argument, nothing is measured or slept in it. The `core` module shares it between threads: the
+//! machine under a mutex, and in front of it atomics that take the calls of a closed breaker and the
+//! rejections of an open one without the lock. [`Breaker`] adds a name, a clock and a stream of
+//! events. A call takes a [`Permit`], which reports its outcome and which cannot be lost: dropping
+//! the future, a panic or an early return gives it back. Errors say themselves how they count
+//! ([`Classify`]). Beside the breaker stand the [`Bulkhead`] (how many at a time) and the [`Quota`]
+//! (how much in a day).
 //!
 //! ```
 //! # use voice_terminal::breaker::{Breaker, CallError, Class, Classify, Settings};
@@ -28,22 +31,49 @@
 //! # });
 //! ```
 //!
+//! With a fallback, and what is known of all of them:
+//!
+//! ```
+//! # use voice_terminal::breaker::{Class, Classify, Health, Notice, Registry, Settings, State};
+//! # #[derive(Debug)] struct Down;
+//! # impl Classify for Down { fn class(&self) -> Class { Class::Failure } }
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+//! let registry = Registry::default();
+//! let (tell, told) = std::sync::mpsc::channel();
+//! let hook = registry.on_state_change(move |notice| { let _ = tell.send(notice); }).unwrap();
+//! let breaker = registry.get_or_create("weather", Settings::default());
+//! for _ in 0..5 {
+//!     let sky = breaker.call_or(async { Err(Down) }, async |_why| "look out of the window").await;
+//!     assert_eq!(sky, "look out of the window");
+//! }
+//! assert_eq!(registry.get("weather").unwrap().state(), State::Open);
+//! assert_eq!(registry.health()["weather"], Health::Down);
+//! assert_eq!(registry.snapshots()[0].failed, 5);
+//! breaker.configure(Settings { failure_threshold: 10, ..breaker.settings() }).unwrap();
+//! assert!(matches!(told.recv(), Ok(Notice::Event(change)) if change.to == State::Open));
+//! # drop(hook);
+//! # });
+//! ```
+//!
 //! **Limits.** One process: state isn't shared with others.
 //!
 //! **Architecture invariant:** `breaker` knows nobody.
 
 mod backoff;
+mod bulkhead;
 mod call;
 mod chain;
 mod clock;
 mod core;
 mod event;
 mod handle;
+mod hook;
 mod metrics;
 mod name;
 mod outcome;
 mod permit;
 mod policy;
+mod quota;
 mod registry;
 pub mod state;
 mod stripe;
@@ -56,17 +86,20 @@ mod word;
 mod tests;
 
 pub use backoff::Backoff;
+pub use bulkhead::{Bulkhead, Full, Priority, Slot};
 pub use call::Call;
 pub use chain::{Chain, ChainReport, Effect, Exhausted, Served, Skipped, Stop, Tier, Unready, Why};
 pub(crate) use clock::nanos;
 pub use clock::{Clock, ManualClock};
 pub use event::Transition;
 pub use handle::Breaker;
+pub use hook::{Hook, Notice};
 pub use metrics::{Latency, Snapshot};
 pub use name::Name;
 pub use outcome::{CallError, Class, Classify, Rejected};
 pub use permit::Permit;
 pub use policy::{Settings, SettingsError};
+pub use quota::{Budget, Quota, Rate, Spent};
 pub use registry::{Health, Registry};
 pub use state::{Cause, State};
 pub use timeout::AbortFlag;

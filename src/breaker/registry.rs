@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use tokio::sync::broadcast;
 
-use super::{Breaker, Clock, Settings, Snapshot, State, Transition};
+use super::{Breaker, Clock, Hook, Notice, Settings, Snapshot, State, Transition};
 
 /// Transitions that a slow watcher may be behind before it misses the oldest.
 const EVENT_BACKLOG: usize = 256;
@@ -82,5 +82,16 @@ impl Registry {
     /// Transitions from now on. A watcher that falls 256 behind misses the oldest and is told so.
     pub fn subscribe(&self) -> broadcast::Receiver<Transition> {
         self.events.subscribe()
+    }
+
+    /// Calls `hook` at every transition, on a thread of its own, for as long as the [`Hook`] is kept.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn on_state_change(
+        &self,
+        hook: impl FnMut(Notice<Transition>) + Send + 'static,
+    ) -> std::io::Result<Hook> {
+        Hook::start(self.subscribe(), hook)
     }
 }

@@ -74,8 +74,18 @@ async fn one_call(breaker: &Breaker, choice: u64, counts: &mut Counts) {
 
 async fn caller(breaker: Arc<Breaker>, mut seed: u64) -> Counts {
     let mut counts = Counts::default();
-    for _ in 0..CALLS_PER_TASK {
-        one_call(&breaker, next(&mut seed) >> 16, &mut counts).await;
+    for number in 0..CALLS_PER_TASK {
+        let mut choice = next(&mut seed) >> 16;
+        // Now and then an outage.
+        if number / 256 % 16 == 15 {
+            choice = choice / 100 * 100 + choice % 4;
+        }
+        let rejected = counts.rejected;
+        one_call(&breaker, choice, &mut counts).await;
+        // Rejections cost so little that there would be hardly anything else.
+        if counts.rejected > rejected || number % 32 == 0 {
+            tokio::task::yield_now().await;
+        }
     }
     counts
 }
@@ -102,7 +112,11 @@ fn after_a_million_mixed_calls_the_counts_add_up() {
             async move {
                 for round in 0_u64.. {
                     match round % 5 {
-                        0 => breaker.isolate(),
+                        0 => {
+                            breaker.isolate();
+                            tokio::task::yield_now().await;
+                            breaker.reset();
+                        }
                         1 => breaker.disable(),
                         2 => breaker.reset(),
                         3 => breaker
