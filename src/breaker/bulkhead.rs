@@ -253,11 +253,14 @@ mod tests {
                     let (bulkhead, inside) = (Arc::clone(&bulkhead), Arc::clone(&inside));
                     tokio::spawn(async move {
                         for round in 0..500 {
-                            let priority =
-                                if task % 2 == 0 { Priority::Interactive } else { Priority::Background };
+                            let priority = if task.is_multiple_of(2) {
+                                Priority::Interactive
+                            } else {
+                                Priority::Background
+                            };
                             let entering = bulkhead.enter(priority);
                             // Some lose patience.
-                            let entered = if (task + round) % 5 == 0 {
+                            let entered = if (task + round).is_multiple_of(5) {
                                 entering.now_or_never()
                             } else {
                                 Some(entering.await)

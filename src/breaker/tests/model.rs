@@ -105,7 +105,7 @@ impl Model {
         for _ in 0..self.openings_in_a_row {
             grown = (grown * 2).min(self.settings.reset_cap);
         }
-        let jitter = (grown - self.settings.reset_timeout).mul_f64(self.draw);
+        let jitter = grown.saturating_sub(self.settings.reset_timeout).mul_f64(self.draw);
         let wait = (self.settings.reset_timeout + jitter).max(retry_after.unwrap_or_default());
         self.openings_in_a_row += 1;
         self.enter(Phase::Open { until: now + wait });
@@ -171,7 +171,7 @@ impl Model {
             }
             return;
         }
-        let slow = self.settings.slow_call.is_some_and(|limit| now - ticket.began >= limit);
+        let slow = self.settings.slow_call.is_some_and(|limit| now.saturating_sub(ticket.began) >= limit);
         self.votes.push(Vote { at: now, failed, slow });
         self.in_a_row = if failed { self.in_a_row + 1 } else { 0 };
         if self.phase == Phase::Closed && self.should_open(now, failed, slow) {

@@ -33,7 +33,7 @@ fn next(seed: &mut u64) -> u64 {
 }
 
 async fn work(choice: u64) -> Result<(), Trouble> {
-    if choice % 5 == 0 {
+    if choice.is_multiple_of(5) {
         tokio::task::yield_now().await;
     }
     match choice % 100 {
@@ -52,7 +52,7 @@ async fn one_call(breaker: &Breaker, choice: u64, counts: &mut Counts) {
     let limit = Duration::from_micros(200);
     let call = breaker.call_within(limit, work(choice));
     // Some are dropped after their first poll, done or not.
-    let ended = if choice % 7 == 0 {
+    let ended = if choice.is_multiple_of(7) {
         std::panic::AssertUnwindSafe(async { call.now_or_never() }).catch_unwind().await
     } else {
         std::panic::AssertUnwindSafe(call.map(Some)).catch_unwind().await
@@ -83,7 +83,7 @@ async fn caller(breaker: Arc<Breaker>, mut seed: u64) -> Counts {
         let rejected = counts.rejected;
         one_call(&breaker, choice, &mut counts).await;
         // Rejections cost so little that there would be hardly anything else.
-        if counts.rejected > rejected || number % 32 == 0 {
+        if counts.rejected > rejected || number.is_multiple_of(32) {
             tokio::task::yield_now().await;
         }
     }
