@@ -154,8 +154,12 @@ impl Panes {
     }
 
     /// Now. What was printed before no longer counts as output, unless a command runs.
-    /// `midway`: a command is known to run.
+    /// `midway`: these panes have been watched only since a command began. The first end that they have
+    /// told, or will tell, is that command's, and what they printed is its output.
     pub(super) fn moment(&mut self, id: &str, midway: bool) -> Moment {
+        if midway {
+            return Moment { ends: 0, continuations: 0, starts: 0, midway };
+        }
         let track = &mut self.pane(id).track;
         if track.phase != Phase::Running {
             track.lines.clear();

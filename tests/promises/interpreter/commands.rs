@@ -157,7 +157,7 @@ fn doubt_makes_the_verdict_one_step_stricter_for_what_changes_something() {
         ("cancel", false),
     ] {
         let sure = typed(&rules, line);
-        for (confidence, degraded) in [(0.49, false), (0.0, true), (1.0, true)] {
+        for (confidence, degraded) in [(0.34, false), (0.0, true), (1.0, true)] {
             let situation = Situation { degraded, ..Situation::default() };
             let doubtful = rules.interpret(line, Confidence::new(confidence), &situation);
             assert_eq!(doubtful.intent, sure.intent);
