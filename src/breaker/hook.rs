@@ -98,7 +98,8 @@ mod tests {
         drop(release);
         let wait = Duration::from_secs(10);
         assert_eq!(told.recv_timeout(wait).unwrap(), None, "it missed some, and lives");
-        assert!(told.recv_timeout(wait).unwrap().is_some());
+        // It may miss more while the calls still go on.
+        while told.recv_timeout(wait).unwrap().is_none() {}
         drop(hook);
         while told.recv_timeout(wait).is_ok() {}
     }
