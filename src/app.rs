@@ -1,6 +1,7 @@
 //! Composition: the one place where parts are built from configuration and joined.
 
 mod attendants;
+mod speaking;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::audio::VoiceDetector;
+use crate::audio::{Mouth, VoiceDetector};
 use crate::breaker::{Breaker, Registry, State};
 use crate::config::{Config, ConfigError, Paths, Sources};
 use crate::conversation::{Coordinator, Input, Options, Ports};
@@ -18,6 +19,7 @@ use crate::interpreter::{PhraseGroup, Rules};
 use crate::server::{ChainStanding, Control};
 use crate::shutdown::PATIENCE;
 use crate::speech::models::{ModelBreakers, Models};
+use crate::speech::synthesis::{self, Synthesisers};
 use crate::speech::{self, Recognisers};
 use crate::store::Store;
 use crate::terminal::{Tmux, TmuxBreakers};
@@ -28,9 +30,11 @@ const INBOX: usize = 64;
 const EVENTS: usize = 512;
 
 /// The chains: their tiers in order, and what works when all of them are down.
-const CHAINS: [(&str, &[&str], &str); 4] = [
+const CHAINS: [(&str, &[&str], &str); 6] = [
     ("audio-input", &["audio-input"], "text-input-mode"),
     ("voice-stt", &speech::TIERS, "text-input-mode"),
+    ("voice-tts", &synthesis::TIERS, "text-output-only"),
+    ("audio-output", &["audio-output"], "text-output-only"),
     ("tmux-session", &["tmux-control", "tmux-process"], "commands held, user told"),
     ("database", &["journal"], "memory of this run"),
 ];
@@ -66,16 +70,22 @@ impl World {
 
     /// What the configuration's own rules can't know.
     fn check(&self) -> Result<(), ConfigError> {
-        let chain = &self.config.speech.stt.chain;
-        match chain.iter().find(|tier| !speech::TIERS.contains(&tier.as_str())) {
-            None => Ok(()),
-            Some(tier) => Err(ConfigError {
-                origin: None,
-                line: None,
-                what: format!("speech.stt.chain names \"{tier}\", which is no recogniser"),
-                remedy: format!("use {}", speech::TIERS.join(", ")),
-            }),
+        let speech = &self.config.speech;
+        let chains = [
+            ("speech.stt.chain", &speech.stt.chain, "recogniser", &speech::TIERS[..]),
+            ("speech.tts.chain", &speech.tts.chain, "voice", &synthesis::TIERS[..]),
+        ];
+        for (key, chain, what, tiers) in chains {
+            if let Some(tier) = chain.iter().find(|tier| !tiers.contains(&tier.as_str())) {
+                return Err(ConfigError {
+                    origin: None,
+                    line: None,
+                    what: format!("{key} names \"{tier}\", which is no {what}"),
+                    remedy: format!("use {}", tiers.join(", ")),
+                });
+            }
         }
+        Ok(())
     }
 
     /// The breaker of a tier, with the settings that are configured for it. These have been
@@ -134,6 +144,22 @@ impl World {
             progress: Box::new(progress),
         };
         Recognisers::start(parts, cancel)
+    }
+
+    /// The voices. Nothing is loaded before it is needed.
+    pub fn synthesisers(&self) -> Arc<Synthesisers> {
+        let (models, name) = (self.models(), self.config.speech.tts.voice.clone());
+        let parts = synthesis::Parts {
+            config: self.config.speech.tts.clone(),
+            voice: Arc::new(move || models.resolve(&name).map_err(|error| (error.what, error.remedy))),
+            breaker: &|tier| self.breaker(synthesis::CHAIN, tier),
+        };
+        Arc::new(Synthesisers::start(&parts))
+    }
+
+    /// The loudspeaker. It is not opened before something is to be heard.
+    pub fn mouth(&self) -> Mouth {
+        Mouth::start(&self.config.audio, self.breaker("audio-output", "audio-output"))
     }
 
     /// The terminal. Nothing is started before it is needed.
@@ -274,9 +300,12 @@ impl Conversation {
     /// all behind whatever is typed meanwhile.
     pub fn attend(&mut self) -> Vec<JoinHandle<()>> {
         let (world, inbox) = (&self.world, self.inbox.downgrade());
+        let mouth = watch::Sender::new(Arc::new(world.borrow().mouth()));
+        let (heard, said) = (mouth.subscribe(), self.events.subscribe());
         let mut tasks = vec![
-            tokio::spawn(attendants::listen(world.subscribe(), inbox.clone(), self.cancel.clone())),
+            tokio::spawn(attendants::listen(world.subscribe(), heard, inbox.clone(), self.cancel.clone())),
             tokio::spawn(attendants::follow(world.clone(), inbox.clone())),
+            tokio::spawn(speaking::speak(world.subscribe(), said, mouth, inbox.clone())),
         ];
         if let Some(recognisers) = self.recognisers.take() {
             let (events, cancel) = (self.events.clone(), self.cancel.clone());

@@ -14,7 +14,7 @@
 //! - [`conversation`]: the one loop that owns the state of a conversation.
 //! - [`console`], [`server`], [`cli`]: those who watch it and steer it.
 //! - [`simulation`]: breakers under scripted weather.
-//! - [`app`]: composition. [`process`] and [`shutdown`] serve all.
+//! - [`app`]: composition. [`onnx`], [`process`] and [`shutdown`] serve all.
 
 pub mod app;
 pub mod audio;
@@ -25,6 +25,7 @@ pub mod console;
 pub mod conversation;
 pub mod domain;
 pub mod interpreter;
+pub mod onnx;
 pub mod process;
 pub mod server;
 pub mod shutdown;

@@ -3,12 +3,13 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{World, progress};
-use crate::audio::{Ear, Heard};
+use crate::audio::{Ear, Heard, Mouth, Playback};
 use crate::breaker::State;
 use crate::config::{Difference, Watcher};
 use crate::conversation::Input;
@@ -18,14 +19,14 @@ use crate::speech::{self, Recognisers};
 use crate::store::{Recovered, Store};
 use crate::terminal::Notice;
 
-async fn send(inbox: &mpsc::WeakSender<Input>, input: Input) {
+pub(super) async fn send(inbox: &mpsc::WeakSender<Input>, input: Input) {
     if let Some(inbox) = inbox.upgrade() {
         // The conversation may be over.
         let _ = inbox.send(input).await;
     }
 }
 
-fn degradation(failure: Failure) -> Degradation {
+pub(super) fn degradation(failure: Failure) -> Degradation {
     Degradation {
         chain: failure.dependency,
         now: "text-input-mode".into(),
@@ -116,6 +117,7 @@ pub(super) async fn recognise(
 /// Listens to the configured microphone, and keeps it alive.
 pub(super) async fn listen(
     mut world: watch::Receiver<World>,
+    mouth: watch::Receiver<Arc<Mouth>>,
     inbox: mpsc::WeakSender<Input>,
     cancel: CancellationToken,
 ) {
@@ -125,7 +127,7 @@ pub(super) async fn listen(
         let model = now.models().resolve("silero-vad").ok();
         let ear = cancel.child_token();
         let heard = Ear::start(audio.clone(), model, now.breaker("audio-input", "audio-input"), ear.clone());
-        let mut hearing = pin!(forward(heard, inbox.clone()));
+        let mut hearing = pin!(forward(heard, mouth.clone(), inbox.clone()));
         let changed = async { world.wait_for(|world| world.config.audio != audio).await.is_ok() };
         tokio::select! {
             () = &mut hearing => return,
@@ -184,9 +186,33 @@ fn told(Difference { at_once, at_next_start }: &Difference) -> Option<String> {
     (!parts.is_empty()).then(|| format!("The configuration has changed; {}.", parts.join("; ")))
 }
 
+/// Whether something was heard while the loudspeaker played, and so is taken for our own voice.
+fn is_own_voice(heard: &Heard, playback: Playback) -> bool {
+    /// A room goes on sounding, and the sound system is a little behind.
+    const ECHO: Duration = Duration::from_millis(300);
+
+    let began = match heard {
+        Heard::SpeechStarted => Duration::ZERO,
+        Heard::Utterance(pcm) => pcm.duration(),
+        Heard::Lost { .. } | Heard::Recovered { .. } | Heard::Degraded(_) | Heard::Notice(_) => return false,
+    };
+    match playback {
+        Playback::Playing => true,
+        Playback::Silent { since } => since.is_some_and(|since| since.elapsed() < began + ECHO),
+    }
+}
+
 /// What the ear hears goes into the conversation.
-async fn forward(mut heard: mpsc::Receiver<Heard>, inbox: mpsc::WeakSender<Input>) {
+async fn forward(
+    mut heard: mpsc::Receiver<Heard>,
+    mouth: watch::Receiver<Arc<Mouth>>,
+    inbox: mpsc::WeakSender<Input>,
+) {
     while let Some(heard) = heard.recv().await {
+        if is_own_voice(&heard, *mouth.borrow().playback().borrow()) {
+            tracing::debug!("what was heard while it spoke itself is dropped");
+            continue;
+        }
         let input = match heard {
             Heard::SpeechStarted => Input::SpeechStarted,
             Heard::Utterance(pcm) => {

@@ -174,9 +174,7 @@ fn pick(devices: impl Iterator<Item = Device>, default: Option<Device>, wish: &W
     let mut devices: Vec<Device> = devices.collect();
     let named = match wish {
         Wish::Auto => None,
-        Wish::Named(part) => devices.iter().position(|device| {
-            name(device).to_lowercase().contains(part) || id(device).to_lowercase().contains(part)
-        }),
+        Wish::Named(part) => devices.iter().position(|device| is_called(device, part)),
     };
     let device = match named {
         Some(place) => devices.swap_remove(place),
@@ -202,6 +200,11 @@ fn id(device: &Device) -> String {
     device.id().map(|id| id.id().to_owned()).unwrap_or_default()
 }
 
+/// Whether a part of its name, as people or as the sound system knows it, is this (in lower case).
+pub(super) fn is_called(device: &Device, part: &str) -> bool {
+    name(device).to_lowercase().contains(part) || id(device).to_lowercase().contains(part)
+}
+
 fn is_monitor(device: &Device) -> bool {
     id(device).ends_with(".monitor")
 }
@@ -222,7 +225,7 @@ impl From<cpal::Error> for MicrophoneError {
 
 /// ALSA's library writes its complaints to standard error, across the prompt. They come back as
 /// error codes as well.
-fn silence_alsa() {
+pub(super) fn silence_alsa() {
     #[cfg(target_os = "linux")]
     {
         use std::ffi::{c_char, c_int};

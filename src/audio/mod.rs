@@ -9,7 +9,8 @@
 //! 512 samples (32 ms). A [`vad::VoiceDetector`] gives each chunk its probability of speech, and the
 //! [`endpoint::Endpointer`], a pure state machine that counts time in samples, makes utterances of
 //! them. [`recording`] and [`segment`] do that for files; [`microphone`] captures, and [`guarded`]
-//! keeps it alive behind the breaker `audio-input`.
+//! keeps it alive behind the breaker `audio-input`. What is spoken goes the other way: [`mouth`] queues
+//! it behind the breaker `audio-output`, and [`sink`] plays it.
 //!
 //! ```text
 //! microphone ─ callback ─▶ ring ─▶ ┐
@@ -28,15 +29,18 @@ mod energy;
 mod guarded;
 mod listen;
 mod microphone;
+mod mouth;
 mod recording;
 mod resample;
 mod segment;
 mod silero;
+mod sink;
 mod vad;
 
 pub use device::InputDevice;
 pub use endpoint::{Endpointer, Event, Segment};
 pub use guarded::{Ear, Heard, devices};
+pub use mouth::{Mouth, Playback};
 pub use recording::{Recording, RecordingError, Remark};
 pub use segment::Segments;
 pub use vad::{CHUNK, VadError, VoiceDetector};

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use rten::{Model, NodeId, RunOptions, ThreadPool, Value, ValueView};
 
 use super::vad::{CHUNK, VadError};
+use crate::onnx::{self, LoadError};
 
 const CONTEXT: usize = 64;
 const STATE: usize = 128;
@@ -44,11 +45,10 @@ impl std::fmt::Debug for Silero {
 
 impl Silero {
     pub(super) fn load(path: &Path) -> Result<Self, VadError> {
-        let bytes = std::fs::read(path).map_err(VadError::Unreadable)?;
-        if !is_whole_message(&bytes) {
-            return Err(VadError::Damaged("it is not a whole ONNX file".into()));
-        }
-        let model = Model::load(bytes).map_err(|error| VadError::Damaged(Box::new(error)))?;
+        let model = onnx::load(path).map_err(|error| match error {
+            LoadError::Unreadable(error) => VadError::Unreadable(error),
+            damaged => VadError::Damaged(Box::new(damaged)),
+        })?;
         let find = |name| model.node_id(name).map_err(|_| VadError::WrongModel);
         let inputs = [find("input")?, find("h")?, find("c")?];
         let outputs = [find("speech_probs")?, find("hn")?, find("cn")?];
@@ -104,42 +104,6 @@ impl Silero {
         (self.h, self.c) = (h, c);
         probability.first().filter(|probability| probability.is_finite()).map(|p| p.clamp(0.0, 1.0))
     }
-}
-
-/// Whether the fields at the top of a protobuf message, which an ONNX file is, fill it exactly.
-/// `rten` reads for ever in some files that are something else, so it never gets to see them.
-fn is_whole_message(bytes: &[u8]) -> bool {
-    fn varint(bytes: &mut &[u8]) -> Option<u64> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let (&byte, rest) = bytes.split_first()?;
-            *bytes = rest;
-            value |= u64::from(byte & 0x7F) << shift;
-            if byte < 0x80 {
-                return Some(value);
-            }
-        }
-        None
-    }
-    fn skip_field(bytes: &mut &[u8]) -> Option<()> {
-        let tag = varint(bytes)?;
-        let length = match tag & 7 {
-            0 => varint(bytes).map(|_| 0)?,
-            1 => 8,
-            2 => varint(bytes)?,
-            5 => 4,
-            _ => return None,
-        };
-        *bytes = bytes.get(usize::try_from(length).ok()?..)?;
-        (tag >> 3 != 0).then_some(())
-    }
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        if skip_field(&mut rest).is_none() {
-            return false;
-        }
-    }
-    !bytes.is_empty()
 }
 
 #[expect(clippy::redundant_closure_for_method_calls, reason = "the tensor's type is not ours to name")]

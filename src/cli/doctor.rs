@@ -10,6 +10,7 @@ use super::report::{self, Outcome};
 use crate::app::World;
 use crate::audio::devices;
 use crate::config::Paths;
+use crate::domain::Sound;
 use crate::domain::Terminal;
 use crate::server::{Client, Request, Response};
 
@@ -32,15 +33,25 @@ fn fails(part: &'static str, what: impl Into<String>, remedy: impl Into<String>)
 
 pub(super) async fn run(world: &World, json: bool) -> Outcome {
     let cancel = CancellationToken::new();
-    let (microphone, recogniser, tmux, history, running) = tokio::join!(
+    let (microphone, recogniser, (voice, loudspeaker), tmux, history, running) = tokio::join!(
         microphone(),
         recogniser(world, cancel.child_token()),
+        voice(world),
         tmux(world, cancel.child_token()),
         history(world),
         running(world),
     );
-    let findings =
-        [configuration(world), microphone, voice_detection(world), recogniser, tmux, history, running];
+    let findings = [
+        configuration(world),
+        microphone,
+        voice_detection(world),
+        recogniser,
+        voice,
+        loudspeaker,
+        tmux,
+        history,
+        running,
+    ];
     cancel.cancel();
     let mut code = ExitCode::SUCCESS;
     for finding in &findings {
@@ -110,6 +121,36 @@ async fn recogniser(world: &World, cancel: CancellationToken) -> Finding {
         }
         Err(failure) => fails("recogniser", failure.what, failure.remedy),
     }
+}
+
+/// The voice, and the loudspeaker by playing a moment of silence.
+async fn voice(world: &World) -> (Finding, Finding) {
+    let (voice, speaker) = ("voice", "loudspeaker");
+    let mouth = world.mouth();
+    if world.config.speech.tts.chain.is_empty() || !mouth.is_wanted() {
+        let off = "switched off by configuration: replies are printed";
+        return (works(voice, off), works(speaker, off));
+    }
+    let synthesisers = world.synthesisers();
+    let began = Instant::now();
+    let voice = match synthesisers.say("Hello.").recv().await {
+        Some(Ok(said)) if synthesisers.is_first(&said.tier) => {
+            works(voice, format!("{}, first word after {:.2} s", said.tier, began.elapsed().as_secs_f64()))
+        }
+        Some(Ok(said)) => fails(
+            voice,
+            format!("{} only: the usual one doesn't work", said.tier),
+            "voice-terminal models fetch; apt install espeak-ng",
+        ),
+        Some(Err(failure)) => fails(voice, failure.what, failure.remedy),
+        None => fails(voice, "nothing was said", "see the log"),
+    };
+    let silence = Sound::new(vec![0.0; 2205], 22_050);
+    let loudspeaker = match mouth.play(silence).await {
+        Ok(()) => works(speaker, "opens and plays"),
+        Err(failure) => fails(speaker, failure.what, "connect one, or set audio.output = \"none\""),
+    };
+    (voice, loudspeaker)
 }
 
 async fn tmux(world: &World, cancel: CancellationToken) -> Finding {

@@ -14,6 +14,7 @@ mod models;
 mod once;
 mod report;
 mod run;
+mod say;
 mod simulate;
 mod status;
 mod transcribe;
@@ -101,6 +102,15 @@ enum Command {
         #[command(subcommand)]
         action: Option<breakers::Action>,
     },
+    /// Text to speech: to the loudspeaker, or into a wav file
+    Say {
+        /// What to say
+        #[arg(required = true)]
+        text: Vec<String>,
+        /// Write it here instead
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
     /// Play an outage to breakers: what they serve, waste, detect and recover from
     Simulate {
         /// A scenario by name, or a file; without one, those that come with the program are listed
@@ -173,6 +183,7 @@ async fn dispatch(arguments: Arguments) -> Outcome {
         Some(Command::Worker { .. }) => Ok(ExitCode::SUCCESS),
         Some(Command::Status) => status::run(&world, json).await,
         Some(Command::Breakers { action }) => breakers::run(&world, action, json).await,
+        Some(Command::Say { text, out }) => say::run(&world, &text.join(" "), out.as_ref()).await,
         Some(Command::Simulate { scenario, seed, svg }) => {
             simulate::run(scenario.as_deref(), seed, svg.as_ref(), json)
         }

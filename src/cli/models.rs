@@ -59,24 +59,35 @@ async fn fetch(world: &World, models: &Models, names: Vec<String>) -> Outcome {
     let names = if names.is_empty() { wanted(world) } else { names };
     let progressing = Progressing::default();
     let show = move |progress| progressing.show(&progress);
+    let mut code = ExitCode::SUCCESS;
     for name in names {
         let path = tokio::select! {
-            path = models.fetch(&name, &show) => path?,
+            path = models.fetch(&name, &show) => match path {
+                Ok(path) => path,
+                // The others may be had.
+                Err(error) => {
+                    code = Problem::from(error).report();
+                    continue;
+                }
+            },
             _ = tokio::signal::ctrl_c() => {
                 return Err(Problem::new(format!("fetching {name} was stopped"), "what came is kept; run it again to go on"));
             }
         };
         report::line(format!("{name}: {}", crate::config::Paths::shown(&path)));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
 }
 
 /// What the configuration needs and the manifest has.
 fn wanted(world: &World) -> Vec<String> {
     let stt = &world.config.speech.stt.model;
-    let vad =
-        manifest::all().iter().filter(|model| model.kind == manifest::Kind::Vad).map(|model| &model.name);
-    manifest::find(stt).map(|model| &model.name).into_iter().chain(vad).cloned().collect()
+    let vad = manifest::all().iter().filter(|model| model.kind == manifest::Kind::Vad);
+    let tts = &world.config.speech.tts;
+    let spoken = world.config.audio.output != "none" && tts.chain.iter().any(|tier| tier == "local-neural");
+    let voice = spoken.then(|| manifest::find(&tts.voice)).flatten();
+    let models = manifest::find(stt).into_iter().chain(vad).chain(voice);
+    models.map(|model| model.name.clone()).collect()
 }
 
 fn verify(models: &Models, names: Vec<String>) -> Outcome {

@@ -13,5 +13,7 @@ mod validate;
 pub use layers::{ConfigError, Origin, Sources};
 pub use paths::Paths;
 pub use reload::{Difference, Watcher};
-pub use schema::{Audio, BreakerOverride, Config, Endpoint, Journal, Safety, Speech, Store, Stt, Terminal};
+pub use schema::{
+    Audio, BreakerOverride, Config, Endpoint, Journal, Safety, Speech, Store, Stt, Terminal, Tts,
+};
 use validate::BREAKER_NAMES;

@@ -36,6 +36,10 @@ pub struct Audio {
     /// A stream that delivers no samples for this long is dead and is opened anew.
     #[serde(with = "required")]
     pub watchdog: Duration,
+    /// Where replies are spoken: `auto`, `none`, or a part of a device's name.
+    pub output: String,
+    /// How loud, from 0.0 to 1.0.
+    pub volume: f32,
     /// When an utterance begins and ends.
     pub endpoint: Endpoint,
 }
@@ -68,6 +72,8 @@ pub struct Endpoint {
 pub struct Speech {
     /// Speech to text.
     pub stt: Stt,
+    /// Text to speech.
+    pub tts: Tts,
 }
 
 /// Speech to text.
@@ -93,6 +99,22 @@ pub struct Stt {
     /// After an abort was asked for, how long the worker has to obey before it is killed.
     #[serde(with = "required")]
     pub abort_grace: Duration,
+}
+
+/// Text to speech.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tts {
+    /// The voices, in order: `local-neural`, `local-fast`, `local-coqui`. Empty prints only.
+    pub chain: Vec<String>,
+    /// The neural voice: a model's name, or the path of a Piper voice.
+    pub voice: String,
+    /// How fast, from 0.5 to 2.0.
+    pub rate: f32,
+    /// Where a Coqui `tts-server` listens, on this machine.
+    pub coqui: String,
+    /// Words, and how to say them.
+    pub lexicon: BTreeMap<String, String>,
 }
 
 /// tmux.
@@ -186,7 +208,13 @@ pub struct BreakerOverride {
 
 impl Default for Audio {
     fn default() -> Self {
-        Self { input: "auto".into(), watchdog: Duration::from_secs(2), endpoint: Endpoint::default() }
+        Self {
+            input: "auto".into(),
+            output: "auto".into(),
+            volume: 1.0,
+            watchdog: Duration::from_secs(2),
+            endpoint: Endpoint::default(),
+        }
     }
 }
 
@@ -214,6 +242,18 @@ impl Default for Stt {
             no_speech_threshold: 0.6,
             log_probability_threshold: -1.0,
             abort_grace: Duration::from_millis(500),
+        }
+    }
+}
+
+impl Default for Tts {
+    fn default() -> Self {
+        Self {
+            chain: vec!["local-neural".into(), "local-fast".into()],
+            voice: "joe".into(),
+            rate: 1.0,
+            coqui: "http://127.0.0.1:5002".into(),
+            lexicon: BTreeMap::new(),
         }
     }
 }

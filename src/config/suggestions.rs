@@ -6,6 +6,10 @@ use toml::{Table, Value};
 
 use super::{BREAKER_NAMES, BreakerOverride, Config};
 
+/// The table whose keys are the user's own words, and what stands for any of them.
+const LEXICON: &str = "speech.tts.lexicon";
+const ANY: &str = "word";
+
 /// All keys, learnt from the default configuration itself.
 pub(super) struct Known {
     tree: Table,
@@ -33,6 +37,7 @@ impl Known {
             ..Config::default()
         };
         config.store.journal.path = Some("x".into());
+        config.speech.tts.lexicon.insert(ANY.into(), "x".into());
         // A configuration is made of tables, text, numbers and lists; all of these are TOML.
         let tree = Table::try_from(config).unwrap_or_default();
         let mut leaves = Vec::new();
@@ -46,6 +51,9 @@ impl Known {
 
     /// An example of the value at a key.
     pub(super) fn example(&self, path: &str) -> Option<&Value> {
+        let own_word = path.strip_prefix(LEXICON).and_then(|rest| rest.strip_prefix('.'));
+        let path =
+            if own_word.is_some_and(|word| !word.is_empty()) { &*format!("{LEXICON}.{ANY}") } else { path };
         let mut keys = path.split('.');
         let first = self.tree.get(keys.next()?)?;
         keys.try_fold(first, |value, key| value.as_table()?.get(key))

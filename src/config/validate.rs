@@ -5,14 +5,19 @@ use crate::breaker::Settings;
 use super::{BreakerOverride, Config, ConfigError};
 
 /// The chains and tiers whose breakers can be set.
-pub(super) const BREAKER_NAMES: [&str; 12] = [
+pub(super) const BREAKER_NAMES: [&str; 17] = [
     "default",
     "voice-stt",
     "local-whisper",
+    "voice-tts",
+    "local-neural",
+    "local-fast",
+    "local-coqui",
     "tmux-session",
     "tmux-control",
     "tmux-process",
     "audio-input",
+    "audio-output",
     "database",
     "journal",
     "models",
@@ -36,7 +41,7 @@ impl Config {
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         let endpoint = &self.audio.endpoint;
         let probability = |value: f32| (0.0..=1.0).contains(&value);
-        let rules: [(bool, &str, &str); 11] = [
+        let rules: [(bool, &str, &str); 13] = [
             (probability(endpoint.start_probability), "audio.endpoint.start_probability", "from 0.0 to 1.0"),
             (
                 probability(endpoint.stop_probability)
@@ -61,6 +66,8 @@ impl Config {
                 "speech.stt.minimum_audio_context",
                 "from 64 to 1500",
             ),
+            (probability(self.audio.volume), "audio.volume", "from 0.0 to 1.0"),
+            ((0.5..=2.0).contains(&self.speech.tts.rate), "speech.tts.rate", "from 0.5 to 2.0"),
             (self.speech.stt.threads <= 64, "speech.stt.threads", "from 0 to 64"),
             (!self.terminal.socket.is_empty(), "terminal.socket", "a name"),
             (self.terminal.output_limit >= 1024, "terminal.output_limit", "at least 1024"),

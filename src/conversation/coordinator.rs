@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -10,11 +10,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::condition::Condition;
 use super::confirmation::Question;
+use super::echo::Echo;
 use super::performance::{Context, Ending, Performance, Words};
 use super::wording;
 use crate::domain::{
     BoxFuture, Confidence, Content, Degradation, Event, Failure, FailureKind, Interpreter, Journal, Mode,
-    Pcm, Ran, Recogniser, Reply, Stage, Terminal, Tone, Transcript, Utterance, UtteranceId,
+    Origin, Pcm, Ran, Recogniser, Reply, Stage, Terminal, Tone, Transcript, Utterance, UtteranceId,
 };
 
 /// Turns that may wait for their turn. One more is refused, and told so.
@@ -78,6 +79,10 @@ pub enum Input {
         /// In place of the old one.
         interpreter: Arc<dyn Interpreter>,
     },
+    /// A text is being spoken: what sounds like it for a while is an echo.
+    Speaking(String),
+    /// It has ended, or was cut off.
+    Silent,
     /// Recognises from now on. What is being recognised is finished by the old one.
     Recogniser(Arc<dyn Recogniser>),
     /// How do things stand?
@@ -101,9 +106,19 @@ pub struct Standing {
 
 type Answer = Option<oneshot::Sender<Option<Reply>>>;
 
+/// Speech that waits to be recognised.
+struct Unheard {
+    id: UtteranceId,
+    pcm: Pcm,
+    /// Whether it may be our own voice, come back.
+    may_be_echo: bool,
+    answer: Answer,
+}
+
 /// Speech on its way to words.
 struct Hearing {
     id: UtteranceId,
+    may_be_echo: bool,
     answer: Answer,
     result: Result<Transcript, Failure>,
 }
@@ -116,8 +131,9 @@ pub struct Coordinator {
     condition: Condition,
     question: Option<Question>,
     last_reply: Option<Reply>,
+    echo: Echo,
     /// Speech that waits to be recognised.
-    unheard: VecDeque<(UtteranceId, Pcm, Answer)>,
+    unheard: VecDeque<Unheard>,
     hearing: Option<(UtteranceId, BoxFuture<'static, Hearing>)>,
     /// Words that wait for their turn.
     waiting: VecDeque<(Words, Answer)>,
@@ -149,6 +165,7 @@ impl Coordinator {
             condition,
             question: None,
             last_reply: None,
+            echo: Echo::default(),
             unheard: VecDeque::new(),
             hearing: None,
             waiting: VecDeque::new(),
@@ -216,6 +233,8 @@ impl Coordinator {
                 self.options = options;
                 self.ports.interpreter = interpreter;
             }
+            Input::Speaking(text) => self.echo.begin(&text, Instant::now()),
+            Input::Silent => self.echo.end(Instant::now()),
             Input::Recogniser(recogniser) => self.ports.recogniser = recogniser,
             Input::Standing(answer) => {
                 // Whoever asked may have gone.
@@ -247,7 +266,12 @@ impl Coordinator {
             return;
         }
         match content {
-            Content::Speech(pcm) => self.unheard.push_back((id, pcm, answer)),
+            Content::Speech(pcm) => {
+                let began = Instant::now().checked_sub(pcm.duration()).unwrap_or_else(Instant::now);
+                // A recording is not of this room.
+                let may_be_echo = origin == Origin::Microphone && self.echo.may_return(began);
+                self.unheard.push_back(Unheard { id, pcm, may_be_echo, answer });
+            }
             Content::Text(text) | Content::Transcribed(text) => {
                 let words = Words { id, text, confidence: Confidence::CERTAIN, degraded: false, spoken };
                 self.enqueue(words, answer).await;
@@ -283,7 +307,7 @@ impl Coordinator {
 
     fn begin_next(&mut self) {
         if self.hearing.is_none()
-            && let Some((id, pcm, answer)) = self.unheard.pop_front()
+            && let Some(Unheard { id, pcm, may_be_echo, answer }) = self.unheard.pop_front()
         {
             let recogniser = Arc::clone(&self.ports.recogniser);
             let hearing = async move {
@@ -293,7 +317,7 @@ impl Coordinator {
                 if matches!(&result, Err(failure) if failure.kind == FailureKind::Unavailable) {
                     result = recogniser.recognise(&pcm).await;
                 }
-                Hearing { id, answer, result }
+                Hearing { id, may_be_echo, answer, result }
             };
             self.hearing = Some((id, Box::pin(hearing)));
         }
@@ -321,13 +345,18 @@ impl Coordinator {
 
     async fn heard(&mut self, hearing: Hearing) {
         self.hearing = None;
-        let Hearing { id, answer, result } = hearing;
+        let Hearing { id, may_be_echo, answer, result } = hearing;
         match result {
             Ok(transcript) => {
                 let serving = "I understand speech again.";
                 let events = self.condition.serving("voice-stt", serving);
                 self.tell_all(events);
                 self.note(id, Stage::Transcribed(transcript.clone())).await;
+                if may_be_echo && self.echo.is(&transcript.text) {
+                    tracing::info!(%id, "our own voice came back, and is not answered");
+                    self.note(id, Stage::Abandoned { reason: "it was the program's own voice".into() }).await;
+                    return;
+                }
                 self.tell(Event::Transcribed { id, transcript: transcript.clone() });
                 let Transcript { text, confidence, .. } = transcript;
                 let words = Words { id, text, confidence, degraded: false, spoken: true };
@@ -401,7 +430,7 @@ impl Coordinator {
         }
         // Dropping a recognition cancels it.
         let hearing = self.hearing.take().map(|(id, _)| id);
-        let unheard = hearing.into_iter().chain(self.unheard.drain(..).map(|(id, ..)| id));
+        let unheard = hearing.into_iter().chain(self.unheard.drain(..).map(|unheard| unheard.id));
         let unfinished: Vec<_> = unheard.chain(self.waiting.drain(..).map(|(words, _)| words.id)).collect();
         for id in unfinished {
             self.note(id, Stage::Abandoned { reason: "the program was stopped first".into() }).await;

@@ -10,6 +10,7 @@
 mod condition;
 mod confirmation;
 mod coordinator;
+mod echo;
 mod performance;
 mod turn;
 mod wording;

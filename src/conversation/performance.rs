@@ -14,6 +14,10 @@ use crate::domain::{
     Target, UtteranceId,
 };
 
+/// All that can be said takes minutes to say.
+const HELP_SPOKEN: &str = "You can say: new session build, split right, run cargo test, read that, or cancel. \
+                           The whole list is printed.";
+
 /// Words that are ready to be understood.
 #[derive(Debug, Clone)]
 pub(super) struct Words {
@@ -134,7 +138,7 @@ impl Performance {
             Step::NothingAsked => wording::nothing_asked(),
             Step::NotUnderstood(heard, nearest) => wording::not_understood(&heard, &nearest),
             Step::Repeat => context.last_reply.clone().unwrap_or_else(wording::nothing_to_repeat),
-            Step::Help => Reply::plain(crate::domain::Tone::Answer, &context.help),
+            Step::Help => Reply::new(crate::domain::Tone::Answer, &context.help, HELP_SPOKEN),
             Step::Status => self.status(context, &situation),
             Step::Withdraw => self.withdraw().await?.unwrap_or_else(wording::nothing_asked),
             Step::Expired => {

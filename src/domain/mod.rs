@@ -24,7 +24,7 @@ pub use event::{Event, Progress};
 pub use failure::{Failure, FailureKind};
 pub use intent::{Direction, Intent, Key, KeyPress, Pane, Scroll, Window};
 pub use mode::{Degradation, Mode};
-pub use pcm::{Pcm, SAMPLE_RATE};
+pub use pcm::{Pcm, SAMPLE_RATE, Sound};
 pub use ports::{BoxFuture, Interpreter, Journal, Recogniser, Situation, Terminal};
 pub use record::{Record, Stage};
 pub use reply::{Reply, Tone, sentence};

@@ -32,6 +32,7 @@ fn help_names_the_commands_that_there_are() {
         "config",
         "doctor",
         "simulate",
+        "say",
     ] {
         let listed = help.out.lines().any(|line| line.trim_start().starts_with(&format!("{command} ")));
         assert!(listed, "{command} is not in:\n{}", help.out);
@@ -54,6 +55,7 @@ fn wrong_usage_is_told_and_ends_with_2() {
         &["breakers", "set", "journal"],
         &["--nonsense"],
         &["do"],
+        &["say"],
         &["interpret"],
     ] {
         let ran = user.run(wrong);

@@ -16,6 +16,7 @@ mod one_daemon;
 mod recogniser;
 mod recogniser_trouble;
 mod recordings;
+mod speaking;
 mod spoken;
 mod support;
 mod terminal;

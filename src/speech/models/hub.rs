@@ -11,6 +11,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::ModelError;
 use super::error::ModelErrorKind;
+use crate::speech::http;
 
 const CONNECT: Duration = Duration::from_secs(5);
 /// A download that gives nothing for this long is broken off; what came is kept for the next try.
@@ -89,13 +90,7 @@ async fn wrong_size(part: &Path) -> ModelError {
 }
 
 fn client() -> reqwest::Result<Client> {
-    // Another part of the program may have installed it already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder()
-        .connect_timeout(CONNECT)
-        .read_timeout(STALL)
-        .user_agent(concat!("voice-terminal/", env!("CARGO_PKG_VERSION")))
-        .build()
+    http::client().connect_timeout(CONNECT).read_timeout(STALL).build()
 }
 
 fn unreachable(error: &reqwest::Error) -> ModelError {

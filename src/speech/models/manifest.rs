@@ -14,6 +14,8 @@ pub enum Kind {
     Whisper,
     /// Speech or not, ONNX format.
     Vad,
+    /// Text to speech, a Piper voice, ONNX format.
+    Voice,
 }
 
 /// A pinned model.

@@ -115,6 +115,28 @@ impl Pulse {
         signal(self.server.as_ref().unwrap().id(), "CONT");
     }
 
+    /// Records what the loudspeaker plays, until the recording is ended.
+    pub fn record(&self, wav: &Path) -> Recording {
+        let mut parec = self.client("parec");
+        parec.args([
+            "--device=speaker.monitor",
+            "--rate=16000",
+            "--channels=1",
+            "--format=s16le",
+            "--file-format=wav",
+        ]);
+        let child = parec.arg("--latency-msec=20").arg(wav).spawn().unwrap();
+        until("it records", || wav.exists());
+        Recording(child)
+    }
+
+    /// Lets the microphone hear the loudspeaker, as in a room.
+    pub fn join(&self) {
+        let loopback =
+            ["load-module", "module-loopback", "source=speaker.monitor", "sink=mic", "latency_msec=30"];
+        assert!(self.client("pactl").args(loopback).status().unwrap().success());
+    }
+
     /// Plays a file into the microphone, in real time, and returns at its end.
     pub fn play(&self, wav: &Path) {
         let done = self.playing(wav).wait().unwrap();
@@ -124,6 +146,25 @@ impl Pulse {
     /// Plays a file into the microphone, and goes on.
     pub fn playing(&self, wav: &Path) -> Child {
         self.client("paplay").args(["--latency-msec=20", "--device=mic"]).arg(wav).spawn().unwrap()
+    }
+}
+
+/// A recording under way.
+pub struct Recording(Child);
+
+impl Recording {
+    /// Ends it; the file is whole then.
+    pub fn end(mut self) {
+        signal(self.0.id(), "INT");
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -1,0 +1,147 @@
+//! The task that speaks what is answered.
+//!
+//! A new answer takes the place of one that is still being spoken: whoever asked for more has heard
+//! enough. What belongs to no turn waits for its end. Whoever types is not talked over.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::sync::{broadcast, mpsc, watch};
+
+use super::World;
+use super::attendants::{degradation, send};
+use crate::audio::Mouth;
+use crate::conversation::Input;
+use crate::domain::{BoxFuture, Degradation, Event, Failure, Origin};
+use crate::speech::synthesis::{self, Synthesisers};
+
+/// News that wait to be spoken; the oldest go unheard, since they have been printed.
+const WAITING: usize = 4;
+
+/// Speaks the conversation's answers and news, as configured.
+pub(super) async fn speak(
+    mut world: watch::Receiver<World>,
+    mut events: broadcast::Receiver<Event>,
+    mouth: watch::Sender<Arc<Mouth>>,
+    inbox: mpsc::WeakSender<Input>,
+) {
+    let now = world.borrow_and_update().clone();
+    let mut voice = Voice { synthesisers: now.synthesisers(), mouth: Arc::clone(&mouth.borrow()) };
+    let mut config = now.config;
+    let mut speaking: Option<BoxFuture<'static, Result<Option<Degradation>, Failure>>> = None;
+    let mut waiting: VecDeque<String> = VecDeque::new();
+    loop {
+        if speaking.is_none()
+            && let Some(text) = waiting.pop_front()
+        {
+            send(&inbox, Input::Speaking(text.clone())).await;
+            speaking = Some(Box::pin(voice.clone().say(text)));
+        }
+        tokio::select! {
+            said = async { match &mut speaking { Some(future) => future.await, None => std::future::pending().await } } => {
+                speaking = None;
+                send(&inbox, Input::Silent).await;
+                for input in news(said) {
+                    send(&inbox, input).await;
+                }
+            }
+            event = events.recv() => match event {
+                Ok(event) => {
+                    if interrupts(&event) {
+                        waiting.clear();
+                        voice.mouth.stop();
+                        if speaking.take().is_some() {
+                            send(&inbox, Input::Silent).await;
+                        }
+                    }
+                    if voice.mouth.is_wanted() && let Some(text) = spoken(event) {
+                        waiting.push_back(text);
+                        while waiting.len() > WAITING {
+                            waiting.pop_front();
+                        }
+                    }
+                }
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => return,
+            },
+            changed = world.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                let now = world.borrow_and_update().clone();
+                if now.config.audio != config.audio || now.config.speech.tts != config.speech.tts {
+                    speaking = None;
+                    voice = Voice { synthesisers: now.synthesisers(), mouth: Arc::new(now.mouth()) };
+                    mouth.send_replace(Arc::clone(&voice.mouth));
+                }
+                config = now.config;
+            }
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Voice {
+    synthesisers: Arc<Synthesisers>,
+    mouth: Arc<Mouth>,
+}
+
+impl Voice {
+    /// Says a text to its end; tells if another than the first voice had to.
+    async fn say(self, text: String) -> Result<Option<Degradation>, Failure> {
+        let mut clauses = self.synthesisers.say(&text);
+        let mut instead = None;
+        while let Some(clause) = clauses.recv().await {
+            let clause = clause?;
+            if !self.synthesisers.is_first(&clause.tier) {
+                instead = Some(Degradation {
+                    chain: synthesis::CHAIN.into(),
+                    now: clause.tier.clone(),
+                    what: "My usual voice doesn't work; a simpler one speaks instead".into(),
+                    remedy: "`voice-terminal doctor` tells why".into(),
+                });
+            }
+            self.mouth.play(clause.sound).await?;
+        }
+        self.mouth.finished().await;
+        Ok(instead)
+    }
+}
+
+/// What the conversation is told of how speaking went.
+fn news(said: Result<Option<Degradation>, Failure>) -> Vec<Input> {
+    let serving = |chain: &str, what: &str| Input::Serving { chain: chain.into(), what: what.into() };
+    match said {
+        Ok(None) => vec![
+            serving(synthesis::CHAIN, "My usual voice is back."),
+            serving("audio-output", "I can be heard again."),
+        ],
+        Ok(Some(instead)) => vec![Input::Degraded(instead)],
+        Err(failure) => {
+            vec![Input::Degraded(Degradation { now: "text-output-only".into(), ..degradation(failure) })]
+        }
+    }
+}
+
+/// Whether what is being spoken is to be cut off.
+fn interrupts(event: &Event) -> bool {
+    match event {
+        Event::Replied { .. } | Event::SpeechStarted | Event::Stopping => true,
+        Event::Heard { origin, .. } => matches!(origin, Origin::Typed | Origin::Control),
+        _ => false,
+    }
+}
+
+/// What is to be spoken of an event. That a voice doesn't work can't be said by it.
+fn spoken(event: Event) -> Option<String> {
+    match event {
+        Event::Replied { reply, .. } => Some(reply.speech),
+        Event::Notice { text } => Some(text),
+        Event::Degraded(news) if !matches!(news.chain.as_str(), "voice-tts" | "audio-output") => {
+            Some(news.what)
+        }
+        Event::Recovered { what, .. } => Some(what),
+        _ => None,
+    }
+    .filter(|text| !text.trim().is_empty())
+}

@@ -1,0 +1,104 @@
+//! The loudspeaker as the rest of the program sees it: it plays, stops at once, or tells why not.
+
+use std::sync::{Arc, mpsc as blocking};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{oneshot, watch};
+
+use super::device::Wish;
+use super::sink::{Order, Sink, SinkError};
+use crate::breaker::{Breaker, CallError};
+use crate::config;
+use crate::domain::{Failure, FailureKind, Sound};
+
+/// The chain's name.
+const CHAIN: &str = "audio-output";
+/// Orders that wait for the thread; it is only ever behind while it opens a device.
+const QUEUE: usize = 16;
+/// How long a sound may take to be queued: opening a device has a limit of its own, below this.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Whether something plays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Playback {
+    /// It plays.
+    Playing,
+    /// It doesn't.
+    Silent {
+        /// Since when; `None` if it never played.
+        since: Option<Instant>,
+    },
+}
+
+/// Plays sound. The device is opened by the first sound and closed when it has been idle for a while.
+/// Ends with what is queued dropped when this is dropped.
+#[derive(Debug)]
+pub struct Mouth {
+    /// `None` where nothing is to be heard.
+    orders: Option<blocking::SyncSender<Order>>,
+    playback: watch::Receiver<Playback>,
+}
+
+impl Mouth {
+    /// Starts the thread that plays. With `audio.output = "none"` there is none, and nothing is heard.
+    pub fn start(config: &config::Audio, breaker: Arc<Breaker>) -> Self {
+        let (told, playback) = watch::channel(Playback::Silent { since: None });
+        let orders = Wish::parse(&config.output).and_then(|wish| {
+            let (orders, receiver) = blocking::sync_channel(QUEUE);
+            let sink = Sink::new(wish, config.volume, breaker, told);
+            let spawned = thread::Builder::new().name("audio-out".into()).spawn(move || sink.run(&receiver));
+            spawned.is_ok().then_some(orders)
+        });
+        Self { orders, playback }
+    }
+
+    /// Whether anything can be heard at all, as configured.
+    pub fn is_wanted(&self) -> bool {
+        self.orders.is_some()
+    }
+
+    /// Queues a sound behind those that play. Returns once it is queued.
+    ///
+    /// # Errors
+    /// There is no device, or it doesn't answer.
+    pub async fn play(&self, sound: Sound) -> Result<(), Failure> {
+        let unavailable =
+            |what: String, remedy: &str| Failure::new(FailureKind::Unavailable, CHAIN, what, remedy);
+        let stuck = || unavailable(SinkError::Stuck.to_string(), "replies are printed until it does");
+        let Some(orders) = &self.orders else { return Ok(()) };
+        let (answer, answered) = oneshot::channel();
+        // A full queue means that the thread hangs.
+        orders.try_send(Order::Play(sound, answer)).map_err(|_| stuck())?;
+        match tokio::time::timeout(PATIENCE, answered).await {
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(CallError::Failed(error)))) => {
+                Err(unavailable(error.to_string(), "`voice-terminal doctor` lists what there is"))
+            }
+            Ok(Ok(Err(_))) => Err(unavailable(
+                "the loudspeaker is not used for a while, because it failed".into(),
+                "it is tried again by itself; `voice-terminal breakers` shows when",
+            )),
+            Ok(Err(_)) | Err(_) => Err(stuck()),
+        }
+    }
+
+    /// Silence, at once: whatever is queued is dropped.
+    pub fn stop(&self) {
+        if let Some(orders) = &self.orders {
+            // A thread that hangs plays nothing.
+            let _ = orders.try_send(Order::Stop);
+        }
+    }
+
+    /// Whether it plays, now and as that changes.
+    pub fn playback(&self) -> watch::Receiver<Playback> {
+        self.playback.clone()
+    }
+
+    /// Waits until it has played everything, or was stopped. Cancel-safe.
+    pub async fn finished(&self) {
+        // The thread ends only with us.
+        let _ = self.playback.clone().wait_for(|playback| *playback != Playback::Playing).await;
+    }
+}

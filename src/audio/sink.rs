@@ -1,0 +1,235 @@
+//! Playing sound on a device, on a thread of its own.
+//!
+//! **Mechanics.** The thread owns the stream, since opening, closing and dropping it may block: opening
+//! has a limit, and what hangs is left behind on a spare thread. Sounds are queued without a gap.
+//! rodio's end of playback can't be trusted on a server that died, so the thread keeps its own account
+//! of when the queue must have ended. An idle stream is closed, which gives the device and the processor
+//! back.
+
+use std::num::{NonZeroU16, NonZeroU32};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self as blocking, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use cpal::traits::{DeviceTrait, HostTrait};
+use cpal::{BufferSize, Device, HostId};
+use rodio::buffer::SamplesBuffer;
+use rodio::{DeviceSinkBuilder, MixerDeviceSink, Player};
+use tokio::sync::{oneshot, watch};
+
+use super::device::{self, Wish};
+use super::mouth::Playback;
+use crate::breaker::{Breaker, CallError, Class, Classify};
+use crate::domain::Sound;
+
+/// How long opening may take.
+const OPEN: Duration = Duration::from_secs(2);
+/// How often a playing stream is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+/// An idle stream is closed after this.
+const IDLE: Duration = Duration::from_secs(10);
+/// How much later than it should a queue may end before the device is taken for dead.
+const GRACE: Duration = Duration::from_millis(1500);
+/// Frames in a buffer. rodio's own choice loses sound on PulseAudio.
+const BUFFER: u32 = 2048;
+
+/// Why nothing is heard.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum SinkError {
+    #[error("no loudspeaker was found")]
+    NotFound,
+    #[error("the loudspeaker can't be opened")]
+    Refused,
+    #[error("the sound system doesn't answer")]
+    Stuck,
+    #[error("the loudspeaker went away")]
+    Gone,
+}
+
+impl Classify for SinkError {
+    fn class(&self) -> Class {
+        Class::Failure
+    }
+}
+
+/// What the thread is asked for.
+pub(super) enum Order {
+    /// Queue a sound, and tell whether that could be done.
+    Play(Sound, oneshot::Sender<Result<(), CallError<SinkError>>>),
+    /// Drop everything that is queued.
+    Stop,
+}
+
+/// The thread's state.
+pub(super) struct Sink {
+    wish: Wish,
+    volume: f32,
+    breaker: Arc<Breaker>,
+    playback: watch::Sender<Playback>,
+    stream: Option<Stream>,
+}
+
+struct Stream {
+    sink: MixerDeviceSink,
+    player: Player,
+    broken: Arc<AtomicBool>,
+    /// When what is queued must have ended.
+    ends: Instant,
+}
+
+impl Sink {
+    pub(super) fn new(
+        wish: Wish,
+        volume: f32,
+        breaker: Arc<Breaker>,
+        playback: watch::Sender<Playback>,
+    ) -> Self {
+        Self { wish, volume, breaker, playback, stream: None }
+    }
+
+    /// Serves until nobody can order any more; then what is queued is dropped.
+    pub(super) fn run(mut self, orders: &blocking::Receiver<Order>) {
+        loop {
+            let patience = match (&self.stream, self.plays()) {
+                (Some(_), true) => LOOK,
+                (Some(_), false) => IDLE,
+                (None, _) => Duration::from_secs(3600),
+            };
+            match orders.recv_timeout(patience) {
+                Ok(Order::Play(sound, answer)) => {
+                    let result = self.play(&sound);
+                    // Whoever asked may have gone.
+                    let _ = answer.send(result);
+                }
+                Ok(Order::Stop) => self.stop(),
+                Err(RecvTimeoutError::Timeout) if self.plays() => self.look(),
+                Err(RecvTimeoutError::Timeout) => self.close(),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.stop();
+        self.close();
+    }
+
+    fn play(&mut self, sound: &Sound) -> Result<(), CallError<SinkError>> {
+        let (Some(rate), Some(mono)) = (NonZeroU32::new(sound.rate()), NonZeroU16::new(1)) else {
+            return Ok(());
+        };
+        if self.stream.as_ref().is_some_and(|stream| stream.broken.load(Ordering::Acquire)) {
+            self.close();
+        }
+        if self.stream.is_none() {
+            let (wish, volume) = (self.wish.clone(), self.volume);
+            self.stream = Some(self.breaker.call_sync(|| open(wish, volume))?);
+        }
+        let Some(stream) = &mut self.stream else { return Ok(()) };
+        stream.player.append(SamplesBuffer::new(mono, rate, sound.samples().to_vec()));
+        stream.player.play();
+        stream.ends = stream.ends.max(Instant::now()) + sound.duration();
+        self.playback.send_replace(Playback::Playing);
+        Ok(())
+    }
+
+    fn plays(&self) -> bool {
+        *self.playback.borrow() == Playback::Playing
+    }
+
+    fn silent(&self) {
+        self.playback.send_if_modified(|playback| {
+            let played = *playback == Playback::Playing;
+            if played {
+                *playback = Playback::Silent { since: Some(Instant::now()) };
+            }
+            played
+        });
+    }
+
+    fn stop(&mut self) {
+        if let Some(stream) = &mut self.stream {
+            stream.player.clear();
+            stream.ends = Instant::now();
+        }
+        self.silent();
+    }
+
+    /// Whether the end has come, or the device is no more.
+    fn look(&mut self) {
+        let Some(stream) = &self.stream else {
+            self.silent();
+            return;
+        };
+        let late = Instant::now() > stream.ends + GRACE;
+        if stream.broken.load(Ordering::Acquire) || late && !stream.player.empty() {
+            tracing::warn!(late, "the loudspeaker went away");
+            // The dependency failed in use, after it had been opened well.
+            let _ = self.breaker.call_sync(|| Err::<(), _>(SinkError::Gone));
+            self.close();
+            self.silent();
+        } else if stream.player.empty() {
+            self.silent();
+        }
+    }
+
+    /// Drops the stream on a thread that may be left behind: ALSA hangs for ever on a dead server.
+    fn close(&mut self) {
+        if let Some(Stream { sink, player, .. }) = self.stream.take() {
+            let drop_both = move || drop((player, sink));
+            if thread::Builder::new().name("audio-close".into()).spawn(drop_both).is_err() {
+                tracing::warn!("no thread to close the loudspeaker on");
+            }
+        }
+    }
+}
+
+/// Opens a device, within the limit.
+fn open(wish: Wish, volume: f32) -> Result<Stream, SinkError> {
+    let (sender, receiver) = blocking::sync_channel(1);
+    let opening = move || {
+        let opened = std::panic::catch_unwind(|| open_here(&wish, volume)).unwrap_or(Err(SinkError::Refused));
+        // Nobody may wait any more.
+        let _ = sender.send(opened);
+    };
+    thread::Builder::new().name("audio-open".into()).spawn(opening).map_err(|_| SinkError::Refused)?;
+    receiver.recv_timeout(OPEN).unwrap_or(Err(SinkError::Stuck))
+}
+
+fn open_here(wish: &Wish, volume: f32) -> Result<Stream, SinkError> {
+    device::silence_alsa();
+    let broken = Arc::new(AtomicBool::new(false));
+    let latch = Arc::clone(&broken);
+    let refused = |error: &dyn std::fmt::Display| {
+        tracing::warn!(%error, "the loudspeaker can't be opened");
+        SinkError::Refused
+    };
+    let mut sink = DeviceSinkBuilder::from_device(choose(wish)?)
+        .map_err(|error| refused(&error))?
+        .with_buffer_size(BufferSize::Fixed(BUFFER))
+        // It may be called hundreds of thousands of times in a second: latch, and say nothing.
+        .with_error_callback(move |_| latch.store(true, Ordering::Release))
+        .open_stream()
+        .map_err(|error| refused(&error))?;
+    sink.log_on_drop(false);
+    let player = Player::connect_new(sink.mixer());
+    player.set_volume(volume);
+    Ok(Stream { sink, player, broken, ends: Instant::now() })
+}
+
+/// The device to play on: the sound server's when one answers, else ALSA's.
+fn choose(wish: &Wish) -> Result<Device, SinkError> {
+    let host = cpal::host_from_id(HostId::PulseAudio)
+        .or_else(|_| cpal::host_from_id(HostId::Alsa))
+        .map_err(|_| SinkError::NotFound)?;
+    let named = match wish {
+        Wish::Auto => None,
+        Wish::Named(part) => host.devices().ok().and_then(|mut devices| {
+            devices.find(|device| device.supports_output() && device::is_called(device, part))
+        }),
+    };
+    // ALSA always names a default device; only asking how it plays tells whether there is one.
+    named
+        .or_else(|| host.default_output_device())
+        .filter(|device| device.default_output_config().is_ok())
+        .ok_or(SinkError::NotFound)
+}

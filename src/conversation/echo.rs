@@ -1,0 +1,109 @@
+//! Telling our own voice from a person's.
+//!
+//! Where a loudspeaker and a microphone share a room, what is spoken comes back. The ear is deaf while
+//! something plays, but sound systems are late by more than one can know; so what is heard around the
+//! time of an answer, and says what the answer said, is taken for its echo. A single word never is: "Say
+//! confirm, or cancel" must not swallow the "confirm" that follows.
+
+use std::time::{Duration, Instant};
+
+/// How late an echo may come.
+const LATE: Duration = Duration::from_secs(3);
+/// The share of an utterance's words that must stand in the answer, in order. Whisper mishears some.
+const SHARE: f64 = 0.7;
+
+/// What was spoken last.
+#[derive(Debug, Default)]
+pub(super) struct Echo {
+    words: Vec<String>,
+    /// When it ended; `None` while it is being spoken.
+    ended: Option<Instant>,
+}
+
+impl Echo {
+    /// A text is being spoken.
+    pub(super) fn begin(&mut self, text: &str, now: Instant) {
+        // What has just ended may come back as well.
+        if self.ended.is_some_and(|ended| now > ended + LATE) {
+            self.words.clear();
+        }
+        self.words.extend(words(text));
+        self.ended = None;
+    }
+
+    /// It has ended, or was cut off.
+    pub(super) fn end(&mut self, now: Instant) {
+        self.ended.get_or_insert(now);
+    }
+
+    /// Whether speech that began at this moment could be an echo.
+    pub(super) fn may_return(&self, began: Instant) -> bool {
+        !self.words.is_empty() && self.ended.is_none_or(|ended| began < ended + LATE)
+    }
+
+    /// Whether what was heard says what was spoken.
+    pub(super) fn is(&self, heard: &str) -> bool {
+        let heard = words(heard);
+        if heard.len() < 2 {
+            return false;
+        }
+        let found = in_order(&heard, &self.words);
+        found as f64 >= SHARE * heard.len() as f64
+    }
+}
+
+/// Lower-case words, numbers as digits or not: those stay unequal, and count as misheard.
+fn words(text: &str) -> Vec<String> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '\'')
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect()
+}
+
+/// How many words of one are found in the other in the same order: the longest common subsequence.
+fn in_order(one: &[String], other: &[String]) -> usize {
+    let mut row = vec![0; other.len() + 1];
+    for word in one {
+        let mut diagonal = 0;
+        for (at, candidate) in other.iter().enumerate() {
+            let above = row[at + 1];
+            row[at + 1] = if word == candidate { diagonal + 1 } else { above.max(row[at]) };
+            diagonal = above;
+        }
+    }
+    row[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_echo_is_known_by_its_words_and_its_time() {
+        let now = Instant::now();
+        let mut echo = Echo::default();
+        assert!(!echo.may_return(now));
+        echo.begin("New session build. There was a session of that name already.", now);
+        assert!(echo.may_return(now));
+        assert!(echo.is("New Session Build"));
+        assert!(echo.is("There was a section of that name already."), "one word misheard");
+        assert!(!echo.is("split right"));
+        assert!(!echo.is("Build."), "a single word may be an answer");
+        echo.end(now);
+        assert!(echo.may_return(now + Duration::from_secs(2)));
+        assert!(!echo.may_return(now + Duration::from_secs(4)));
+        echo.begin("Split right.", now + Duration::from_secs(1));
+        assert!(echo.is("new session build") && echo.is("split right"), "the one before may still come");
+        echo.end(now + Duration::from_secs(2));
+        echo.begin("Zoomed in.", now + Duration::from_secs(9));
+        assert!(!echo.is("split right"));
+    }
+
+    #[test]
+    fn an_answer_to_a_question_is_no_echo() {
+        let mut echo = Echo::default();
+        echo.begin("Shall I kill session build? Say confirm, or cancel.", Instant::now());
+        assert!(!echo.is("Confirm"));
+        assert!(!echo.is("Yes, do it."));
+    }
+}
