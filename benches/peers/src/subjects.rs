@@ -108,8 +108,7 @@ pub fn failsafe_windowed(opens: Opens) -> impl Sync + Async + std::marker::Sync 
     use failsafe::{backoff, failure_policy};
     let policy = |reset| {
         failure_policy::success_rate_over_time_window(
-            // Its moving average needs most of a window to fall to a half; a test can't wait for that.
-            if matches!(opens, Opens::Never) { 0.0 } else { 1.0 },
+            if matches!(opens, Opens::Never) { 0.0 } else { 0.5 },
             5,
             Duration::from_secs(60),
             backoff::constant(reset),
