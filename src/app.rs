@@ -140,6 +140,7 @@ impl World {
             config: self.config.speech.stt.clone(),
             models: self.models(),
             breaker: self.breaker(speech::CHAIN, "local-whisper"),
+            fallbacks: self.registry.fallbacks(),
             executable: executable(),
             progress: Box::new(progress),
         };
@@ -152,6 +153,7 @@ impl World {
         let parts = synthesis::Parts {
             config: self.config.speech.tts.clone(),
             voice: Arc::new(move || models.resolve(&name).map_err(|error| (error.what, error.remedy))),
+            fallbacks: self.registry.fallbacks(),
             breaker: &|tier| self.breaker(synthesis::CHAIN, tier),
         };
         Arc::new(Synthesisers::start(&parts))

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast;
 use tokio::time::Instant;
 
-use super::{Breaker, CallError, Class, Classify, State};
+use super::{Breaker, CallError, Class, Classify, Fallback, Passed, State};
 
 /// One way of answering a request of type `Q` with a `T`.
 pub trait Tier<Q: ?Sized, T, E>: Send + Sync {
@@ -71,6 +72,18 @@ pub enum Why<E> {
     /// It failed.
     #[error("{0}")]
     Failed(E),
+}
+
+impl<E> Why<E> {
+    fn passed(&self) -> Passed {
+        match self {
+            Self::Unready(_) => Passed::Unready,
+            Self::Rejected { .. } => Passed::Rejected,
+            Self::NoTime => Passed::NoTime,
+            Self::TimedOut { .. } => Passed::TimedOut,
+            Self::Failed(_) => Passed::Failed,
+        }
+    }
 }
 
 /// A tier that did not serve.
@@ -148,6 +161,7 @@ pub struct Chain<'a, Q: ?Sized, T, E> {
     tiers: Vec<Box<dyn Tier<Q, T, E> + 'a>>,
     served: Vec<AtomicU64>,
     exhausted: AtomicU64,
+    fallbacks: Option<broadcast::Sender<Fallback>>,
 }
 
 impl<'a, Q: ?Sized, T, E: Classify + Display> Chain<'a, Q, T, E> {
@@ -155,7 +169,14 @@ impl<'a, Q: ?Sized, T, E: Classify + Display> Chain<'a, Q, T, E> {
     /// among the tiers that are left, so that a slow first tier can't starve the last.
     pub fn new(name: impl Into<String>, deadline: Duration, tiers: Vec<Box<dyn Tier<Q, T, E> + 'a>>) -> Self {
         let served = tiers.iter().map(|_| AtomicU64::new(0)).collect();
-        Self { name: name.into(), deadline, tiers, served, exhausted: AtomicU64::new(0) }
+        Self { name: name.into(), deadline, tiers, served, exhausted: AtomicU64::new(0), fallbacks: None }
+    }
+
+    /// Tells whenever another than the first tier served, or none did; see [`Registry::fallbacks`](super::Registry::fallbacks).
+    #[must_use]
+    pub fn telling(mut self, fallbacks: broadcast::Sender<Fallback>) -> Self {
+        self.fallbacks = Some(fallbacks);
+        self
     }
 
     /// The chain's name, which is the dependency's.
@@ -170,6 +191,28 @@ impl<'a, Q: ?Sized, T, E: Classify + Display> Chain<'a, Q, T, E> {
 
     /// As [`Chain::call`], with another overall deadline for this one request.
     pub async fn call_within(
+        &self,
+        deadline: Duration,
+        request: &Q,
+        effect: Effect,
+    ) -> Result<Served<T, E>, Exhausted<E>> {
+        let result = self.walk(deadline, request, effect).await;
+        match &result {
+            Ok(Served { rank: 0, .. }) => {}
+            Ok(served) => self.tell(Some(&served.tier), &served.skipped),
+            Err(none) => self.tell(None, &none.skipped),
+        }
+        result
+    }
+
+    fn tell(&self, served: Option<&String>, skipped: &[Skipped<E>]) {
+        let Some(fallbacks) = &self.fallbacks else { return };
+        let passed = skipped.iter().map(|skip| (skip.tier.clone(), skip.why.passed())).collect();
+        // No receiver is no error: nobody watches. Sending never waits.
+        let _ = fallbacks.send(Fallback { chain: self.name.clone(), served: served.cloned(), passed });
+    }
+
+    async fn walk(
         &self,
         deadline: Duration,
         request: &Q,

@@ -91,7 +91,7 @@ pub use call::Call;
 pub use chain::{Chain, ChainReport, Effect, Exhausted, Served, Skipped, Stop, Tier, Unready, Why};
 pub(crate) use clock::nanos;
 pub use clock::{Clock, ManualClock};
-pub use event::Transition;
+pub use event::{Fallback, Passed, Transition};
 pub use handle::Breaker;
 pub use hook::{Hook, Notice};
 pub use metrics::{Latency, Snapshot};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use tokio::sync::broadcast;
 
-use super::{Breaker, Clock, Hook, Notice, Settings, Snapshot, State, Transition};
+use super::{Breaker, Clock, Fallback, Hook, Notice, Settings, Snapshot, State, Transition};
 
 /// Transitions that a slow watcher may be behind before it misses the oldest.
 const EVENT_BACKLOG: usize = 256;
@@ -16,6 +16,7 @@ const EVENT_BACKLOG: usize = 256;
 pub struct Registry {
     clock: Clock,
     events: broadcast::Sender<Transition>,
+    fallbacks: broadcast::Sender<Fallback>,
     breakers: RwLock<BTreeMap<String, Arc<Breaker>>>,
 }
 
@@ -42,6 +43,7 @@ impl Registry {
         Self {
             clock: clock.into(),
             events: broadcast::Sender::new(EVENT_BACKLOG),
+            fallbacks: broadcast::Sender::new(EVENT_BACKLOG),
             breakers: RwLock::default(),
         }
     }
@@ -93,5 +95,18 @@ impl Registry {
         hook: impl FnMut(Notice<Transition>) + Send + 'static,
     ) -> std::io::Result<Hook> {
         Hook::start(self.subscribe(), hook)
+    }
+
+    /// Where chains tell that they fell back; give it to [`Chain::telling`](super::Chain::telling).
+    pub fn fallbacks(&self) -> broadcast::Sender<Fallback> {
+        self.fallbacks.clone()
+    }
+
+    /// Calls `hook` whenever a chain fell back, as [`Registry::on_state_change`] does at transitions.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn on_fallback(&self, hook: impl FnMut(Notice<Fallback>) + Send + 'static) -> std::io::Result<Hook> {
+        Hook::start(self.fallbacks.subscribe(), hook)
     }
 }

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use super::decode::DecodeOptions;
 use super::models::{Models, manifest};
 use super::whisper::{self, LOAD, Launch, LocalWhisper, WhisperFailure};
-use crate::breaker::{Breaker, CallError, Chain, Effect, Exhausted, Stop, Tier, Unready, Why};
+use crate::breaker::{Breaker, CallError, Chain, Effect, Exhausted, Fallback, Stop, Tier, Unready, Why};
 use crate::config::Stt;
 use crate::domain::{BoxFuture, Confidence, Failure, FailureKind, Pcm, Progress, Recogniser, Transcript};
 
@@ -40,6 +41,8 @@ pub struct Parts {
     pub models: Models,
     /// `local-whisper`
     pub breaker: Arc<Breaker>,
+    /// Told when another tier has to serve.
+    pub fallbacks: broadcast::Sender<Fallback>,
     /// This program, of which the worker is another process.
     pub executable: PathBuf,
     /// Told when a model is being loaded.
@@ -49,7 +52,7 @@ pub struct Parts {
 impl Recognisers {
     /// Builds the chain. Nothing is started before it is needed; see [`Recognisers::warm`].
     pub fn start(parts: Parts, cancel: CancellationToken) -> Self {
-        let Parts { config, models, breaker, executable, progress } = parts;
+        let Parts { config, models, breaker, fallbacks, executable, progress } = parts;
         let options = DecodeOptions {
             language: config.language,
             threads: config.threads,
@@ -74,7 +77,7 @@ impl Recognisers {
             unready: unready.clone(),
         };
         // One tier now: its own limit decides.
-        let chain = Chain::new(CHAIN, LOAD * 2, vec![Box::new(tier)]);
+        let chain = Chain::new(CHAIN, LOAD * 2, vec![Box::new(tier) as _]).telling(fallbacks);
         Self { chain, whisper, whisper_breaker: breaker, unready }
     }
 

@@ -374,6 +374,25 @@ fn tier(
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_watches_is_told_of_a_fallback_and_why() {
+    let registry = Registry::default();
+    let mut watching = registry.fallbacks().subscribe();
+    let (_, first) = tier("first", Err(FAILED), Duration::ZERO);
+    let (_, second) = tier("second", Ok(2), Duration::ZERO);
+    let chain = Chain::new("it", S(9), vec![first, second]).telling(registry.fallbacks());
+    for passed in [Passed::Failed, Passed::Rejected] {
+        chain.call(&(), Effect::Idempotent).await.unwrap();
+        let told = watching.try_recv().unwrap();
+        assert_eq!((told.chain.as_str(), told.served.as_deref()), ("it", Some("second")));
+        assert_eq!(told.passed, [("first".to_owned(), passed)]);
+    }
+    let (_, good) = tier("good", Ok(1), Duration::ZERO);
+    let chain = Chain::new("it", S(9), vec![good]).telling(registry.fallbacks());
+    chain.call(&(), Effect::Idempotent).await.unwrap();
+    assert!(watching.try_recv().is_err(), "the first tier is no fallback");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_chain_says_who_served_and_why_the_others_did_not() {
     let (_, first) = tier("first", Err(FAILED), Duration::ZERO);
     let (_, second) = tier("second", Ok(0), S(60));

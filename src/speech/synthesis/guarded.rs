@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{Mutex as AsyncMutex, mpsc};
+use tokio::sync::{Mutex as AsyncMutex, broadcast, mpsc};
 
 use super::cache::Cache;
 use super::clauses::clauses;
@@ -18,7 +18,7 @@ use super::formant;
 use super::phonemes::Phonemiser;
 use super::piper::Piper;
 use super::pronounce::Pronouncer;
-use crate::breaker::{Breaker, Chain, Effect, Exhausted, Tier, Unready, Why};
+use crate::breaker::{Breaker, Chain, Effect, Exhausted, Fallback, Tier, Unready, Why};
 use crate::config::Tts;
 use crate::domain::{BoxFuture, Failure, FailureKind, Sound};
 
@@ -55,6 +55,8 @@ pub struct Parts<'a> {
     pub config: Tts,
     /// Finds the voice's model.
     pub voice: Arc<dyn Fn() -> Result<PathBuf, (String, String)> + Send + Sync>,
+    /// Told when another voice has to speak.
+    pub fallbacks: broadcast::Sender<Fallback>,
     /// The breaker of each tier.
     pub breaker: &'a dyn Fn(&str) -> Arc<Breaker>,
 }
@@ -85,7 +87,7 @@ impl Synthesisers {
             .collect();
         Self {
             first: tiers.first().map(|tier| tier.breaker().name().to_owned()),
-            chain: Chain::new(CHAIN, DEADLINE, tiers),
+            chain: Chain::new(CHAIN, DEADLINE, tiers).telling(parts.fallbacks.clone()),
             pronouncer: Pronouncer::new(&config.lexicon),
             cache: Mutex::default(),
         }

@@ -50,6 +50,7 @@ pub fn start_with(config: Stt, settings: Settings) -> Running {
             config,
             models: models::models_in(models::directory()),
             breaker: Arc::clone(&breaker),
+            fallbacks: tokio::sync::broadcast::Sender::new(16),
             executable: env!("CARGO_BIN_EXE_voice-terminal").into(),
             progress: Box::new(move |progress| told.lock().unwrap().push(progress)),
         },
