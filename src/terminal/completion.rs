@@ -106,6 +106,11 @@ impl Panes {
         }
     }
 
+    /// Whether shells of this session make marks.
+    pub(super) fn are_marked(&self) -> bool {
+        self.nonce.is_some()
+    }
+
     /// Takes what a pane printed.
     pub(super) fn printed(&mut self, id: &str, bytes: &[u8]) {
         let pane = self.pane(id);

@@ -20,8 +20,10 @@ use super::place::Place;
 use super::request::Request;
 use super::strip::clean;
 
-/// A shell that makes marks has made the first by then.
+/// A shell that makes marks, for all one knows, has made the first by then.
 const MARKS_DUE: Duration = Duration::from_secs(1);
+/// The same where it was started to make them: a busy machine may take its time.
+const MARKS_SURELY_DUE: Duration = Duration::from_secs(5);
 /// A command that was seen to begin, and whose marks were missed for a while, is waited for so long.
 const MARKS_DUE_AGAIN: Duration = Duration::from_secs(10);
 
@@ -108,6 +110,12 @@ pub(super) async fn enter(
         trouble => failed(trouble),
     })?;
     let into_program = phase == Phase::Running;
+    let marked = place.program == "bash" && client.as_ref().is_some_and(|client| client.panes().are_marked());
+    let due = match (into_program, marked) {
+        (true, _) => QUIET,
+        (false, true) => MARKS_SURELY_DUE,
+        (false, false) => MARKS_DUE,
+    };
     Ok(Running {
         tmux: Arc::clone(tmux),
         target: target.clone(),
@@ -117,7 +125,7 @@ pub(super) async fn enter(
         moment,
         shell: place.program,
         into_program,
-        due: since + if into_program { QUIET } else { MARKS_DUE },
+        due: since + due,
         prompt: held.before,
         started: false,
         left_shell: false,

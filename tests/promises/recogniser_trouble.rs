@@ -121,7 +121,8 @@ async fn what_nobody_waits_for_any_more_is_stopped() {
     works(&running).await;
     let next = began.elapsed();
     println!("whole {whole:?}; dropped after {until_stopped:?}; the next took {next:?}");
-    assert!(until_stopped + next < whole.mul_f64(0.7), "{until_stopped:?} + {next:?} of {whole:?}");
+    // Had it not obeyed, the next would have waited for the rest of the whole, and taken its own time.
+    assert!(until_stopped + next < whole, "{until_stopped:?} + {next:?} of {whole:?}");
     assert_eq!(running.recognisers.worker_pid(), Some(pid));
     assert_eq!(running.breaker.snapshot().cancelled, 1);
     assert_eq!(running.breaker.snapshot().failed, 0);

@@ -24,7 +24,9 @@ fn heard(user: &User, wav: &Path) -> String {
 /// A user with the pinned voice.
 async fn user() -> User {
     models::model("joe").await;
-    User::new()
+    let mut user = User::new();
+    user.unset("VOICE_TERMINAL_AUDIO__OUTPUT");
+    user
 }
 
 #[tokio::test]
@@ -110,6 +112,7 @@ async fn whoever_types_is_not_talked_over() {
 #[tokio::test]
 async fn without_the_neural_voice_a_simpler_one_speaks_and_without_any_it_is_printed() {
     let mut user = User::without_models();
+    user.unset("VOICE_TERMINAL_AUDIO__OUTPUT");
     let out = user.path("home/said.wav");
     let ran = user.run(&["say", "hello there", "--out", path(&out)]);
     assert_eq!(ran.code(), 0, "{ran:?}");
@@ -190,7 +193,7 @@ async fn a_speech_server_is_used_and_left_when_it_fails() {
     let ran = speak();
     assert_eq!(ran.code(), 0, "{ran:?}");
     let asked = asks.recv().unwrap();
-    assert!(asked.starts_with("GET /api/tts?text=a+B+and+c%3F HTTP/1.1"), "{asked}");
+    assert!(asked.starts_with("GET /api/tts?text=a+B+and+C%3F HTTP/1.1"), "{asked}");
     assert!(ran.err.is_empty() && heard(&user, &out).contains("server"), "{ran:?}");
     for _ in 0..3 {
         let began = Instant::now();

@@ -107,6 +107,7 @@ impl Pronouncer {
     /// A clause as it is said: words and punctuation only.
     pub(super) fn say(&self, clause: &str) -> String {
         let mut said = String::new();
+        let mut number = None;
         for word in clause.split_whitespace() {
             let core =
                 word.trim_matches(['"', '\'', '`', '(', ')', '[', ']', '{', '}', '“', '”', '‘', '’', '…']);
@@ -115,7 +116,9 @@ impl Pronouncer {
                 .chars()
                 .filter(|c| matches!(c, '.' | ',' | ';' | ':' | '!' | '?'))
                 .collect();
-            let words = self.word(bare);
+            // "12 ms" is a measure as "12ms" is.
+            let words = number.and_then(|number| unit(bare, number)).unwrap_or_else(|| self.word(bare));
+            number = bare.replace(',', "").parse::<f64>().ok();
             if !words.is_empty() {
                 if !said.is_empty() {
                     said.push(' ');
@@ -226,9 +229,14 @@ fn measure(word: &str) -> Option<String> {
     if unit.is_empty() {
         return Some(format!("{sign}{number}"));
     }
-    let (_, name) = UNITS.iter().find(|(short, _)| short.eq_ignore_ascii_case(unit))?;
+    Some(format!("{sign}{number} {}", self::unit(unit, value)?))
+}
+
+/// A unit's name, for so many of it.
+fn unit(short: &str, value: f64) -> Option<String> {
+    let (_, name) = UNITS.iter().find(|(unit, _)| unit.eq_ignore_ascii_case(short))?;
     let plural = if (value - 1.0).abs() < f64::EPSILON || INVARIABLE.contains(name) { "" } else { "s" };
-    Some(format!("{sign}{number} {name}{plural}"))
+    Some(format!("{name}{plural}"))
 }
 
 /// Whether it looks like the name of a commit or the like.
@@ -256,7 +264,7 @@ mod tests {
             ("src/main.rs:12", "source slash main dot R S 12"),
             ("~/notes", "tilde slash notes"),
             ("cargo test --all-targets -v", "cargo test dash dash all targets dash V"),
-            ("`cargo test` in build: done in 12 ms.", "cargo test in build: done in 12 ms."),
+            ("`cargo test` in build: done in 12 ms.", "cargo test in build: done in 12 milliseconds."),
             ("12ms", "12 milliseconds"),
             ("1ms", "1 millisecond"),
             ("3.5 GB, 40%", "3.5 GB, 40 percent"),

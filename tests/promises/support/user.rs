@@ -49,6 +49,8 @@ impl User {
         }
         // Where there is no sound server, none is looked for.
         user.set("PULSE_SERVER", "unix:/nonexistent");
+        // Whoever tests something else is not talked over.
+        user.set("VOICE_TERMINAL_AUDIO__OUTPUT", "none");
         user.set("SHELL", "/bin/bash");
         user.set("LANG", "C.UTF-8");
         user.set("TERM", "xterm-256color");
