@@ -267,7 +267,7 @@ mod tests {
             ("`cargo test` in build: done in 12 ms.", "cargo test in build: done in 12 milliseconds."),
             ("12ms", "12 milliseconds"),
             ("1ms", "1 millisecond"),
-            ("3.5 GB, 40%", "3.5 GB, 40 percent"),
+            ("3.5 GB, 40%", "3.5 gigabytes, 40 percent"),
             ("1,234 files", "1234 files"),
             ("max_retry_count", "max retry count"),
             ("parseJsonFile", "parse Json File"),
