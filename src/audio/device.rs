@@ -9,7 +9,11 @@
 //! The connection to a server is kept while it works, since its library gives up a connection only
 //! when the server speaks next: asking anew each time would use up the server's connections.
 //!
-//! **Limits.** A server is talked to with the user's cookie (`~/.config/pulse/cookie`, or `PULSE_COOKIE`).
+//! A server moves streams without a word: when their source is unplugged, or another one becomes the
+//! default. Where that leads may be a monitor, so [`SoundSystem::holds`] tells when to choose anew.
+//!
+//! **Limits.** A source that is unplugged and back between two looks isn't missed; the server then
+//! moves the stream back itself. A server is talked to with the user's cookie (`~/.config/pulse/cookie`, or `PULSE_COOKIE`).
 //! One that is there while its cookie isn't, as in some containers, is reached through ALSA, where a
 //! monitor can't be told from a microphone.
 //!
@@ -62,6 +66,15 @@ pub(super) struct Chosen {
     pub(super) name: String,
     /// Whether it is not the one that was asked for by name.
     pub(super) instead: bool,
+    /// Where a server puts it; `None` where nobody could move it.
+    pub(super) place: Option<Place>,
+}
+
+/// What a server's choice of a source for a stream rested on.
+#[derive(Clone)]
+pub(super) struct Place {
+    device: Device,
+    default: Option<Device>,
 }
 
 /// The sound system of this machine.
@@ -82,11 +95,20 @@ impl SoundSystem {
         match self.sources()? {
             Some(Sources { devices, default }) => {
                 let microphones = devices.into_iter().filter(|device| !is_monitor(device));
-                pick(microphones, default.filter(|device| !is_monitor(device)), wish)
-                    .ok_or(MicrophoneError::NotFound)
+                let usual = default.clone().filter(|device| !is_monitor(device));
+                let mut chosen = pick(microphones, usual, wish).ok_or(MicrophoneError::NotFound)?;
+                chosen.place = Some(Place { device: chosen.device.clone(), default });
+                Ok(chosen)
             }
             None => choose_from_alsa(wish),
         }
+    }
+
+    /// Whether a stream is surely still where it was put: its source is there, and the default source
+    /// is the same. `None` when the server doesn't say.
+    pub(super) fn holds(&self, place: &Place) -> Option<bool> {
+        let Sources { devices, default } = Sources::of(self.server.as_ref()?).ok()?;
+        Some(devices.contains(&place.device) && default == place.default)
     }
 
     /// All input devices, whether they can be used or not.
@@ -181,7 +203,7 @@ fn pick(devices: impl Iterator<Item = Device>, default: Option<Device>, wish: &W
         None => default.or_else(|| devices.into_iter().next())?,
     };
     let instead = named.is_none() && *wish != Wish::Auto;
-    Some(Chosen { name: name(&device), device, instead })
+    Some(Chosen { name: name(&device), device, instead, place: None })
 }
 
 fn describe(device: &Device, default: bool, problem: Option<String>) -> InputDevice {

@@ -6,6 +6,9 @@
 //! tells what was lost and tries again, waiting longer each time. A stream that runs votes success
 //! every [`VOTE`], one that dies votes failure, so the breaker's state is that of the microphone.
 //!
+//! When the sound server may have moved the stream, the microphone is chosen anew at once; that is no
+//! failure of anybody's.
+//!
 //! Isolating the breaker by hand switches the microphone off; resetting it switches it on again.
 //!
 //! **Limits.** A microphone that is plugged in while there is none is noticed by looking, at the
@@ -137,6 +140,8 @@ struct Supervisor {
     system: SoundSystem,
     told: Told,
     told_instead: bool,
+    /// What was listened to last.
+    device: Option<String>,
     /// Attempts that failed since the microphone was last healthy.
     failures: u32,
 }
@@ -215,6 +220,7 @@ impl Supervisor {
             system: SoundSystem::default(),
             told: Told::Nothing,
             told_instead: false,
+            device: None,
             failures: 0,
         }
     }
@@ -229,7 +235,10 @@ impl Supervisor {
                     self.tell_heard(&mut senses.outbox, device, instead).await?;
                     let (returned, reason) = self.hear(microphone, senses).await?;
                     senses = returned;
-                    reason
+                    match reason {
+                        Some(reason) => reason,
+                        None => continue,
+                    }
                 }
                 Err(reason) => reason,
             };
@@ -297,8 +306,12 @@ impl Supervisor {
         }))
     }
 
-    /// Listens until the microphone dies or is switched off.
-    async fn hear(&mut self, microphone: Microphone, senses: Senses) -> Result<(Senses, Reason), Over> {
+    /// Listens until the microphone dies or is switched off, or has to be chosen anew (no reason).
+    async fn hear(
+        &mut self,
+        microphone: Microphone,
+        senses: Senses,
+    ) -> Result<(Senses, Option<Reason>), Over> {
         let stop = Arc::new(Stop::default());
         let mut session = session(microphone, senses, Arc::clone(&stop), &self.config);
         let mut votes = interval_at(tokio::time::Instant::now() + VOTE, VOTE);
@@ -325,19 +338,28 @@ impl Supervisor {
             }
         };
         match (held, ended) {
-            (Some(rejected), _) => Ok((senses, Reason::Rejected(rejected))),
+            (Some(rejected), _) => Ok((senses, Some(Reason::Rejected(rejected)))),
+            (None, Ended::Moved) => {
+                tracing::info!("the sound server may have moved the stream; the microphone is chosen anew");
+                Ok((senses, None))
+            }
             (None, Ended::Died(error)) => {
                 tracing::warn!(%error, "the microphone died");
                 let _ = self.breaker.call_sync(|| Err::<(), _>(error));
                 self.system.forget();
-                Ok((senses, Reason::Fails(error)))
+                Ok((senses, Some(Reason::Fails(error))))
             }
             (None, Ended::Stopped | Ended::Unheard) => Err(Over),
         }
     }
 
     async fn tell_heard(&mut self, outbox: &mut Outbox, device: String, instead: bool) -> Result<(), Over> {
+        let before = self.device.replace(device.clone()).filter(|_| self.told == Told::Heard);
         self.told = Told::Heard;
+        if before.is_some_and(|before| before != device) {
+            let notice = Heard::Notice(format!("The microphone has changed; listening to {device}."));
+            send(&self.cancel, outbox, notice).await?;
+        }
         let notice = (instead && !self.told_instead).then(|| {
             let wish = self.config.input.trim();
             format!(

@@ -37,6 +37,8 @@ pub(super) enum Ended {
     Stopped,
     /// Nobody receives the events any more.
     Unheard,
+    /// The sound may come from somewhere else by now.
+    Moved,
     /// The microphone died.
     Died(MicrophoneError),
 }
@@ -58,7 +60,8 @@ impl Stop {
     }
 }
 
-/// Listens until the end. What was being said when it comes is an utterance too.
+/// Listens until the end. What was being said when it comes is an utterance too, unless somebody else
+/// may have said it.
 pub(super) fn listen(
     mut microphone: Microphone,
     listener: &mut Listener,
@@ -74,6 +77,10 @@ pub(super) fn listen(
     let ended = loop {
         if stop.asked.load(Ordering::Acquire) {
             break Ended::Stopped;
+        }
+        if microphone.moved() {
+            listener.finish(drop);
+            return Ended::Moved;
         }
         samples.clear();
         if microphone.take(&mut samples) {

@@ -23,8 +23,9 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use crate::breaker::{Class, Classify};
 use crate::domain::SAMPLE_RATE;
 
-use super::device::{Chosen, SoundSystem, Wish};
+use super::device::{Chosen, Place, SoundSystem, Wish};
 use super::resample::{Resampler, downmix};
+use super::whereabouts::Whereabouts;
 
 /// How much sound the ring holds.
 const RING: Duration = Duration::from_secs(8);
@@ -86,6 +87,7 @@ impl Classify for MicrophoneError {
 /// An open stream of sound.
 pub(super) struct Microphone {
     stream: Option<Stream>,
+    whereabouts: Option<Whereabouts>,
     shared: Arc<Shared>,
     ring: Consumer<f32>,
     channels: usize,
@@ -104,6 +106,7 @@ struct Shared {
     listener: OnceLock<Thread>,
     arrived: AtomicBool,
     dropped: AtomicU64,
+    moved: AtomicBool,
     fault: OnceLock<ErrorKind>,
 }
 
@@ -134,18 +137,37 @@ impl Microphone {
         patience: Duration,
     ) -> Result<Self, MicrophoneError> {
         let opened = catch_unwind(AssertUnwindSafe(|| {
-            let chosen = system.choose(wish)?;
-            Self::start(chosen)
+            let mut chosen = system.choose(wish)?;
+            let place = chosen.place.take();
+            Ok((Self::start(chosen)?, place))
         }));
-        let microphone = opened.unwrap_or(Err(MicrophoneError::Broken));
-        let microphone = microphone.and_then(|microphone| microphone.delivering(patience));
-        if !matches!(microphone, Ok(_) | Err(MicrophoneError::NotFound)) {
-            system.forget();
+        let opened = opened.unwrap_or(Err(MicrophoneError::Broken));
+        let opened = opened.and_then(|(microphone, place)| Ok((microphone.delivering(patience)?, place)));
+        match opened {
+            Ok((mut microphone, place)) => {
+                microphone.stay(std::mem::take(system), place);
+                Ok(microphone)
+            }
+            Err(error) => {
+                if error != MicrophoneError::NotFound {
+                    system.forget();
+                }
+                Err(error)
+            }
         }
-        microphone
     }
 
-    fn start(Chosen { device, name, instead }: Chosen) -> Result<Self, MicrophoneError> {
+    /// From now on it is noticed when the sound server moves the stream.
+    fn stay(&mut self, system: SoundSystem, place: Option<Place>) {
+        let shared = Arc::clone(&self.shared);
+        let moved = move || {
+            shared.moved.store(true, Ordering::Release);
+            shared.wake();
+        };
+        self.whereabouts = place.map(|place| Whereabouts::watch(system, place, moved));
+    }
+
+    fn start(Chosen { device, name, instead, .. }: Chosen) -> Result<Self, MicrophoneError> {
         let best =
             StreamConfig { channels: 1, sample_rate: SAMPLE_RATE, buffer_size: BufferSize::Fixed(PERIOD) };
         let (stream, config, shared, ring) = match build(&device, best, SampleFormat::I16) {
@@ -162,6 +184,7 @@ impl Microphone {
         let channels = usize::from(config.channels).max(1);
         let microphone = Self {
             stream: Some(stream),
+            whereabouts: None,
             shared,
             ring,
             channels,
@@ -231,6 +254,12 @@ impl Microphone {
         })
     }
 
+    /// Whether the sound server may have moved the stream: what comes from now on, and came a moment
+    /// ago, may be anything, such as what the loudspeaker plays.
+    pub(super) fn moved(&self) -> bool {
+        self.shared.moved.load(Ordering::Acquire)
+    }
+
     /// How much sound, since the last call, found the ring full and was lost.
     pub(super) fn lost(&self) -> Option<Duration> {
         let samples = self.shared.dropped.swap(0, Ordering::Relaxed);
@@ -242,9 +271,15 @@ impl Microphone {
 impl Drop for Microphone {
     fn drop(&mut self) {
         if let Some(stream) = self.stream.take() {
+            let whereabouts = self.whereabouts.take();
             let spare = std::thread::Builder::new().name("audio-drop".into());
+            let close = move || {
+                // The connection closes with the stream's own farewell, if nobody else holds it then.
+                drop(whereabouts);
+                drop(stream);
+            };
             // Without a thread to spare, leaking a stream is better than hanging on it.
-            if let Err(error) = spare.spawn(move || drop(stream)) {
+            if let Err(error) = spare.spawn(close) {
                 tracing::warn!(%error, "no thread to close a stream on");
             }
         }

@@ -36,6 +36,7 @@ mod segment;
 mod silero;
 mod sink;
 mod vad;
+mod whereabouts;
 
 pub use device::InputDevice;
 pub use endpoint::{Endpointer, Event, Segment};

@@ -82,6 +82,31 @@ fn a_sound_server_that_is_killed_in_mid_word_is_taken_up_when_it_is_back() {
 }
 
 #[test]
+fn when_it_is_unplugged_the_loudspeaker_is_not_obeyed_in_its_place() {
+    let mut user = User::new();
+    let pulse = Pulse::start(&mut user);
+    let mut daemon = user.daemon();
+    daemon.until("Listening.");
+    let home = user.path("home");
+    let film = say(&home, "new session film");
+    pulse.unplug();
+    // The server now leads the stream to what this plays.
+    for _ in 0..2 {
+        assert!(pulse.playing_aloud(&film).wait().unwrap().success());
+    }
+    daemon.until("No microphone was found; type instead.");
+    assert!(pulse.playing_aloud(&film).wait().unwrap().success());
+
+    pulse.plug_in();
+    daemon.until("I hear you again");
+    pulse.play(&say(&home, "new session build"));
+    daemon.until("  New session build.");
+    let history = user.history();
+    assert_eq!(history.len(), 1, "{history:#?}");
+    quiet(&daemon);
+}
+
+#[test]
 fn a_sound_server_that_hangs_is_noticed_by_its_silence() {
     let mut user = User::new();
     let pulse = Pulse::start(&mut user);

@@ -137,6 +137,20 @@ impl Pulse {
         assert!(self.client("pactl").args(loopback).status().unwrap().success());
     }
 
+    /// Takes the microphone away, as somebody does who pulls its plug.
+    pub fn unplug(&self) {
+        assert!(
+            self.client("pactl").args(["unload-module", "module-remap-source"]).status().unwrap().success()
+        );
+    }
+
+    /// Puts it back.
+    pub fn plug_in(&self) {
+        let mut load = self.client("pactl");
+        load.args(["load-module", "module-remap-source", "master=mic.monitor", "source_name=vmic"]);
+        assert!(load.status().unwrap().success());
+    }
+
     /// Plays a file into the microphone, in real time, and returns at its end.
     pub fn play(&self, wav: &Path) {
         let done = self.playing(wav).wait().unwrap();
@@ -145,7 +159,17 @@ impl Pulse {
 
     /// Plays a file into the microphone, and goes on.
     pub fn playing(&self, wav: &Path) -> Child {
-        self.client("paplay").args(["--latency-msec=20", "--device=mic"]).arg(wav).spawn().unwrap()
+        self.playing_to("mic", wav)
+    }
+
+    /// Plays a file through the loudspeaker, and goes on.
+    pub fn playing_aloud(&self, wav: &Path) -> Child {
+        self.playing_to("speaker", wav)
+    }
+
+    fn playing_to(&self, sink: &str, wav: &Path) -> Child {
+        let device = format!("--device={sink}");
+        self.client("paplay").args(["--latency-msec=20", &device]).arg(wav).spawn().unwrap()
     }
 }
 
