@@ -3,6 +3,7 @@
 //! The whole program, a real sound server, a real recogniser, a real tmux; from outside.
 
 use crate::support::pulse::Pulse;
+use crate::support::recordings::{path, sox};
 use crate::support::spoken::say;
 use crate::support::user::{User, until};
 
@@ -31,12 +32,70 @@ fn a_spoken_command_is_done_and_recorded() {
     assert!(transcript.contains("new session build"), "{record:#}");
     assert_eq!(record["interpretation"]["intent"], "new_session", "{record:#}");
     assert!(record["reply"]["text"].as_str().unwrap().contains("build"), "{record:#}");
+    assert!(record["speech_seconds"].as_f64().unwrap() > 0.5, "{record:#}");
+    for complete in ["id", "at", "text", "command", "outcome"] {
+        assert!(!record[complete].is_null(), "{complete}: {record:#}");
+    }
+    assert!(record["abandoned"].is_null(), "{record:#}");
 
     daemon.signal("TERM");
     assert!(daemon.ended().success());
     // The terminal is the user's own, and stays.
     assert!(sessions(&user).contains(&"build".to_owned()));
     assert_eq!(user.history().len(), history.len(), "the history survives");
+}
+
+#[test]
+fn one_command_after_the_other_is_done_in_order() {
+    let mut user = User::new();
+    let pulse = Pulse::start(&mut user);
+    let mut daemon = user.daemon();
+    assert!(user.run(&["do", "new session build"]).status.success());
+    daemon.until("Listening.");
+    let home = user.path("home");
+    let panes = || user.tmux(&["list-panes", "-t", "=build:", "-F", "#{pane_top} #{pane_left}"]);
+    assert_eq!(panes(), "0 0");
+    // The second is said while the first is being recognised and done: after a breath.
+    let both = home.join("both.wav");
+    let (down, left) = (say(&home, "split down"), say(&home, "split left"));
+    let first = home.join("first.wav");
+    sox(&[path(&down), path(&first), "pad", "0", "1"]);
+    sox(&[path(&first), path(&left), path(&both)]);
+    pulse.play(&both);
+    until("there are three panes", || panes().lines().count() == 3);
+    let places = panes();
+    assert!(places.lines().any(|place| !place.starts_with("0 ")), "one is below: {places}");
+    assert!(places.lines().any(|place| !place.ends_with(" 0")), "one is beside another: {places}");
+    let history = user.history();
+    let meanings: Vec<_> = history.iter().map(|record| &record["interpretation"]["direction"]).collect();
+    assert_eq!(meanings[..2], ["left", "down"], "{history:#?}");
+}
+
+#[test]
+fn at_a_terminal_one_speaks_and_types_in_turn() {
+    let mut user = User::new();
+    let pulse = Pulse::start(&mut user);
+    let mut console = user.console();
+    console.until("Listening.");
+    let home = user.path("home");
+    pulse.play(&say(&home, "new session build"));
+    console.until("  New session build.");
+    pulse.play(&say(&home, "kill session build"));
+    console.until("Shall I kill session build?");
+    assert!(sessions(&user).contains(&"build".to_owned()), "nothing is done before the answer");
+    console.enter("yes\r");
+    console.until("Killed session build");
+    assert!(!sessions(&user).contains(&"build".to_owned()));
+    console.enter("new session notes\r");
+    console.until("New session notes.");
+    pulse.play(&say(&home, "what is notes doing"));
+    until("the third spoken turn is over", || {
+        !user.history()[0]["reply"].is_null() && user.history().len() == 5
+    });
+    console.enter("\u{4}");
+    assert!(console.ended().success(), "{}", console.said());
+    let origins: Vec<_> = user.history().iter().map(|record| record["origin"].clone()).collect();
+    assert_eq!(origins, ["microphone", "typed", "typed", "microphone", "microphone"]);
 }
 
 #[test]
