@@ -116,7 +116,8 @@ impl Decoder {
         let floor = i32::try_from(self.options.minimum_audio_context).unwrap_or(FULL_CONTEXT);
         let context = ((seconds * FRAMES_PER_SECOND + MARGIN).ceil() as i32).clamp(floor, FULL_CONTEXT);
         let mut pass = self.pass(samples, seconds, context, abort)?;
-        if context < FULL_CONTEXT && !abort.is_set() && (pass.capped || repeats(&pass.text)) {
+        let loops = pass.capped || repeats(&pass.text) || doubled(&pass.text);
+        if context < FULL_CONTEXT && !abort.is_set() && loops {
             pass = self.pass(samples, seconds, FULL_CONTEXT, abort)?;
         }
         pass.no_speech = self.no_speech()?;
@@ -296,6 +297,15 @@ fn repeats(text: &str) -> bool {
     words.len() >= 15 && runs.values().any(|times| times * 3 * 2 > words.len())
 }
 
+/// Whether all of it is there twice: a loop of one round, which short clips get from a reduced context,
+/// or somebody who says so.
+fn doubled(text: &str) -> bool {
+    let words = bare(text);
+    let words: Vec<&str> = words.split_whitespace().collect();
+    let (first, second) = words.split_at(words.len() / 2);
+    !first.is_empty() && first == second
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -308,6 +318,16 @@ mod tests {
         assert!(!repeats("four of clubs, ace of spades, two of hearts, ten of clubs"));
         assert!(!repeats("number seven seven seven seven"));
         assert!(!repeats(""));
+    }
+
+    #[test]
+    fn what_is_there_twice_is_noticed() {
+        assert!(doubled("Status Status"));
+        assert!(doubled("Yes. Yes."));
+        assert!(doubled("Go back. Go back."));
+        assert!(!doubled("no no no"));
+        assert!(!doubled("yes"));
+        assert!(!doubled(""));
     }
 
     #[test]

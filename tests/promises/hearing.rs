@@ -20,6 +20,17 @@ fn a_recording_is_done_as_if_it_were_spoken() {
 }
 
 #[test]
+fn a_word_that_is_said_once_is_heard_once() {
+    let user = User::new();
+    let home = user.path("home");
+    for word in ["yes", "no", "stop", "status", "confirm", "help"] {
+        let ran = user.run(&["transcribe", path(&say(&home, word))]);
+        let heard: String = ran.out.to_lowercase().chars().filter(|c| c.is_alphabetic()).collect();
+        assert_eq!(heard, word, "{ran:?}");
+    }
+}
+
+#[test]
 fn the_recording_that_comes_with_it_lists_the_sessions() {
     let user = User::new();
     let recording = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/list-sessions.wav");
