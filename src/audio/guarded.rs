@@ -381,9 +381,10 @@ impl Supervisor {
         self.told = Told::Lost;
         let (what, remedy) = match reason {
             Reason::Fails(error) => (sentence(&error.to_string()), error.remedy()),
-            Reason::Rejected(Rejected { retry_in: None, .. }) => {
-                ("The microphone is switched off".into(), "voice-terminal breakers reset audio-input")
-            }
+            Reason::Rejected(Rejected { retry_in: None, .. }) => (
+                "The microphone is switched off".into(),
+                "switch it on: voice-terminal breakers reset audio-input",
+            ),
             Reason::Rejected(_) => (
                 "The microphone failed too often".into(),
                 "it is tried again by and by; the log has the details",
