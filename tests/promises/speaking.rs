@@ -12,7 +12,7 @@ use crate::support::models;
 use crate::support::pulse::Pulse;
 use crate::support::recordings::path;
 use crate::support::spoken::say;
-use crate::support::user::User;
+use crate::support::user::{User, until};
 
 /// What Whisper hears in a file.
 fn heard(user: &User, wav: &Path) -> String {
@@ -86,7 +86,12 @@ async fn its_own_voice_is_no_command() {
     assert_eq!(user.run(&["do", "no"]).code(), 0);
     std::thread::sleep(Duration::from_secs(8));
     pulse.play(&say(&user.path("home"), "list sessions"));
-    daemon.until("sessions.  (");
+    until("the person is heard", || {
+        daemon
+            .said()
+            .lines()
+            .any(|line| line.starts_with("you: ") && line.to_lowercase().contains("sessions"))
+    });
 }
 
 #[tokio::test]
