@@ -218,3 +218,25 @@ fn a_recogniser_that_is_killed_costs_one_call_at_most() {
     assert!(daemon.is_running());
     assert_eq!(user.run(&["do", "list sessions"]).code(), 0);
 }
+
+#[test]
+fn a_breaker_is_changed_by_hand_while_it_runs() {
+    let user = User::new();
+    let _daemon = user.daemon();
+    let change = |arguments: &[&str]| {
+        let ran = user.run(&[&["breakers", "--json"], arguments].concat());
+        assert_eq!(ran.code(), 0, "{arguments:?}: {ran:?}");
+        ran.json()[0]["state"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(change(&["isolate", "tmux-control"]), "isolated");
+    assert_eq!(user.run(&["do", "list sessions"]).code(), 0, "the next tier serves");
+    assert_eq!(change(&["disable", "tmux-control"]), "disabled");
+    assert_eq!(change(&["set", "tmux-control", "failure_threshold=2", "timeout=9s"]), "disabled");
+    assert_eq!(change(&["reset", "tmux-control"]), "closed");
+    for wrong in
+        [["set", "tmux-control", "falure_threshold=2"], ["set", "tmux-control", "failure_threshold=0"]]
+    {
+        let ran = user.run(&[&["breakers"], &wrong[..]].concat());
+        assert!(matches!(ran.code(), 1 | 2) && ran.err.contains("failure_threshold"), "{ran:?}");
+    }
+}
