@@ -304,10 +304,17 @@ impl Conversation {
         let (world, inbox) = (&self.world, self.inbox.downgrade());
         let mouth = watch::Sender::new(Arc::new(world.borrow().mouth()));
         let (heard, said) = (mouth.subscribe(), self.events.subscribe());
+        let (speaks, spoken_over) = watch::channel(false);
         let mut tasks = vec![
-            tokio::spawn(attendants::listen(world.subscribe(), heard, inbox.clone(), self.cancel.clone())),
+            tokio::spawn(attendants::listen(
+                world.subscribe(),
+                heard,
+                speaks,
+                inbox.clone(),
+                self.cancel.clone(),
+            )),
             tokio::spawn(attendants::follow(world.clone(), inbox.clone())),
-            tokio::spawn(speaking::speak(world.subscribe(), said, mouth, inbox.clone())),
+            tokio::spawn(speaking::speak(world.subscribe(), said, mouth, spoken_over, inbox.clone())),
         ];
         if let Some(recognisers) = self.recognisers.take() {
             let (events, cancel) = (self.events.clone(), self.cancel.clone());

@@ -118,6 +118,7 @@ pub(super) async fn recognise(
 pub(super) async fn listen(
     mut world: watch::Receiver<World>,
     mouth: watch::Receiver<Arc<Mouth>>,
+    somebody_speaks: watch::Sender<bool>,
     inbox: mpsc::WeakSender<Input>,
     cancel: CancellationToken,
 ) {
@@ -127,7 +128,7 @@ pub(super) async fn listen(
         let model = now.models().resolve("silero-vad").ok();
         let ear = cancel.child_token();
         let heard = Ear::start(audio.clone(), model, now.breaker("audio-input", "audio-input"), ear.clone());
-        let mut hearing = pin!(forward(heard, mouth.clone(), inbox.clone()));
+        let mut hearing = pin!(forward(heard, mouth.clone(), &somebody_speaks, inbox.clone()));
         let changed = async { world.wait_for(|world| world.config.audio != audio).await.is_ok() };
         tokio::select! {
             () = &mut hearing => return,
@@ -194,7 +195,11 @@ fn is_own_voice(heard: &Heard, playback: Playback) -> bool {
     let began = match heard {
         Heard::SpeechStarted => Duration::ZERO,
         Heard::Utterance(pcm) => pcm.duration(),
-        Heard::Lost { .. } | Heard::Recovered { .. } | Heard::Degraded(_) | Heard::Notice(_) => return false,
+        Heard::NothingSaid
+        | Heard::Lost { .. }
+        | Heard::Recovered { .. }
+        | Heard::Degraded(_)
+        | Heard::Notice(_) => return false,
     };
     match playback {
         Playback::Playing => true,
@@ -206,15 +211,24 @@ fn is_own_voice(heard: &Heard, playback: Playback) -> bool {
 async fn forward(
     mut heard: mpsc::Receiver<Heard>,
     mouth: watch::Receiver<Arc<Mouth>>,
+    somebody_speaks: &watch::Sender<bool>,
     inbox: mpsc::WeakSender<Input>,
 ) {
     while let Some(heard) = heard.recv().await {
+        // Whatever ends speech, and a microphone that comes or goes.
+        if !matches!(heard, Heard::SpeechStarted | Heard::Degraded(_) | Heard::Notice(_)) {
+            somebody_speaks.send_replace(false);
+        }
         if is_own_voice(&heard, *mouth.borrow().playback().borrow()) {
             tracing::debug!("what was heard while it spoke itself is dropped");
             continue;
         }
         let input = match heard {
-            Heard::SpeechStarted => Input::SpeechStarted,
+            Heard::SpeechStarted => {
+                somebody_speaks.send_replace(true);
+                Input::SpeechStarted
+            }
+            Heard::NothingSaid => continue,
             Heard::Utterance(pcm) => {
                 Input::Utterance { utterance: Utterance::spoken(Origin::Microphone, pcm), answer: None }
             }
@@ -227,4 +241,5 @@ async fn forward(
         };
         send(&inbox, input).await;
     }
+    somebody_speaks.send_replace(false);
 }

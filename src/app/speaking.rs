@@ -1,7 +1,8 @@
 //! The task that speaks what is answered.
 //!
 //! A new answer takes the place of one that is still being spoken: whoever asked for more has heard
-//! enough. What belongs to no turn waits for its end. Whoever types is not talked over.
+//! enough. What belongs to no turn waits for its end. Whoever types or speaks is not talked over: the ear
+//! is deaf while the mouth plays, so an answer that began in the middle of a command would lose it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub(super) async fn speak(
     mut world: watch::Receiver<World>,
     mut events: broadcast::Receiver<Event>,
     mouth: watch::Sender<Arc<Mouth>>,
+    mut somebody_speaks: watch::Receiver<bool>,
     inbox: mpsc::WeakSender<Input>,
 ) {
     let now = world.borrow_and_update().clone();
@@ -32,6 +34,7 @@ pub(super) async fn speak(
     let mut waiting: VecDeque<String> = VecDeque::new();
     loop {
         if speaking.is_none()
+            && !*somebody_speaks.borrow_and_update()
             && let Some(text) = waiting.pop_front()
         {
             send(&inbox, Input::Speaking(text.clone())).await;
@@ -64,6 +67,8 @@ pub(super) async fn speak(
                 Err(broadcast::error::RecvError::Lagged(_)) => {}
                 Err(broadcast::error::RecvError::Closed) => return,
             },
+            // It lives as long as the ear does; without an ear nobody is talked over.
+            Ok(()) = somebody_speaks.changed() => {}
             changed = world.changed() => {
                 if changed.is_err() {
                     return;
@@ -127,7 +132,7 @@ fn news(said: Result<Option<Degradation>, Failure>) -> Vec<Input> {
 fn interrupts(event: &Event) -> bool {
     match event {
         Event::Replied { .. } | Event::SpeechStarted | Event::Stopping => true,
-        Event::Heard { origin, .. } => matches!(origin, Origin::Typed | Origin::Control),
+        Event::Heard { origin, .. } => *origin != Origin::Recording,
         _ => false,
     }
 }

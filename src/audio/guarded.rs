@@ -52,6 +52,8 @@ const WHILE_HELD: Duration = Duration::from_secs(2);
 pub enum Heard {
     /// Somebody began to speak. Only a hint: it may be missing, or come to nothing.
     SpeechStarted,
+    /// What had begun was too short to be an utterance.
+    NothingSaid,
     /// Somebody said something, pre-roll and trailing silence included.
     Utterance(Pcm),
     /// It is not heard any more, or never was. Told once until it is heard again.

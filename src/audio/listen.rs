@@ -156,7 +156,8 @@ impl Outbox {
                 // A hint that comes late is worth nothing.
                 let _ = self.queue.try_send(Heard::SpeechStarted);
             }
-            Event::SpeechStarted | Event::TooShort => {}
+            Event::SpeechStarted => {}
+            Event::TooShort => self.put(Heard::NothingSaid),
             Event::Utterance(segment) => self.put(Heard::Utterance(segment.pcm)),
         }
     }
