@@ -2,6 +2,8 @@
 //!
 //! The whole program, a real sound server, a real recogniser, a real tmux; from outside.
 
+use std::time::{Duration, Instant};
+
 use crate::support::pulse::Pulse;
 use crate::support::recordings::{path, sox};
 use crate::support::spoken::say;
@@ -55,11 +57,12 @@ fn one_command_after_the_other_is_done_in_order() {
     let home = user.path("home");
     let panes = || user.tmux(&["list-panes", "-t", "=build:", "-F", "#{pane_top} #{pane_left}"]);
     assert_eq!(panes(), "0 0");
-    // The second is said while the first is being recognised and done: after a breath.
+    // The second is said while the first is being recognised and done: after a breath. Its answer must
+    // not be spoken into the second, which would then not be heard.
     let both = home.join("both.wav");
     let (down, left) = (say(&home, "split down"), say(&home, "split left"));
     let first = home.join("first.wav");
-    sox(&[path(&down), path(&first), "pad", "0", "1"]);
+    sox(&[path(&down), path(&first), "pad", "0", "0.7"]);
     sox(&[path(&first), path(&left), path(&both)]);
     pulse.play(&both);
     until("there are three panes", || panes().lines().count() == 3);
@@ -74,6 +77,7 @@ fn one_command_after_the_other_is_done_in_order() {
 #[test]
 fn at_a_terminal_one_speaks_and_types_in_turn() {
     let mut user = User::new();
+    user.without_voice();
     let pulse = Pulse::start(&mut user);
     let mut console = user.console();
     console.until("Listening.");
@@ -101,6 +105,7 @@ fn at_a_terminal_one_speaks_and_types_in_turn() {
 #[test]
 fn what_ends_something_is_asked_first_and_answered_by_voice_or_by_keyboard() {
     let mut user = User::new();
+    user.without_voice();
     let pulse = Pulse::start(&mut user);
     let mut daemon = user.daemon();
     for name in ["build", "notes"] {
@@ -129,4 +134,32 @@ fn what_ends_something_is_asked_first_and_answered_by_voice_or_by_keyboard() {
     let answer = user.run(&["do", "yes"]);
     assert!(answer.status.success(), "{answer:?}");
     assert!(!sessions(&user).contains(&"notes".to_owned()));
+}
+
+#[test]
+fn what_is_asked_aloud_is_answered_aloud() {
+    let mut user = User::new();
+    let pulse = Pulse::start(&mut user);
+    let mut daemon = user.daemon();
+    assert!(user.run(&["do", "new session build"]).status.success());
+    daemon.until("Listening.");
+    let home = user.path("home");
+    let (kill, confirm) = (say(&home, "kill session build"), say(&home, "confirm"));
+    // It doesn't listen while it speaks; whoever isn't heard says it again.
+    let persist = |wav, what: &str, is_so: &dyn Fn() -> bool| {
+        for _ in 0..10 {
+            pulse.play(wav);
+            let patience = Instant::now() + Duration::from_secs(3);
+            while Instant::now() < patience {
+                if is_so() {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+        panic!("it never came to this: {what}");
+    };
+    persist(&kill, "it asks", &|| daemon.said().contains("Shall I kill session build?"));
+    persist(&confirm, "it is done", &|| !sessions(&user).contains(&"build".to_owned()));
+    daemon.until("Killed session build");
 }

@@ -79,6 +79,11 @@ impl User {
         fs::write(self.configuration(), toml).unwrap();
     }
 
+    /// Has replies printed only, so that nobody has to wait for their end before speaking.
+    pub fn without_voice(&self) {
+        self.configure("[audio]\noutput = \"none\"\n");
+    }
+
     /// Sets a variable for everything that is started from now on.
     pub fn set(&mut self, name: &str, value: &str) {
         self.unset(name);
