@@ -13,7 +13,7 @@ use crate::audio::{Ear, Heard, Mouth, Playback};
 use crate::breaker::State;
 use crate::config::{Difference, Watcher};
 use crate::conversation::Input;
-use crate::domain::{Degradation, Event, Failure, Origin, Utterance};
+use crate::domain::{Degradation, Event, Failure};
 use crate::shutdown::PATIENCE;
 use crate::speech::{self, Recognisers};
 use crate::store::{Recovered, Store};
@@ -194,8 +194,11 @@ fn is_own_voice(heard: &Heard, playback: Playback) -> bool {
 
     let began = match heard {
         Heard::SpeechStarted => Duration::ZERO,
-        Heard::Utterance(pcm) => pcm.duration(),
+        Heard::Utterance { pcm, .. } | Heard::Paused { so_far: pcm, .. } | Heard::Continues(pcm) => {
+            pcm.duration()
+        }
         Heard::NothingSaid
+        | Heard::Resumed
         | Heard::Lost { .. }
         | Heard::Recovered { .. }
         | Heard::Degraded(_)
@@ -216,7 +219,10 @@ async fn forward(
 ) {
     while let Some(heard) = heard.recv().await {
         // Whatever ends speech, and a microphone that comes or goes.
-        if !matches!(heard, Heard::SpeechStarted | Heard::Degraded(_) | Heard::Notice(_)) {
+        if matches!(
+            heard,
+            Heard::NothingSaid | Heard::Utterance { .. } | Heard::Lost { .. } | Heard::Recovered { .. }
+        ) {
             somebody_speaks.send_replace(false);
         }
         if is_own_voice(&heard, *mouth.borrow().playback().borrow()) {
@@ -229,9 +235,12 @@ async fn forward(
                 Input::SpeechStarted
             }
             Heard::NothingSaid => continue,
-            Heard::Utterance(pcm) => {
-                Input::Utterance { utterance: Utterance::spoken(Origin::Microphone, pcm), answer: None }
+            Heard::Paused { pause, so_far, ending } => {
+                Input::Speculate { pause: Some((pause, ending)), so_far }
             }
+            Heard::Continues(so_far) => Input::Speculate { pause: None, so_far },
+            Heard::Resumed => Input::Resumed,
+            Heard::Utterance { pcm, pause } => Input::Spoken { pcm, pause },
             Heard::Lost { degradation } | Heard::Degraded(degradation) => Input::Degraded(degradation),
             Heard::Recovered { device } => Input::Serving {
                 chain: "audio-input".into(),

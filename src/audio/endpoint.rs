@@ -17,12 +17,18 @@
 //!   ([`Event::TooShort`]); what follows a cut is never too little.
 //! - The pre-roll of an utterance may reach into the silence at the end of the one before, never
 //!   into its speech.
+//!
+//! **How long a silence ends it** depends on what was said. Whoever has said "list sessions" is done, and
+//! whoever has said "run git" is thinking. So each pause is told as soon as it looks like one
+//! ([`Event::Paused`]), for somebody to recognise what was said so far; what they find of its
+//! [`Completeness`] sets the silence that is waited for, until the person goes on. While nobody knows, it
+//! is the usual one.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::config;
-use crate::domain::{Pcm, SAMPLE_RATE};
+use crate::domain::{Completeness, Pcm, SAMPLE_RATE};
 
 use super::vad::CHUNK;
 
@@ -34,8 +40,19 @@ const CUT_SEARCH: Duration = Duration::from_secs(3);
 pub enum Event {
     /// Somebody began to speak.
     SpeechStarted,
+    /// Whoever speaks has fallen silent, perhaps at the end. What was said until now.
+    Paused(Segment),
+    /// They have gone on after a pause.
+    Resumed,
+    /// Whoever speaks has been speaking for a while without a pause. What was said until now.
+    Continues(Segment),
     /// An utterance is complete.
-    Utterance(Segment),
+    Utterance {
+        /// What was said.
+        segment: Segment,
+        /// Whether nothing was said after the pause that was told last.
+        since_pause: bool,
+    },
     /// What began to look like speech was too short to be any.
     TooShort,
 }
@@ -75,7 +92,11 @@ pub struct Endpointer {
 struct Rules {
     pre_roll: usize,
     minimum_speech: usize,
+    pause: usize,
+    short_silence: usize,
     trailing_silence: usize,
+    long_silence: usize,
+    partial: Option<usize>,
     maximum: usize,
     cut_search: usize,
     start: f32,
@@ -99,6 +120,10 @@ struct Speech {
     silence: usize,
     /// Whether this goes on from a cut.
     continues: bool,
+    /// Whether the silence at the end was told as a pause.
+    paused: bool,
+    /// What is known of the words before that pause.
+    completeness: Completeness,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -117,7 +142,11 @@ impl Endpointer {
         let rules = Rules {
             pre_roll: up(settings.pre_roll).min(maximum / 2),
             minimum_speech: up(settings.minimum_speech),
+            pause: up(settings.pause).max(1),
+            short_silence: up(settings.short_silence).max(1),
             trailing_silence: up(settings.trailing_silence).max(1),
+            long_silence: up(settings.long_silence).max(1),
+            partial: Some(up(settings.partial_interval)).filter(|every| *every > 0),
             maximum,
             cut_search: (samples(CUT_SEARCH) / CHUNK).min(maximum / 4),
             start: settings.start_probability,
@@ -155,19 +184,52 @@ impl Endpointer {
                 Some(Event::SpeechStarted)
             }
             State::Speaking(speech) => {
-                speech.push(chunk, probability >= rules.stop);
-                if speech.silence >= rules.trailing_silence {
-                    self.end()
-                } else if speech.chunks.len() >= rules.maximum {
+                let speaks = probability >= rules.stop;
+                speech.push(chunk, speaks);
+                let length = speech.chunks.len();
+                if speech.silence >= rules.silence_after(speech.completeness) {
+                    return self.end();
+                }
+                if length >= rules.maximum {
                     let (piece, rest) = std::mem::take(speech).cut(rules.cut_search);
                     let start = self.sample_position() - (rest.samples.len() + piece.samples.len()) as u64;
                     self.state = State::Speaking(rest);
-                    piece.has_speech().then(|| Event::Utterance(piece.into_segment(start)))
-                } else {
-                    None
+                    let segment = piece.has_speech().then(|| piece.into_segment(start));
+                    return segment.map(|segment| Event::Utterance { segment, since_pause: false });
                 }
+                if speaks && speech.paused {
+                    speech.paused = false;
+                    speech.completeness = Completeness::Unknown;
+                    return Some(Event::Resumed);
+                }
+                if !speech.is_enough(&rules) {
+                    return None;
+                }
+                if speech.silence == rules.pause {
+                    speech.paused = true;
+                    return self.so_far().map(Event::Paused);
+                }
+                let is_due = rules.partial.is_some_and(|every| length.is_multiple_of(every));
+                if is_due && speech.silence == 0 { self.so_far().map(Event::Continues) } else { None }
             }
         }
+    }
+
+    /// Takes what is known of the words before the pause that was told last. When the silence has already
+    /// been long enough for it, this ends the utterance.
+    pub fn expect(&mut self, completeness: Completeness) -> Option<Event> {
+        let State::Speaking(speech) = &mut self.state else { return None };
+        if !speech.paused {
+            return None;
+        }
+        speech.completeness = completeness;
+        if speech.silence >= self.rules.silence_after(completeness) { self.end() } else { None }
+    }
+
+    fn so_far(&self) -> Option<Segment> {
+        let State::Speaking(speech) = &self.state else { return None };
+        let start = self.sample_position() - speech.samples.len() as u64;
+        Some(Segment::new(start, speech.samples.clone()))
     }
 
     /// The stream ends here: what is being said is complete as it is. Afterwards the endpointer is
@@ -181,15 +243,15 @@ impl Endpointer {
     fn end(&mut self) -> Option<Event> {
         let position = self.sample_position();
         let State::Speaking(speech) = std::mem::replace(&mut self.state, State::idle()) else { return None };
-        let enough = speech.speech_chunks() >= self.rules.minimum_speech.max(1);
-        let said = enough || speech.continues && speech.has_speech();
+        let said = speech.is_enough(&self.rules);
         // After an utterance, its speech is spoken for; after a click, it may still be the beginning
         // of a word.
         let reusable = if said { speech.silence } else { speech.chunks.len() };
         self.state = State::Idle { kept: speech.last(reusable.min(self.rules.pre_roll)) };
         if said {
             let start = position - speech.samples.len() as u64;
-            Some(Event::Utterance(speech.into_segment(start)))
+            let since_pause = speech.paused;
+            Some(Event::Utterance { segment: speech.into_segment(start), since_pause })
         } else if speech.continues {
             None
         } else {
@@ -199,6 +261,16 @@ impl Endpointer {
 
     fn sample_position(&self) -> u64 {
         self.position * CHUNK as u64
+    }
+}
+
+impl Rules {
+    fn silence_after(&self, completeness: Completeness) -> usize {
+        match completeness {
+            Completeness::Complete => self.short_silence,
+            Completeness::Extensible | Completeness::Unknown => self.trailing_silence,
+            Completeness::Unfinished => self.long_silence,
+        }
     }
 }
 
@@ -219,6 +291,12 @@ impl Speech {
         self.chunks.iter().filter(|chunk| chunk.speech).count()
     }
 
+    /// Whether there is enough speech for an utterance.
+    fn is_enough(&self, rules: &Rules) -> bool {
+        let enough = self.speech_chunks() >= rules.minimum_speech.max(1);
+        enough || self.continues && self.has_speech()
+    }
+
     fn has_speech(&self) -> bool {
         self.chunks.iter().any(|chunk| chunk.speech)
     }
@@ -234,6 +312,8 @@ impl Speech {
             chunks: self.chunks.split_off(quietest + 1),
             silence: self.silence,
             continues: true,
+            paused: false,
+            completeness: Completeness::Unknown,
         };
         (self, rest)
     }
@@ -258,7 +338,11 @@ mod tests {
         config::Endpoint {
             pre_roll: Duration::from_millis(96),
             minimum_speech: Duration::from_millis(64),
+            pause: Duration::from_millis(64),
+            short_silence: Duration::from_millis(96),
             trailing_silence: Duration::from_millis(160),
+            long_silence: Duration::from_millis(256),
+            partial_interval: Duration::ZERO,
             maximum_utterance: Duration::from_millis(640),
             ..config::Endpoint::default()
         }
@@ -285,8 +369,12 @@ mod tests {
         events
             .iter()
             .filter_map(|event| match event {
-                Event::Utterance(segment) => Some(segment),
-                Event::SpeechStarted | Event::TooShort => None,
+                Event::Utterance { segment, .. } => Some(segment),
+                Event::SpeechStarted
+                | Event::Paused(_)
+                | Event::Resumed
+                | Event::Continues(_)
+                | Event::TooShort => None,
             })
             .collect()
     }
@@ -306,7 +394,10 @@ mod tests {
     #[test]
     fn an_utterance_has_its_pre_roll_and_its_tail() {
         let events = run(&settings(), &stream(&[(10, 0.0), (6, 0.9), (20, 0.0)]));
-        assert!(matches!(events[..], [Event::SpeechStarted, Event::Utterance(_)]));
+        assert!(matches!(
+            events[..],
+            [Event::SpeechStarted, Event::Paused(_), Event::Utterance { since_pause: true, .. }]
+        ));
         let segment = utterances(&events)[0];
         assert_eq!(place(segment), (7, 21), "three chunks before the speech, five after it");
         assert_eq!(segment.end(), Duration::from_millis(21 * 32));
@@ -334,6 +425,82 @@ mod tests {
         assert_eq!(utterances(&events).len(), 1);
         let events = run(&settings(), &stream(&[(3, 0.9), (5, 0.0), (3, 0.9), (9, 0.0)]));
         assert_eq!(utterances(&events).len(), 2);
+    }
+
+    /// The endpointer after six chunks of speech and so much silence, and the pause that it told.
+    fn paused(silence: usize) -> (Endpointer, Segment) {
+        let mut endpointer = Endpointer::new(&settings());
+        let events: Vec<Event> = stream(&[(10, 0.0), (6, 0.9), (silence, 0.0)])
+            .into_iter()
+            .enumerate()
+            .filter_map(|(i, probability)| endpointer.push(&chunk(i), probability))
+            .collect();
+        let [Event::SpeechStarted, Event::Paused(so_far)] = &events[..] else { panic!("{events:?}") };
+        (endpointer, so_far.clone())
+    }
+
+    /// Chunks of silence until it ends.
+    fn silence_until_the_end(endpointer: &mut Endpointer) -> usize {
+        (1..100)
+            .find(|_| matches!(endpointer.push(&[0.0; CHUNK], 0.0), Some(Event::Utterance { .. })))
+            .unwrap()
+    }
+
+    #[test]
+    fn a_pause_is_told_with_all_that_was_said() {
+        let (_, so_far) = paused(2);
+        assert_eq!(place(&so_far), (7, 18));
+    }
+
+    #[test]
+    fn the_silence_that_is_waited_for_depends_on_what_was_said() {
+        for (completeness, chunks) in [
+            (Completeness::Complete, 1),
+            (Completeness::Unknown, 3),
+            (Completeness::Extensible, 3),
+            (Completeness::Unfinished, 6),
+        ] {
+            let (mut endpointer, _) = paused(2);
+            assert_eq!(endpointer.expect(completeness), None);
+            assert_eq!(silence_until_the_end(&mut endpointer), chunks, "{completeness:?}");
+        }
+    }
+
+    #[test]
+    fn what_becomes_known_late_ends_it_at_once() {
+        let (mut endpointer, _) = paused(4);
+        let ended = endpointer.expect(Completeness::Complete);
+        assert!(matches!(ended, Some(Event::Utterance { since_pause: true, .. })), "{ended:?}");
+        assert_eq!(endpointer.expect(Completeness::Complete), None, "nobody speaks any more");
+    }
+
+    #[test]
+    fn whoever_goes_on_is_told_and_what_was_known_counts_no_more() {
+        let (mut endpointer, _) = paused(2);
+        assert_eq!(endpointer.expect(Completeness::Complete), None);
+        assert_eq!(endpointer.push(&[0.5; CHUNK], 0.9), Some(Event::Resumed));
+        assert_eq!(endpointer.expect(Completeness::Complete), None, "it was said of other words");
+        assert!(matches!(endpointer.push(&[0.0; CHUNK], 0.0), None));
+        assert!(matches!(endpointer.push(&[0.0; CHUNK], 0.0), Some(Event::Paused(_))));
+        assert_eq!(silence_until_the_end(&mut endpointer), 3);
+    }
+
+    #[test]
+    fn whoever_goes_on_and_on_is_heard_meanwhile() {
+        let settings = config::Endpoint {
+            partial_interval: Duration::from_millis(160),
+            maximum_utterance: Duration::from_secs(10),
+            ..settings()
+        };
+        let events = run(&settings, &stream(&[(16, 0.9), (2, 0.0), (5, 0.9), (9, 0.0)]));
+        let lengths: Vec<usize> = events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Continues(segment) => Some(place(segment).1),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(lengths, [5, 10, 15, 20]);
     }
 
     #[test]

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::breaker::{Backoff, Breaker, CallError, Rejected};
 use crate::config;
-use crate::domain::{Degradation, Pcm};
+use crate::domain::{Completeness, Degradation, PauseId, Pcm};
 
 use super::device::{InputDevice, SoundSystem, Wish};
 use super::listen::{Ended, Outbox, Stop, listen};
@@ -48,14 +48,33 @@ const WHILE_ABSENT: Backoff = Backoff { base: Duration::from_secs(5), cap: Durat
 const WHILE_HELD: Duration = Duration::from_secs(2);
 
 /// What the ear tells.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub enum Heard {
     /// Somebody began to speak. Only a hint: it may be missing, or come to nothing.
     SpeechStarted,
     /// What had begun was too short to be an utterance.
     NothingSaid,
-    /// Somebody said something, pre-roll and trailing silence included.
-    Utterance(Pcm),
+    /// Whoever speaks has fallen silent, perhaps at the end.
+    Paused {
+        /// Names the pause.
+        pause: PauseId,
+        /// What was said until now.
+        so_far: Pcm,
+        /// Takes what is known of the words, to end the utterance sooner or later; of no use any more
+        /// once they have gone on.
+        ending: oneshot::Sender<Completeness>,
+    },
+    /// Whoever paused has gone on.
+    Resumed,
+    /// Whoever speaks goes on. What was said until now.
+    Continues(Pcm),
+    /// Somebody said something.
+    Utterance {
+        /// The sound, pre-roll and trailing silence included.
+        pcm: Pcm,
+        /// The last pause, if nothing was said after it.
+        pause: Option<PauseId>,
+    },
     /// It is not heard any more, or never was. Told once until it is heard again.
     Lost {
         /// What that means.

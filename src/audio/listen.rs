@@ -6,7 +6,7 @@
 //!
 //! **A full queue.** Capture goes on whatever happens. An utterance that finds the consumer's queue
 //! full waits here, [`WAITING`] of them at most; beyond that a new one is dropped and the consumer is
-//! told how many, as soon as there is room. `SpeechStarted` is only a hint and doesn't wait.
+//! told how many, as soon as there is room. Hints (somebody began to speak, paused, goes on) don't wait.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,13 +15,14 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
 
 use super::endpoint::Event;
 use super::guarded::Heard;
 use super::microphone::{Microphone, MicrophoneError};
 use super::segment::Listener;
+use crate::domain::{Completeness, PauseId};
 
 /// Events that wait beyond the consumer's queue.
 const WAITING: usize = 16;
@@ -74,6 +75,7 @@ pub(super) fn listen(
     let mut samples = Vec::new();
     let mut last = Instant::now();
     let mut muted = Muted::default();
+    outbox.forget();
     let ended = loop {
         if stop.asked.load(Ordering::Acquire) {
             break Ended::Stopped;
@@ -86,6 +88,9 @@ pub(super) fn listen(
         if microphone.take(&mut samples) {
             last = Instant::now();
             listener.hear(&samples, |event| outbox.tell(event));
+            if let Some(completeness) = outbox.known() {
+                listener.expect(completeness, |event| outbox.tell(event));
+            }
             if muted.notices(&samples) {
                 outbox.put(Heard::Notice(format!(
                     "Nothing but exact silence comes from {}: it may be muted, or a permission is missing.",
@@ -142,24 +147,63 @@ pub(super) struct Outbox {
     queue: mpsc::Sender<Heard>,
     waiting: VecDeque<Heard>,
     dropped: u32,
+    /// The pause that was told last, while nobody has gone on.
+    pause: Option<Pause>,
+}
+
+#[derive(Debug)]
+struct Pause {
+    id: PauseId,
+    ending: oneshot::Receiver<Completeness>,
 }
 
 impl Outbox {
     pub(super) fn new(queue: mpsc::Sender<Heard>) -> Self {
-        Self { queue, waiting: VecDeque::new(), dropped: 0 }
+        Self { queue, waiting: VecDeque::new(), dropped: 0, pause: None }
     }
 
     /// Never waits.
     fn tell(&mut self, event: Event) {
         match event {
-            Event::SpeechStarted if self.is_empty() => {
-                // A hint that comes late is worth nothing.
-                let _ = self.queue.try_send(Heard::SpeechStarted);
+            Event::SpeechStarted => {
+                self.hint(Heard::SpeechStarted);
             }
-            Event::SpeechStarted => {}
+            Event::Continues(segment) => {
+                self.hint(Heard::Continues(segment.pcm));
+            }
+            Event::Paused(segment) => {
+                let (ending, known) = oneshot::channel();
+                let id = PauseId::next();
+                if self.hint(Heard::Paused { pause: id, so_far: segment.pcm, ending }) {
+                    self.pause = Some(Pause { id, ending: known });
+                }
+            }
+            Event::Resumed => {
+                if self.pause.take().is_some() {
+                    self.hint(Heard::Resumed);
+                }
+            }
             Event::TooShort => self.put(Heard::NothingSaid),
-            Event::Utterance(segment) => self.put(Heard::Utterance(segment.pcm)),
+            Event::Utterance { segment, since_pause } => {
+                let pause = self.pause.take().filter(|_| since_pause).map(|pause| pause.id);
+                self.put(Heard::Utterance { pcm: segment.pcm, pause });
+            }
         }
+    }
+
+    /// Tells what is worth nothing when it comes late: never waits, and overtakes nothing.
+    fn hint(&self, heard: Heard) -> bool {
+        self.is_empty() && self.queue.try_send(heard).is_ok()
+    }
+
+    /// What has become known of the words before the pause, once.
+    fn known(&mut self) -> Option<Completeness> {
+        self.pause.as_mut()?.ending.try_recv().ok()
+    }
+
+    /// Another microphone: what was said into the last one is over.
+    fn forget(&mut self) {
+        self.pause = None;
     }
 
     /// Never waits.
@@ -168,7 +212,7 @@ impl Outbox {
         if self.waiting.len() < WAITING {
             self.waiting.push_back(heard);
             self.flush();
-        } else if matches!(heard, Heard::Utterance(_)) {
+        } else if matches!(heard, Heard::Utterance { .. }) {
             self.dropped += 1;
         }
     }
@@ -238,7 +282,8 @@ mod tests {
     use super::*;
 
     fn utterance(i: usize) -> Event {
-        Event::Utterance(Segment { start: Duration::ZERO, pcm: Pcm::new(vec![i as f32]) })
+        let segment = Segment { start: Duration::ZERO, pcm: Pcm::new(vec![i as f32]) };
+        Event::Utterance { segment, since_pause: false }
     }
 
     fn received(queue: &mut mpsc::Receiver<Heard>) -> Vec<Heard> {
@@ -265,7 +310,7 @@ mod tests {
         let numbers: Vec<usize> = heard
             .iter()
             .filter_map(|heard| match heard {
-                Heard::Utterance(pcm) => Some(pcm.samples()[0] as usize),
+                Heard::Utterance { pcm, .. } => Some(pcm.samples()[0] as usize),
                 _ => None,
             })
             .collect();
@@ -273,6 +318,33 @@ mod tests {
         let Some(Heard::Notice(notice)) = heard.last() else { panic!("{heard:?}") };
         let dropped = 2 + WAITING + 3 - numbers.len();
         assert!(dropped > 0 && notice.starts_with(&format!("{dropped} utterances were dropped")), "{notice}");
+    }
+
+    #[test]
+    fn a_pause_is_answered_until_somebody_goes_on() {
+        let (sender, mut queue) = mpsc::channel(8);
+        let mut outbox = Outbox::new(sender);
+        let segment = Segment { start: Duration::ZERO, pcm: Pcm::new(vec![0.0]) };
+        let mut pause = |outbox: &mut Outbox| {
+            outbox.tell(Event::Paused(segment.clone()));
+            match received(&mut queue).pop() {
+                Some(Heard::Paused { pause, ending, .. }) => (pause, ending),
+                other => panic!("{other:?}"),
+            }
+        };
+        let (_, ending) = pause(&mut outbox);
+        ending.send(Completeness::Complete).unwrap();
+        assert_eq!(outbox.known(), Some(Completeness::Complete));
+        assert_eq!(outbox.known(), None, "it is taken once");
+
+        let (first, ending) = pause(&mut outbox);
+        outbox.tell(Event::Resumed);
+        assert!(ending.send(Completeness::Complete).is_err(), "nobody wants to know any more");
+        let (second, _ending) = pause(&mut outbox);
+        assert_ne!(first, second);
+        outbox.tell(Event::Utterance { segment: segment.clone(), since_pause: true });
+        let last = received(&mut queue).pop();
+        assert!(matches!(last, Some(Heard::Utterance { pause: Some(id), .. }) if id == second), "{last:?}");
     }
 
     #[test]

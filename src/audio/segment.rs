@@ -1,8 +1,10 @@
 //! The utterances of a recording, found as in live sound.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crate::config;
+use crate::domain::Completeness;
 
 use super::endpoint::{Endpointer, Event, Segment};
 use super::recording::{Recording, Remark};
@@ -24,7 +26,11 @@ impl Segments {
     pub fn new(recording: Recording, detector: VoiceDetector, settings: &config::Endpoint) -> Self {
         Self {
             recording,
-            listener: Listener::new(detector, settings),
+            // Nobody waits for what is being said in a recording.
+            listener: Listener::new(
+                detector,
+                &config::Endpoint { partial_interval: Duration::ZERO, ..settings.clone() },
+            ),
             found: VecDeque::new(),
             samples: Vec::new(),
             ended: false,
@@ -48,7 +54,7 @@ impl Iterator for Segments {
     fn next(&mut self) -> Option<Segment> {
         loop {
             while let Some(event) = self.found.pop_front() {
-                if let Event::Utterance(segment) = event {
+                if let Event::Utterance { segment, .. } = event {
                     return Some(segment);
                 }
             }
@@ -97,6 +103,11 @@ impl Listener {
         }
         self.endpointer.finish().into_iter().for_each(each);
         self.detector.reset();
+    }
+
+    /// Takes what is known of the words before the pause that was told last.
+    pub(super) fn expect(&mut self, completeness: Completeness, each: impl FnMut(Event)) {
+        self.endpointer.expect(completeness).into_iter().for_each(each);
     }
 
     pub(super) fn into_detector(self) -> VoiceDetector {

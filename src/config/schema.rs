@@ -54,9 +54,21 @@ pub struct Endpoint {
     /// Speech shorter than this is a click, not an utterance.
     #[serde(with = "required")]
     pub minimum_speech: Duration,
+    /// Silence after which what was said is recognised, though it may go on.
+    #[serde(with = "required")]
+    pub pause: Duration,
+    /// Silence that ends an utterance which is a whole command by the grammar.
+    #[serde(with = "required")]
+    pub short_silence: Duration,
     /// Silence that ends an utterance.
     #[serde(with = "required")]
     pub trailing_silence: Duration,
+    /// Silence that ends an utterance to which something must be added, such as "run".
+    #[serde(with = "required")]
+    pub long_silence: Duration,
+    /// How often what is being said is recognised before it has ended; never if zero.
+    #[serde(with = "required")]
+    pub partial_interval: Duration,
     /// An utterance is cut here, however long the person goes on; the rest is the next one.
     #[serde(with = "required")]
     pub maximum_utterance: Duration,
@@ -223,7 +235,11 @@ impl Default for Endpoint {
         Self {
             pre_roll: Duration::from_millis(400),
             minimum_speech: Duration::from_millis(160),
+            pause: Duration::from_millis(160),
+            short_silence: Duration::from_millis(320),
             trailing_silence: Duration::from_millis(700),
+            long_silence: Duration::from_millis(1200),
+            partial_interval: Duration::from_secs(1),
             maximum_utterance: Duration::from_secs(25),
             start_probability: 0.5,
             stop_probability: 0.35,

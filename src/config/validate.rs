@@ -41,7 +41,7 @@ impl Config {
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         let endpoint = &self.audio.endpoint;
         let probability = |value: f32| (0.0..=1.0).contains(&value);
-        let rules: [(bool, &str, &str); 13] = [
+        let rules: [(bool, &str, &str); 16] = [
             (probability(endpoint.start_probability), "audio.endpoint.start_probability", "from 0.0 to 1.0"),
             (
                 probability(endpoint.stop_probability)
@@ -53,6 +53,22 @@ impl Config {
                 endpoint.trailing_silence >= std::time::Duration::from_millis(64),
                 "audio.endpoint.trailing_silence",
                 "at least 64ms",
+            ),
+            (
+                endpoint.pause >= std::time::Duration::from_millis(32)
+                    && endpoint.pause <= endpoint.trailing_silence,
+                "audio.endpoint.pause",
+                "from 32ms to audio.endpoint.trailing_silence",
+            ),
+            (
+                (endpoint.pause..=endpoint.trailing_silence).contains(&endpoint.short_silence),
+                "audio.endpoint.short_silence",
+                "from audio.endpoint.pause to audio.endpoint.trailing_silence",
+            ),
+            (
+                endpoint.long_silence >= endpoint.trailing_silence,
+                "audio.endpoint.long_silence",
+                "at least audio.endpoint.trailing_silence",
             ),
             (
                 (1..=28).contains(&endpoint.maximum_utterance.as_secs()),

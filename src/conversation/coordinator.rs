@@ -11,11 +11,13 @@ use tokio_util::sync::CancellationToken;
 use super::condition::Condition;
 use super::confirmation::Question;
 use super::echo::Echo;
+use super::hearing::{Answer, Hearing, Progress, Unheard};
 use super::performance::{Context, Ending, Performance, Words};
 use super::wording;
 use crate::domain::{
-    BoxFuture, Confidence, Content, Degradation, Event, Failure, FailureKind, Interpreter, Journal, Mode,
-    Origin, Pcm, Ran, Recogniser, Reply, Stage, Terminal, Tone, Transcript, Utterance, UtteranceId,
+    BoxFuture, Completeness, Confidence, Content, Degradation, Event, FailureKind, Intent, Interpreter,
+    Journal, Mode, Origin, PauseId, Pcm, Ran, Recogniser, Reply, Situation, Stage, Terminal, Tone,
+    Transcript, Utterance, UtteranceId,
 };
 
 /// Turns that may wait for their turn. One more is refused, and told so.
@@ -57,8 +59,24 @@ pub enum Input {
         /// Gets the answer; `None` if nothing was said. Dropped without a word on the way out.
         answer: Option<oneshot::Sender<Option<Reply>>>,
     },
+    /// Somebody said something into the microphone.
+    Spoken {
+        /// What.
+        pcm: Pcm,
+        /// The pause with which it ended.
+        pause: Option<PauseId>,
+    },
     /// Somebody began to speak.
     SpeechStarted,
+    /// Somebody has said so much; at a pause, with whoever wants to know whether that is all.
+    Speculate {
+        /// The sound.
+        so_far: Pcm,
+        /// The pause.
+        pause: Option<(PauseId, oneshot::Sender<Completeness>)>,
+    },
+    /// Whoever paused has gone on.
+    Resumed,
     /// A chain left its first tier.
     Degraded(Degradation),
     /// A chain is served by its first tier.
@@ -104,25 +122,6 @@ pub struct Standing {
     pub busy: bool,
 }
 
-type Answer = Option<oneshot::Sender<Option<Reply>>>;
-
-/// Speech that waits to be recognised.
-struct Unheard {
-    id: UtteranceId,
-    pcm: Pcm,
-    /// Whether it may be our own voice, come back.
-    may_be_echo: bool,
-    answer: Answer,
-}
-
-/// Speech on its way to words.
-struct Hearing {
-    id: UtteranceId,
-    may_be_echo: bool,
-    answer: Answer,
-    result: Result<Transcript, Failure>,
-}
-
 /// The conversation.
 pub struct Coordinator {
     ports: Ports,
@@ -132,9 +131,7 @@ pub struct Coordinator {
     question: Option<Question>,
     last_reply: Option<Reply>,
     echo: Echo,
-    /// Speech that waits to be recognised.
-    unheard: VecDeque<Unheard>,
-    hearing: Option<(UtteranceId, BoxFuture<'static, Hearing>)>,
+    hearing: Hearing,
     /// Words that wait for their turn.
     waiting: VecDeque<(Words, Answer)>,
     turn: Option<Turn>,
@@ -158,6 +155,7 @@ impl Coordinator {
     /// A conversation that tells what happens to `events`.
     pub fn new(ports: Ports, options: Options, events: broadcast::Sender<Event>) -> Self {
         let condition = Condition::new(options.voice_wanted);
+        let hearing = Hearing::new(Arc::clone(&ports.recogniser));
         Self {
             ports,
             options,
@@ -166,8 +164,7 @@ impl Coordinator {
             question: None,
             last_reply: None,
             echo: Echo::default(),
-            unheard: VecDeque::new(),
-            hearing: None,
+            hearing,
             waiting: VecDeque::new(),
             turn: None,
         }
@@ -185,7 +182,7 @@ impl Coordinator {
                 biased;
                 () = cancel.cancelled() => break,
                 ending = maybe(self.turn.as_mut().map(|turn| &mut turn.future)) => self.turn_ended(ending),
-                hearing = maybe(self.hearing.as_mut().map(|(_, future)| future)) => self.heard(hearing).await,
+                progress = self.hearing.next() => self.heard(progress).await,
                 input = inbox.recv(), if open => match input {
                     Some(input) => self.receive(input).await,
                     None => open = false,
@@ -199,7 +196,7 @@ impl Coordinator {
     }
 
     fn is_busy(&self) -> bool {
-        self.turn.is_some() || self.hearing.is_some() || !self.waiting.is_empty() || !self.unheard.is_empty()
+        self.turn.is_some() || self.hearing.is_busy() || !self.waiting.is_empty()
     }
 
     fn tell(&self, event: Event) {
@@ -215,8 +212,13 @@ impl Coordinator {
 
     async fn receive(&mut self, input: Input) {
         match input {
-            Input::Utterance { utterance, answer } => self.accept(utterance, answer).await,
+            Input::Utterance { utterance, answer } => self.accept(utterance, answer, None).await,
+            Input::Spoken { pcm, pause } => {
+                self.accept(Utterance::spoken(Origin::Microphone, pcm), None, pause).await;
+            }
             Input::SpeechStarted => self.tell(Event::SpeechStarted),
+            Input::Speculate { so_far, pause } => self.hearing.speculate(so_far, pause),
+            Input::Resumed => self.hearing.resumed(),
             Input::Degraded(news) => {
                 let events = self.condition.degraded(news);
                 self.tell_all(events);
@@ -235,22 +237,22 @@ impl Coordinator {
             }
             Input::Speaking(text) => self.echo.begin(&text, Instant::now()),
             Input::Silent => self.echo.end(Instant::now()),
-            Input::Recogniser(recogniser) => self.ports.recogniser = recogniser,
+            Input::Recogniser(recogniser) => self.hearing.replace(recogniser),
             Input::Standing(answer) => {
                 // Whoever asked may have gone.
                 let _ = answer.send(Standing {
                     mode: self.condition.mode(),
                     degradations: self.condition.degradations(),
                     question: self.question.as_ref().map(|question| question.summary.clone()),
-                    waiting: self.waiting.len() + self.unheard.len(),
-                    busy: self.turn.is_some() || self.hearing.is_some(),
+                    waiting: self.waiting.len() + self.hearing.waiting(),
+                    busy: self.turn.is_some() || self.hearing.is_busy(),
                 });
             }
         }
     }
 
     /// An utterance is a record before it is a wish.
-    async fn accept(&mut self, utterance: Utterance, answer: Answer) {
+    async fn accept(&mut self, utterance: Utterance, answer: Answer, pause: Option<PauseId>) {
         if let Err(failure) = self.ports.journal.open(&utterance).await {
             tracing::error!(id = %utterance.id, %failure, "an utterance could not be written to the journal");
         }
@@ -261,7 +263,7 @@ impl Coordinator {
         };
         let spoken = !matches!(content, Content::Text(_));
         self.tell(Event::Heard { id, origin, speech });
-        if self.waiting.len() + self.unheard.len() >= WAITING {
+        if self.waiting.len() + self.hearing.waiting() >= WAITING {
             self.answer_at_once(id, wording::too_busy(), answer).await;
             return;
         }
@@ -270,7 +272,7 @@ impl Coordinator {
                 let began = Instant::now().checked_sub(pcm.duration()).unwrap_or_else(Instant::now);
                 // A recording is not of this room.
                 let may_be_echo = origin == Origin::Microphone && self.echo.may_return(began);
-                self.unheard.push_back(Unheard { id, pcm, may_be_echo, answer });
+                self.hearing.hear(Unheard { id, pcm, may_be_echo, answer }, pause);
             }
             Content::Text(text) | Content::Transcribed(text) => {
                 let words = Words { id, text, confidence: Confidence::CERTAIN, degraded: false, spoken };
@@ -282,7 +284,6 @@ impl Coordinator {
     /// Words wait for their turn, except "cancel", which ends the one that is under way.
     async fn enqueue(&mut self, words: Words, answer: Answer) {
         let stops = self.turn.as_ref().filter(|_| {
-            use crate::domain::{Intent, Situation};
             let situation = Situation { spoken: words.spoken, ..Situation::default() };
             let interpretation = self.ports.interpreter.interpret(&words.text, words.confidence, &situation);
             interpretation.intent == Intent::Cancel
@@ -306,21 +307,6 @@ impl Coordinator {
     }
 
     fn begin_next(&mut self) {
-        if self.hearing.is_none()
-            && let Some(Unheard { id, pcm, may_be_echo, answer }) = self.unheard.pop_front()
-        {
-            let recogniser = Arc::clone(&self.ports.recogniser);
-            let hearing = async move {
-                let mut result = recogniser.recognise(&pcm).await;
-                // A recogniser that died of this call may serve it once it is restarted; what
-                // somebody said is worth a second try.
-                if matches!(&result, Err(failure) if failure.kind == FailureKind::Unavailable) {
-                    result = recogniser.recognise(&pcm).await;
-                }
-                Hearing { id, may_be_echo, answer, result }
-            };
-            self.hearing = Some((id, Box::pin(hearing)));
-        }
         if self.turn.is_none()
             && let Some((words, answer)) = self.waiting.pop_front()
         {
@@ -343,9 +329,24 @@ impl Coordinator {
         }
     }
 
-    async fn heard(&mut self, hearing: Hearing) {
-        self.hearing = None;
-        let Hearing { id, may_be_echo, answer, result } = hearing;
+    async fn heard(&mut self, progress: Progress) {
+        let (id, may_be_echo, answer, result) = match progress {
+            Progress::Heard { id, may_be_echo, answer, result } => (id, may_be_echo, answer, result),
+            Progress::Guessed { transcript, ending } => {
+                let situation = Situation {
+                    question_open: self.question.is_some(),
+                    spoken: true,
+                    ..Situation::default()
+                };
+                let completeness = self.ports.interpreter.completeness(&transcript.text, &situation);
+                if let Some(ending) = ending {
+                    // They may have gone on meanwhile.
+                    let _ = ending.send(completeness);
+                }
+                self.tell(Event::Partial { text: transcript.text });
+                return;
+            }
+        };
         match result {
             Ok(transcript) => {
                 let serving = "I understand speech again.";
@@ -428,9 +429,7 @@ impl Coordinator {
         if let Some(question) = self.question.take() {
             self.take_back(&question).await;
         }
-        // Dropping a recognition cancels it.
-        let hearing = self.hearing.take().map(|(id, _)| id);
-        let unheard = hearing.into_iter().chain(self.unheard.drain(..).map(|unheard| unheard.id));
+        let unheard = self.hearing.leave().into_iter();
         let unfinished: Vec<_> = unheard.chain(self.waiting.drain(..).map(|(words, _)| words.id)).collect();
         for id in unfinished {
             self.note(id, Stage::Abandoned { reason: "the program was stopped first".into() }).await;

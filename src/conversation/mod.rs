@@ -11,6 +11,7 @@ mod condition;
 mod confirmation;
 mod coordinator;
 mod echo;
+mod hearing;
 mod performance;
 mod turn;
 mod wording;

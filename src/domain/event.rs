@@ -28,6 +28,12 @@ pub enum Event {
     Progress(Progress),
     /// Somebody began to speak.
     SpeechStarted,
+    /// What somebody who still speaks, or has just fallen silent, seems to have said so far. It may be
+    /// taken back by the next of these, and by [`Event::Transcribed`].
+    Partial {
+        /// The words.
+        text: String,
+    },
     /// An utterance came in and is in the journal.
     Heard {
         /// Its id.

@@ -4,8 +4,8 @@
 use std::pin::Pin;
 
 use super::{
-    Command, Confidence, Failure, Interpretation, Outcome, Pcm, Record, SessionInfo, Stage, Target,
-    Transcript, Utterance, UtteranceId,
+    Command, Completeness, Confidence, Failure, Interpretation, Outcome, Pcm, Record, SessionInfo, Stage,
+    Target, Transcript, Utterance, UtteranceId,
 };
 
 /// A boxed future, so that ports can be trait objects.
@@ -15,6 +15,10 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Recogniser: Send + Sync {
     /// Recognises one utterance. Dropping the future cancels the work itself.
     fn recognise<'a>(&'a self, speech: &'a Pcm) -> BoxFuture<'a, Result<Transcript, Failure>>;
+
+    /// Recognises what somebody has said so far, who may go on: `None` unless it costs nothing but work
+    /// on this machine, and can be done at once. Dropping the future cancels the work itself.
+    fn speculate<'a>(&'a self, speech: &'a Pcm) -> BoxFuture<'a, Option<Transcript>>;
 }
 
 /// What is known at the moment of interpretation.
@@ -35,6 +39,9 @@ pub struct Situation {
 pub trait Interpreter: Send + Sync {
     /// Interprets one line of words, and judges it.
     fn interpret(&self, words: &str, confidence: Confidence, situation: &Situation) -> Interpretation;
+
+    /// Whether these words are all that somebody has to say.
+    fn completeness(&self, words: &str, situation: &Situation) -> Completeness;
 }
 
 /// The terminal: the whole `tmux-session` chain.

@@ -4,6 +4,8 @@
 //! depends on its own words and not on how many phrases there are. The tree takes further sources
 //! (a user's own phrases) the same way as the built-in one.
 
+mod completeness;
+
 use std::collections::{BTreeMap, HashMap};
 
 use serde::Deserialize;
@@ -81,6 +83,16 @@ impl Phrase {
     pub(super) fn offer(&self) -> Option<&str> {
         self.say.as_deref().filter(|_| self.when.is_none())
     }
+
+    /// Whether it means something now, said in these words.
+    fn is_meant(&self, words: &Words<'_>, question_open: bool, dropped: bool) -> bool {
+        let now = match self.when {
+            None => true,
+            Some(When::QuestionOpen) => question_open,
+            Some(When::Spoken) => words.spoken,
+        };
+        now && !(self.exact && dropped)
+    }
 }
 
 impl Found<'_> {
@@ -129,7 +141,7 @@ impl Walk<'_, '_> {
         let node = &grammar.tree[node];
         if at == self.length
             && !self.words.more
-            && let Some(phrase) = node.end.filter(|&phrase| self.is_meant(&grammar.phrases[phrase]))
+            && let Some(phrase) = self.end_of(node)
         {
             return Some(phrase);
         }
@@ -145,7 +157,7 @@ impl Walk<'_, '_> {
                 self.captures.push((branch.name, captured));
                 let found = if is_rest {
                     // The rest of the line has no end to be found; it is the end.
-                    grammar.tree[branch.to].end.filter(|&phrase| self.is_meant(&grammar.phrases[phrase]))
+                    self.end_of(&grammar.tree[branch.to])
                 } else {
                     self.from(branch.to, at + taken)
                 };
@@ -158,13 +170,11 @@ impl Walk<'_, '_> {
         None
     }
 
-    fn is_meant(&self, phrase: &Phrase) -> bool {
-        let now = match phrase.when {
-            None => true,
-            Some(When::QuestionOpen) => self.question_open,
-            Some(When::Spoken) => self.words.spoken,
+    fn end_of(&self, node: &Node) -> Option<usize> {
+        let is_meant = |phrase: &usize| {
+            self.grammar.phrases[*phrase].is_meant(self.words, self.question_open, self.dropped)
         };
-        now && !(phrase.exact && self.dropped)
+        node.end.filter(is_meant)
     }
 }
 

@@ -36,6 +36,12 @@ pub(super) fn resolved(name: String, sessions: &[SessionInfo]) -> String {
     }
 }
 
+/// Whether this is what a session is called.
+pub(super) fn is_known(name: &str, sessions: &[SessionInfo]) -> bool {
+    let key = loosely(name);
+    sessions.iter().any(|session| session.name == name || loosely(&session.name) == key)
+}
+
 /// A name without capitals, blanks, signs, and with its numbers as digits: "Web Two" is `web-2`.
 fn loosely(name: &str) -> String {
     let folded = name.to_lowercase();

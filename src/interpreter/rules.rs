@@ -1,5 +1,7 @@
 //! The rule-based interpreter: grammar and safety policy behind the port.
 
+use std::ops::Range;
+
 use super::GrammarError;
 use super::grammar::{Found, Grammar, Phrase, fill};
 use super::names;
@@ -8,7 +10,7 @@ use super::normalise::{Words, is_hidden};
 use super::safety::{Doubt, Policy};
 use super::slots::Captured;
 use crate::config;
-use crate::domain::{Confidence, Intent, Interpretation, Interpreter, Situation, Verdict};
+use crate::domain::{Completeness, Confidence, Intent, Interpretation, Interpreter, Situation, Verdict};
 
 const GRAMMAR: &str = include_str!("../../config/grammar.toml");
 const SAFETY: &str = include_str!("../../config/safety.toml");
@@ -172,5 +174,18 @@ impl Interpreter for Rules {
             verdict = self.policy.hidden_characters();
         }
         Interpretation { intent, verdict }
+    }
+
+    fn completeness(&self, words: &str, situation: &Situation) -> Completeness {
+        let parsed = Words::new(words, situation.spoken, &self.grammar.noise);
+        // To stop is for now, whatever may follow.
+        if matches!(
+            self.understand(&parsed, true, situation),
+            Intent::Cancel | Intent::Confirm | Intent::Deny
+        ) {
+            return Completeness::Complete;
+        }
+        let known = |name: Range<usize>| names::is_known(&names::said(&parsed, name), &situation.sessions);
+        self.grammar.completeness(&parsed, situation.question_open, &known)
     }
 }

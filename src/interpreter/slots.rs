@@ -132,6 +132,23 @@ impl Slots {
         }
     }
 
+    /// Whether the words from `at` on are the beginning of something longer in a slot of this kind, such as
+    /// "page" of "page up".
+    pub(super) fn goes_on(&self, kind: Kind, words: &Words<'_>, at: usize, length: usize) -> bool {
+        let list = match kind {
+            Kind::List(list) => Some(&self.lists[list].1),
+            Kind::Key => self.lists.iter().find(|(name, _)| name == "key").map(|(_, keys)| keys),
+            _ => None,
+        };
+        let said = &words.list[at..length];
+        let begins =
+            |item: &[String]| item.len() > said.len() && item.iter().zip(said).all(|(a, b)| *a == b.text);
+        list.is_some_and(|list| {
+            let items = said.first().and_then(|first| list.items.get(&first.text));
+            items.into_iter().flatten().any(|(item, _)| begins(item))
+        })
+    }
+
     /// What a slot of this kind may have in it if it begins at the word `at`, with the number of words,
     /// in the order in which they are to be tried. Words from `length` on are not there.
     pub(super) fn readings(

@@ -145,6 +145,21 @@ impl Recogniser for Recognisers {
             }
         })
     }
+
+    fn speculate<'a>(&'a self, speech: &'a Pcm) -> BoxFuture<'a, Option<Transcript>> {
+        Box::pin(async move {
+            if !self.whisper.is_warm() || self.unready.is_some() {
+                return None;
+            }
+            let tier = LocalTier {
+                whisper: Arc::clone(&self.whisper),
+                breaker: Arc::clone(&self.whisper_breaker),
+                unready: None,
+            };
+            let guess = self.whisper_breaker.call_within(tier.limit(speech), tier.serve(speech));
+            guess.await.inspect_err(|error| tracing::debug!(%error, "no speculation")).ok()
+        })
+    }
 }
 
 struct LocalTier {

@@ -1,7 +1,7 @@
 //! Phrases, as people say them, as recognisers write them, and as people type them.
 
 use serde::Deserialize;
-use voice_terminal::domain::{Confidence, Intent, Interpreter, Situation, Verdict};
+use voice_terminal::domain::{Completeness, Confidence, Intent, Interpreter, Situation, Verdict};
 
 use super::{rules, session, typed};
 
@@ -115,4 +115,53 @@ fn an_unsure_yes_sets_nothing_off() {
     assert_eq!(sure, Intent::Confirm);
     let no = rules().interpret("No.", Confidence::new(0.1), &situation).intent;
     assert_eq!(no, Intent::Deny, "a no is safe however unsure it is");
+}
+
+#[test]
+fn the_words_tell_whether_more_is_to_come() {
+    use Completeness::{Complete, Extensible, Unfinished, Unknown};
+
+    let situation = Situation {
+        sessions: ["build", "web-2"].map(session).to_vec(),
+        question_open: true,
+        spoken: true,
+        ..Situation::default()
+    };
+    let rules = rules();
+    for (completeness, said) in [
+        (
+            Complete,
+            &[
+                "List sessions.",
+                "Split right, please.",
+                "Yes.",
+                "No.",
+                "Stop.",
+                "Cancel.",
+                "Switch to build.",
+                "Go to web 2.",
+                "Next pane.",
+            ][..],
+        ),
+        (Extensible, &["Split.", "New session.", "New session build.", "Press enter.", "Go to nowhere."]),
+        (
+            Unfinished,
+            &[
+                "Run",
+                "Run.",
+                "Run git status.",
+                "Type hello",
+                "Switch to",
+                "Split the",
+                "Press",
+                "Press page",
+                "What is",
+            ],
+        ),
+        (Unknown, &["", "Um.", "The quick brown fox.", "Sections list."]),
+    ] {
+        for said in said {
+            assert_eq!(rules.completeness(said, &situation), completeness, "{said}");
+        }
+    }
 }
