@@ -480,7 +480,7 @@ mod tests {
         assert_eq!(endpointer.expect(Completeness::Complete), None);
         assert_eq!(endpointer.push(&[0.5; CHUNK], 0.9), Some(Event::Resumed));
         assert_eq!(endpointer.expect(Completeness::Complete), None, "it was said of other words");
-        assert!(matches!(endpointer.push(&[0.0; CHUNK], 0.0), None));
+        assert_eq!(endpointer.push(&[0.0; CHUNK], 0.0), None);
         assert!(matches!(endpointer.push(&[0.0; CHUNK], 0.0), Some(Event::Paused(_))));
         assert_eq!(silence_until_the_end(&mut endpointer), 3);
     }

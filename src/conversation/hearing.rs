@@ -200,11 +200,6 @@ mod tests {
     }
 
     impl Counter {
-        fn words(&self, speech: &Pcm, took: Duration) -> Transcript {
-            let text = speech.samples().len().to_string();
-            Transcript { text, confidence: Confidence::CERTAIN, tier: "test".into(), took }
-        }
-
         fn asked(&self) -> Vec<String> {
             std::mem::take(&mut self.asked.lock().unwrap())
         }
@@ -215,7 +210,7 @@ mod tests {
             Box::pin(async move {
                 self.asked.lock().unwrap().push(format!("said {}", speech.samples().len()));
                 tokio::time::sleep(Duration::from_secs(2)).await;
-                Ok(self.words(speech, Duration::from_secs(2)))
+                Ok(words_of(speech, Duration::from_secs(2)))
             })
         }
 
@@ -223,7 +218,7 @@ mod tests {
             Box::pin(async move {
                 self.asked.lock().unwrap().push(format!("guess {}", speech.samples().len()));
                 tokio::time::sleep(Duration::from_secs(1)).await;
-                (!self.no_guesses).then(|| self.words(speech, Duration::from_secs(1)))
+                (!self.no_guesses).then(|| words_of(speech, Duration::from_secs(1)))
             })
         }
     }
@@ -243,6 +238,11 @@ mod tests {
 
     fn pause() -> (PauseId, oneshot::Sender<Completeness>) {
         (PauseId::next(), oneshot::channel().0)
+    }
+
+    fn words_of(speech: &Pcm, took: Duration) -> Transcript {
+        let text = speech.samples().len().to_string();
+        Transcript { text, confidence: Confidence::CERTAIN, tier: "test".into(), took }
     }
 
     async fn words(hearing: &mut Hearing) -> String {
