@@ -22,11 +22,17 @@ def end_tmux(run):
     subprocess.run(["tmux", "-L", "vt-bench", "kill-server"], env=environment, capture_output=True)
 
 
+def quiet(run):
+    """What has it give no tones, where it has any: one would be taken for the first sound of its answer."""
+    shown = subprocess.run([*run, "--json", "config", "show"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    return ["--set", "listening.cues=visible"] if '"cues"' in shown.stdout else []
+
+
 class Daemon:
     """A daemon that listens. `run` is its command line, with `terminal.socket=vt-bench`."""
 
     def __init__(self, run, room):
-        command = [*run, "--json", "daemon"]
+        command = [*run, "--json", *quiet(run), "daemon"]
         self.run = run
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
