@@ -104,7 +104,7 @@ enum Command {
     },
     /// Text to speech: to the loudspeaker, or into a wav file
     Say {
-        /// What to say
+        /// What to say; `-` says the lines of standard input
         #[arg(required = true)]
         text: Vec<String>,
         /// Write it here instead
@@ -170,7 +170,7 @@ async fn dispatch(arguments: Arguments) -> Outcome {
     log::begin(&world.paths.log());
     match command {
         None | Some(Command::Run) => run::run(&world).await,
-        Some(Command::Daemon) => run::daemon(&world).await,
+        Some(Command::Daemon) => run::daemon(&world, json).await,
         Some(Command::Hear { files }) => hear::run(&world, &files, json).await,
         Some(Command::Transcribe { files }) => transcribe::run(&world, &files, json).await,
         Some(Command::Interpret { spoken, text }) => interpret::run(&world, &text.join(" "), spoken, json),
@@ -183,7 +183,7 @@ async fn dispatch(arguments: Arguments) -> Outcome {
         Some(Command::Worker { .. }) => Ok(ExitCode::SUCCESS),
         Some(Command::Status) => status::run(&world, json).await,
         Some(Command::Breakers { action }) => breakers::run(&world, action, json).await,
-        Some(Command::Say { text, out }) => say::run(&world, &text.join(" "), out.as_ref()).await,
+        Some(Command::Say { text, out }) => say::run(&world, &text.join(" "), out.as_ref(), json).await,
         Some(Command::Simulate { scenario, seed, svg }) => {
             simulate::run(scenario.as_deref(), seed, svg.as_ref(), json)
         }

@@ -60,12 +60,13 @@ pub(super) async fn run(world: &World) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Headless; steered over the control socket.
-pub(super) async fn daemon(world: &World) -> Outcome {
+/// Headless; steered over the control socket. What happens is shown in lines, or in JSON for whoever starts it.
+pub(super) async fn daemon(world: &World, json: bool) -> Outcome {
     let _lock = Lock::take(&world.paths.lock())?;
     let cancel = shutdown::on_signals(|| {})?;
     let mut conversation = world.converse(true, cancel.clone()).await?;
-    let watcher = watch(&mut conversation, View::new(std::io::stdout()));
+    let watcher =
+        if json { tell(&mut conversation) } else { watch(&mut conversation, View::new(std::io::stdout())) };
     let mut tasks = conversation.attend();
     tasks.push(serve(world, &conversation, cancel.clone()));
     cancel.cancelled().await;
@@ -111,6 +112,25 @@ pub(super) fn watch<S: Screen + 'static>(
                 Ok(event) => view.show(&event),
                 Err(broadcast::error::RecvError::Lagged(missed)) => {
                     view.say(&format!("({missed} messages were too quick to show; the history has them)"));
+                }
+            }
+        }
+    })
+}
+
+/// Prints every event, one a line, until the conversation stops. One that was missed is left out.
+fn tell(conversation: &mut Conversation) -> JoinHandle<()> {
+    let mut events = std::mem::replace(&mut conversation.watching, conversation.events.subscribe());
+    tokio::spawn(async move {
+        loop {
+            match events.recv().await {
+                Err(broadcast::error::RecvError::Closed) => return,
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Ok(event) => {
+                    report::json(&event);
+                    if event == Event::Stopping {
+                        return;
+                    }
                 }
             }
         }

@@ -4,48 +4,108 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use tokio::io::{AsyncBufReadExt, BufReader};
 
 use super::report::{self, Outcome, Problem};
 use crate::app::World;
+use crate::audio::Mouth;
 use crate::domain::Sound;
 use crate::shutdown;
+use crate::speech::synthesis::Synthesisers;
 
-pub(super) async fn run(world: &World, text: &str, out: Option<&PathBuf>) -> Outcome {
+/// Stands for the lines of standard input.
+const INPUT: &str = "-";
+
+#[derive(Serialize)]
+struct Said<'a> {
+    text: &'a str,
+    /// The tiers that spoke, each once.
+    tiers: Vec<String>,
+    /// From the text to the sound of its first clause, ready to be played.
+    first: Duration,
+    /// From the text to the sound of its last clause. When it is played, what is ahead waits for its turn.
+    took: Duration,
+    /// How long it sounds.
+    length: Duration,
+}
+
+pub(super) async fn run(world: &World, text: &str, out: Option<&PathBuf>, json: bool) -> Outcome {
     if text.trim().is_empty() {
         return Err(Problem::usage("nothing is to be said", "as in: voice-terminal say \"hello\""));
     }
     let cancel = shutdown::on_signals(|| {})?;
+    let voice = Voice { synthesisers: world.synthesisers(), mouth: world.mouth(), told: false, json };
     tokio::select! {
-        outcome = say(world, text, out) => outcome,
+        outcome = say(voice, text, out) => outcome,
         () = cancel.cancelled() => Ok(ExitCode::FAILURE),
     }
 }
 
-async fn say(world: &World, text: &str, out: Option<&PathBuf>) -> Outcome {
-    let synthesisers = world.synthesisers();
-    let mut clauses = synthesisers.say(text);
-    let mouth = world.mouth();
-    let mut sounds = Vec::new();
-    let mut told = false;
-    while let Some(clause) = clauses.recv().await {
-        let clause = clause?;
-        if !synthesisers.is_first(&clause.tier) && !std::mem::replace(&mut told, true) {
-            report::warn(
-                &format!("{} speaks instead of the usual voice", clause.tier),
-                "`voice-terminal doctor` tells why",
-            );
+async fn say(mut voice: Voice, text: &str, out: Option<&PathBuf>) -> Outcome {
+    let mut sounds = out.map(|_| Vec::new());
+    if text == INPUT {
+        let mut lines = BufReader::new(tokio::io::stdin()).lines();
+        while let Some(line) = lines.next_line().await? {
+            if !line.trim().is_empty() {
+                voice.say(&line, sounds.as_mut()).await?;
+            }
         }
-        match out {
-            Some(_) => sounds.push(clause.sound),
-            None => mouth.play(clause.sound).await?,
-        }
+    } else {
+        voice.say(text, sounds.as_mut()).await?;
     }
-    match out {
-        Some(path) => write(path, &sounds)
-            .map_err(|error| Problem::new(format!("{}: {error}", path.display()), "choose another --out"))?,
-        None => mouth.finished().await,
+    if let (Some(path), Some(sounds)) = (out, sounds) {
+        write(path, &sounds)
+            .map_err(|error| Problem::new(format!("{}: {error}", path.display()), "choose another --out"))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+struct Voice {
+    synthesisers: Arc<Synthesisers>,
+    mouth: Mouth,
+    /// Whether it was told that another voice speaks.
+    told: bool,
+    json: bool,
+}
+
+impl Voice {
+    /// Says a text, to the loudspeaker or into these.
+    async fn say(&mut self, text: &str, mut sounds: Option<&mut Vec<Sound>>) -> Result<(), Problem> {
+        let began = Instant::now();
+        let (mut first, mut took, mut length) = (None, Duration::ZERO, Duration::ZERO);
+        let mut tiers: Vec<String> = Vec::new();
+        let mut clauses = self.synthesisers.say(text);
+        while let Some(clause) = clauses.recv().await {
+            let clause = clause?;
+            took = began.elapsed();
+            first.get_or_insert(took);
+            length += clause.sound.duration();
+            if !self.synthesisers.is_first(&clause.tier) && !std::mem::replace(&mut self.told, true) {
+                report::warn(
+                    &format!("{} speaks instead of the usual voice", clause.tier),
+                    "`voice-terminal doctor` tells why",
+                );
+            }
+            if !tiers.contains(&clause.tier) {
+                tiers.push(clause.tier);
+            }
+            match &mut sounds {
+                Some(sounds) => sounds.push(clause.sound),
+                None => self.mouth.play(clause.sound).await?,
+            }
+        }
+        if sounds.is_none() {
+            self.mouth.finished().await;
+        }
+        if self.json {
+            report::json(&Said { text, tiers, first: first.unwrap_or_default(), took, length });
+        }
+        Ok(())
+    }
 }
 
 /// Writes sounds one after the other as one wav file: mono, 16 bit, at the rate of the first. (All of

@@ -18,7 +18,8 @@ use crate::speech::Recognisers;
 struct Transcribed {
     file: String,
     text: String,
-    /// The recognition of all utterances, without loading the model and reading the file.
+    /// The recognition of all utterances, those without words too; without loading the model and reading the
+    /// file.
     took: Duration,
     utterances: Vec<Said>,
 }
@@ -61,12 +62,13 @@ async fn transcribe(
     cancel: &CancellationToken,
 ) -> Result<Transcribed, Problem> {
     let mut found = Found::begin(world, file, cancel);
-    let mut utterances = Vec::new();
+    let (mut utterances, mut took) = (Vec::new(), Duration::ZERO);
     while let Some(segment) = found.next().await {
         let transcript = tokio::select! {
             transcript = recognisers.recognise(&segment.pcm) => transcript?,
             () = cancel.cancelled() => break,
         };
+        took += transcript.took;
         if !transcript.is_silence() {
             utterances.push(Said { from: segment.start, length: segment.pcm.duration(), transcript });
         }
@@ -76,10 +78,5 @@ async fn transcribe(
         report::warn(&format!("{}: {remark}", shown(file)), "");
     }
     let texts: Vec<&str> = utterances.iter().map(|said| said.transcript.text.as_str()).collect();
-    Ok(Transcribed {
-        file: shown(file),
-        text: texts.join(" "),
-        took: utterances.iter().map(|said| said.transcript.took).sum(),
-        utterances,
-    })
+    Ok(Transcribed { file: shown(file), text: texts.join(" "), took, utterances })
 }

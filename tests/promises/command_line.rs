@@ -1,7 +1,7 @@
 //! Every command does its job, ends with the exit code that scripts depend on, and says what is wrong
 //! in one line with a remedy.
 
-use crate::support::user::{Ran, User};
+use crate::support::user::{Ran, User, until};
 
 /// One line that says what, one that says what to do.
 fn complaint(ran: &Ran, code: i32) -> String {
@@ -135,4 +135,23 @@ fn the_doctor_names_what_is_missing_with_its_remedy() {
     assert!(told.out.contains("✗ recogniser") && told.out.contains("models fetch"), "{told:?}");
     assert!(told.out.contains("✓ tmux") && told.out.contains("✓ history"), "{told:?}");
     assert!(told.out.contains("microphone"), "{told:?}");
+}
+
+#[test]
+fn a_daemon_tells_what_happens_to_whoever_reads_it_as_json() {
+    let user = User::new();
+    let mut daemon = user.start(&["daemon", "--json"]);
+    until("it can be reached", || user.run(&["status"]).status.success());
+    assert_eq!(user.run(&["do", "new session build"]).code(), 0);
+    daemon.until("\"event\":\"replied\"");
+    daemon.signal("TERM");
+    assert!(daemon.ended().success());
+    let said = daemon.said();
+    let events: Vec<serde_json::Value> =
+        said.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let kinds: Vec<&str> = events.iter().filter_map(|event| event["event"].as_str()).collect();
+    let mut after = kinds.iter();
+    for kind in ["mode_changed", "heard", "understood", "acting", "replied"] {
+        assert!(after.any(|other| *other == kind), "{kind} in {kinds:?}");
+    }
 }

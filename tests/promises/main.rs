@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod arrows;
+mod by_ear;
 mod command_line;
 mod configuration;
 mod hearing;

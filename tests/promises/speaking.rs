@@ -52,6 +52,32 @@ async fn every_voice_can_be_understood() {
 }
 
 #[tokio::test]
+async fn the_lines_of_an_input_are_said_and_timed() {
+    let user = user().await;
+    let out = user.path("home/said.wav");
+    let ran = user.run_with(
+        &["--json", "say", "--out", path(&out), "-"],
+        b"The session is ready.\n\nTwelve tests passed. Three failed.\n",
+    );
+    assert_eq!(ran.code(), 0, "{ran:?}");
+    let told = ran.json();
+    let texts: Vec<_> = told.iter().map(|line| line["text"].as_str().unwrap()).collect();
+    assert_eq!(texts, ["The session is ready.", "Twelve tests passed. Three failed."]);
+    let seconds = |line: &serde_json::Value, field: &str| {
+        line[field]["secs"].as_f64().unwrap() + line[field]["nanos"].as_f64().unwrap() / 1e9
+    };
+    for line in &told {
+        assert_eq!(line["tiers"], serde_json::json!(["local-neural"]), "{line}");
+        assert!(seconds(line, "first") > 0.0 && seconds(line, "first") <= seconds(line, "took"), "{line}");
+    }
+    // It has two clauses, and all of it is in the file.
+    assert!(seconds(&told[1], "first") < seconds(&told[1], "took"), "{told:?}");
+    let length: f64 = told.iter().map(|line| seconds(line, "length")).sum();
+    let written = (fs::metadata(&out).unwrap().len() - 44) as f64 / 2.0 / 22_050.0;
+    assert!((length - written).abs() < 0.01, "{length} {written}");
+}
+
+#[tokio::test]
 async fn a_reply_is_heard_from_the_loudspeaker() {
     let mut user = user().await;
     let pulse = Pulse::start(&mut user);
