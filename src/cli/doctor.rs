@@ -13,6 +13,7 @@ use crate::config::Paths;
 use crate::domain::Sound;
 use crate::domain::Terminal;
 use crate::server::{Client, Request, Response};
+use crate::store::Found;
 
 /// What was found out about one part.
 #[derive(Serialize)]
@@ -167,9 +168,19 @@ async fn tmux(world: &World, cancel: CancellationToken) -> Finding {
 async fn history(world: &World) -> Finding {
     let store = world.store().await;
     let standing = store.standing().borrow().clone();
-    match standing {
-        None => works("history", Paths::shown(&world.paths.journal(&world.config))),
-        Some(degradation) => fails("history", degradation.what, degradation.remedy),
+    if let Some(degradation) = standing {
+        return fails("history", degradation.what, degradation.remedy);
+    }
+    let journal = Paths::shown(&world.paths.journal(&world.config));
+    if !world.config.store.postgres.primary.is_set() {
+        return works("history", journal);
+    }
+    match store.look(None, 1).await {
+        Ok(Found { tier, degradation: None, .. }) => works("history", format!("{tier}, and {journal}")),
+        Ok(Found { degradation: Some(degradation), .. }) => {
+            fails("history", degradation.what, degradation.remedy)
+        }
+        Err(failure) => fails("history", failure.what, failure.remedy),
     }
 }
 

@@ -258,7 +258,8 @@ impl Store {
         });
         match here.await {
             Ok(Some((outdated, waiting))) => {
-                let here: HashSet<UtteranceId> = waiting.iter().map(|record| record.id).chain(outdated).collect();
+                let here: HashSet<UtteranceId> =
+                    waiting.iter().map(|record| record.id).chain(outdated).collect();
                 records.retain(|record| !here.contains(&record.id));
                 records.extend(waiting);
             }

@@ -60,7 +60,12 @@ impl Parcel {
     /// How many bytes of text it has.
     pub(super) fn size(&self) -> usize {
         let fields = [
-            &self.text, &self.transcript, &self.interpretation, &self.command, &self.outcome, &self.reply,
+            &self.text,
+            &self.transcript,
+            &self.interpretation,
+            &self.command,
+            &self.outcome,
+            &self.reply,
             &self.abandoned,
         ];
         let fields = fields.into_iter().flatten().map(String::len).sum::<usize>();

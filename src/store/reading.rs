@@ -14,7 +14,8 @@ use super::search::Wanted;
 use super::sqlite::{self, Among};
 use super::writer::Shared;
 use crate::breaker::{
-    Breaker, CallError, Chain, Class, Classify, Effect, Fallback, Rejected, Served, Skipped, Tier, Unready, Why,
+    Breaker, CallError, Chain, Class, Classify, Effect, Fallback, Rejected, Served, Skipped, Tier, Unready,
+    Why,
 };
 use crate::domain::{Degradation, Failure, Record};
 

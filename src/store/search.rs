@@ -46,8 +46,7 @@ pub(super) fn wanted(query: Option<&str>) -> Wanted {
 /// As an FTS5 expression. Each word is quoted, which takes any meaning from FTS5's operators. A word
 /// with punctuation in it, such as `a-b`, is a phrase.
 pub(super) fn fts5(words: &[String]) -> String {
-    let quoted: Vec<String> =
-        words.iter().map(|word| format!("\"{}\"", word.replace('"', "\"\""))).collect();
+    let quoted: Vec<String> = words.iter().map(|word| format!("\"{}\"", word.replace('"', "\"\""))).collect();
     quoted.join(" AND ") + " *"
 }
 
@@ -89,7 +88,11 @@ pub(super) fn tsvector<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
 /// of a text.
 fn tokens(text: &str) -> impl Iterator<Item = String> {
     let plain = |run: &str| -> String {
-        run.nfd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase).filter(|c| c.is_alphanumeric()).collect()
+        run.nfd()
+            .filter(|c| !is_combining_mark(*c))
+            .flat_map(char::to_lowercase)
+            .filter(|c| c.is_alphanumeric())
+            .collect()
     };
     text.split(|c: char| !c.is_alphanumeric() && !is_combining_mark(c))
         .map(plain)

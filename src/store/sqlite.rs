@@ -246,10 +246,10 @@ pub(super) async fn search<'c>(
     let undelivered = among == Among::Undelivered;
     let query = match wanted {
         Wanted::Nothing => return Ok(Vec::new()),
-        Wanted::All if undelivered => sqlx::query(
-            "SELECT record.* FROM outbox JOIN record USING (seq) ORDER BY id DESC LIMIT ?1",
-        )
-        .bind(limit),
+        Wanted::All if undelivered => {
+            sqlx::query("SELECT record.* FROM outbox JOIN record USING (seq) ORDER BY id DESC LIMIT ?1")
+                .bind(limit)
+        }
         Wanted::All => sqlx::query("SELECT * FROM record ORDER BY id DESC LIMIT ?1").bind(limit),
         Wanted::Matching(words) => {
             let query = sqlx::query(if undelivered {

@@ -157,9 +157,10 @@ impl PostgresError {
     /// What it means for the history, and what can be done; nothing internal in it.
     pub(in crate::store) fn told(&self) -> (&'static str, &'static str) {
         match self {
-            Self::Address(_) => {
-                ("The database's address can't be understood", "Write store.postgres.primary as postgres://USER@HOST/DATABASE")
-            }
+            Self::Address(_) => (
+                "The database's address can't be understood",
+                "Write store.postgres.primary as postgres://USER@HOST/DATABASE",
+            ),
             Self::PasswordFile(_) => {
                 ("The file with the database's password can't be read", "Check store.postgres.password_file")
             }
@@ -187,27 +188,29 @@ impl PostgresError {
                 "The database doesn't let this user keep the history",
                 "Give the user the right to create a schema in the database",
             ),
-            Self::TooManyConnections => {
-                ("The database has no connection left", "End some of its other users, or raise max_connections")
-            }
+            Self::TooManyConnections => (
+                "The database has no connection left",
+                "End some of its other users, or raise max_connections",
+            ),
             Self::ReadOnly => (
                 "The database can't be written: it is a replica, or read-only",
                 "Set store.postgres.primary to the server that is the primary now",
             ),
-            Self::Locked => {
-                ("Somebody holds a lock in the database", "End the transaction that holds it")
-            }
+            Self::Locked => ("Somebody holds a lock in the database", "End the transaction that holds it"),
             Self::Slow => ("The database takes too long", "See what else it is doing"),
-            Self::Conflict => ("Another transaction is in the way in the database", "See what else it is doing"),
+            Self::Conflict => {
+                ("Another transaction is in the way in the database", "See what else it is doing")
+            }
             Self::DiskFull => ("The database's disk is full", "Free some space on the server"),
             Self::NoMemory => ("The database has no memory left", "Relieve the server"),
             Self::NewerSchema => (
                 "A newer version of this program keeps its history in the database, which is left as it is",
                 "Use the newest version",
             ),
-            Self::NoSchema => {
-                ("The database has not the tables of the history", "Let the program write to the primary once")
-            }
+            Self::NoSchema => (
+                "The database has not the tables of the history",
+                "Let the program write to the primary once",
+            ),
             Self::Refused(_) | Self::Elsewhere(_) | Self::Other(_) => {
                 ("The database doesn't take the history", "See the log")
             }
@@ -267,6 +270,8 @@ mod tests {
         for state in ["57P01", "08006", "XX000", "53300"] {
             assert!(!of_state(state).spares_the_connection(), "{state}");
         }
-        assert!(!PostgresError::from(sqlx::Error::Io(io::ErrorKind::BrokenPipe.into())).spares_the_connection());
+        assert!(
+            !PostgresError::from(sqlx::Error::Io(io::ErrorKind::BrokenPipe.into())).spares_the_connection()
+        );
     }
 }

@@ -21,6 +21,6 @@ mod row;
 mod session;
 
 pub(super) use error::{PostgresError, told};
-pub(super) use guarded::{Page, Server};
 pub use guarded::{Database, Place};
+pub(super) use guarded::{Page, Server};
 pub(super) use row::Age;

@@ -65,7 +65,11 @@ impl Session {
         let mut facts = look(&mut connection).await?;
         if facts.version < newest_version() {
             if !facts.writable {
-                return Err(if facts.version == 0 { PostgresError::NoSchema } else { PostgresError::ReadOnly });
+                return Err(if facts.version == 0 {
+                    PostgresError::NoSchema
+                } else {
+                    PostgresError::ReadOnly
+                });
             }
             // Locked by the server, so that of several only one does it. `run_direct` is `run`
             // without a generic connection, which the compiler can't prove to be `Send`.
