@@ -4,6 +4,9 @@
 mod arrows;
 mod command_line;
 mod configuration;
+mod database;
+mod database_crash;
+mod database_trouble;
 mod hearing;
 mod history;
 mod history_crash;
