@@ -15,8 +15,10 @@ use crate::domain::UtteranceId;
 /// How full the journal may be before it is told.
 const TOLD: f64 = 0.8;
 
-/// Records dropped at once.
-const DROPPED: i64 = 500;
+/// Records dropped at once: more than are added between two looks, and one in so many, so that a
+/// full journal stays nearly full.
+const DROPPED: i64 = 64;
+const ONE_IN: i64 = 20;
 
 /// A record on its way to a server, as it is in the journal: its fields are passed on unread, those
 /// that this version doesn't know among them.
@@ -281,7 +283,7 @@ async fn drop_oldest(connection: &mut SqliteConnection, delivered: bool) -> Resu
              SELECT seq FROM record
              WHERE (reply IS NOT NULL OR abandoned IS NOT NULL)
                  AND (NOT ?1 OR NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.seq = record.seq))
-             ORDER BY seq LIMIT ?2)",
+             ORDER BY seq LIMIT max(?2, (SELECT count(*) FROM record) / ?3))",
     );
-    Ok(query.bind(delivered).bind(DROPPED).execute(connection).await?.rows_affected())
+    Ok(query.bind(delivered).bind(DROPPED).bind(ONE_IN).execute(connection).await?.rows_affected())
 }

@@ -52,7 +52,7 @@ const LOOK: Duration = Duration::from_secs(30);
 
 /// The first wait after a failure, which doubles up to the longest.
 const RETRY: Duration = Duration::from_millis(500);
-const LONGEST_RETRY: Duration = Duration::from_secs(30);
+const LONGEST_RETRY: Duration = Duration::from_secs(5);
 
 /// While the breaker is open it is asked this often at least: somebody may close it by hand.
 const ASK: Duration = Duration::from_secs(2);
@@ -138,7 +138,7 @@ impl Replay {
         let going_on = async {
             loop {
                 match self.round().await {
-                    Next::After(wait) => tokio::time::sleep(wait).await,
+                    Next::After(wait) => self.rest(wait).await,
                     Next::News => {
                         // What other processes write is found at the next look.
                         if tokio::time::timeout(LOOK, shared.saved.notified()).await.is_ok() {
@@ -151,6 +151,18 @@ impl Replay {
         };
         if end.run_until_cancelled(going_on).await.is_none() {
             self.last_rounds().await;
+        }
+    }
+
+    /// Waits for so long, and keeps the count of what waits.
+    async fn rest(&mut self, wait: Duration) {
+        let shared = Arc::clone(&self.shared);
+        let over = tokio::time::Instant::now() + wait;
+        while tokio::time::timeout_at(over, shared.saved.notified()).await.is_ok() {
+            tokio::time::sleep_until(over.min(tokio::time::Instant::now() + GATHER)).await;
+            if let Err(error) = self.count(true).await {
+                tracing::debug!(%error, "what waits can't be counted");
+            }
         }
     }
 

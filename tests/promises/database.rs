@@ -154,9 +154,41 @@ async fn the_database_is_searched_as_the_journal_is() {
     say(&history.store, r#"grep "a-b" file.txt NEAR x"#).await;
     history.delivered(0).await;
     let hostile = [
-        "", "cargo", "CARGO TEST", "umläuts", "umlauts FAILED", "status 101", "parses", "carg", "cargo kitchen", "done", "\"",
-        "*", "a*", "'", "':*", "\\", "a\\'b", "'a' <-> 'b'", "a & b", "!a", "a | b", "(", "a-b", "b-a", "NEAR(a b)", "AND", "file.txt",
-        "\0", "a\0b", "🦀", "é", "%", "_", "kitch sess", "sess kitch",
+        "",
+        "cargo",
+        "CARGO TEST",
+        "umläuts",
+        "umlauts FAILED",
+        "status 101",
+        "parses",
+        "carg",
+        "cargo kitchen",
+        "done",
+        "\"",
+        "*",
+        "a*",
+        "'",
+        "':*",
+        "\\",
+        "a\\'b",
+        "'a' <-> 'b'",
+        "a & b",
+        "!a",
+        "a | b",
+        "(",
+        "a-b",
+        "b-a",
+        "NEAR(a b)",
+        "AND",
+        "file.txt",
+        "\0",
+        "a\0b",
+        "🦀",
+        "é",
+        "%",
+        "_",
+        "kitch sess",
+        "sess kitch",
     ];
     let (_place, path) = {
         let mut there = Vec::new();
@@ -222,7 +254,10 @@ async fn what_is_not_there_yet_is_found_beside_what_is() {
     history.delivered(0).await;
     // The table is locked: nothing more is delivered, and everything is read.
     let mut other = server.connect().await;
-    sqlx::raw_sql("BEGIN; LOCK TABLE voice_terminal.record IN EXCLUSIVE MODE").execute(&mut other).await.unwrap();
+    sqlx::raw_sql("BEGIN; LOCK TABLE voice_terminal.record IN EXCLUSIVE MODE")
+        .execute(&mut other)
+        .await
+        .unwrap();
     history.store.add(utterance.id, &Stage::Replied(Reply::plain(Tone::Answer, "late"))).await.unwrap();
     say(&history.store, "second").await;
     let told = history.told(Some("journal")).await.unwrap();

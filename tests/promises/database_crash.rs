@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use voice_terminal::domain::{Action, Command as Asked, Journal, Origin, Outcome, Reply, Stage, Tone, Utterance};
+use voice_terminal::domain::{
+    Action, Command as Asked, Journal, Origin, Outcome, Reply, Stage, Tone, Utterance,
+};
 
 use crate::database::{History, begun, database, waiting};
 use crate::history::{on_disk, place};
@@ -18,7 +20,7 @@ const JOURNAL: &str = "VT_TEST_JOURNAL";
 const DATABASE: &str = "VT_TEST_DATABASE";
 
 /// Kills of the program, and how often the server is killed with it.
-const CYCLES: u64 = 120;
+const CYCLES: u64 = 90;
 const CYCLES_PER_SERVER: u64 = 15;
 
 /// The stages of a turn, in their order.

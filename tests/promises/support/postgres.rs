@@ -68,14 +68,14 @@ impl Servers {
         let primary = &mut self.primary.connect().await;
         let position: String =
             sqlx::query_scalar("SELECT pg_current_wal_lsn()::text").fetch_one(primary).await.unwrap();
-        self.replica
-            .until(&format!("SELECT pg_last_wal_replay_lsn() >= '{position}'::pg_lsn"))
-            .await;
+        self.replica.until(&format!("SELECT pg_last_wal_replay_lsn() >= '{position}'::pg_lsn")).await;
     }
 
     /// Waits until the replica follows.
     pub async fn streaming(&self) {
-        self.primary.until("SELECT EXISTS (SELECT 1 FROM pg_stat_replication WHERE state = 'streaming')").await;
+        self.primary
+            .until("SELECT EXISTS (SELECT 1 FROM pg_stat_replication WHERE state = 'streaming')")
+            .await;
     }
 }
 
@@ -180,7 +180,8 @@ impl Server {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Ok(mut connection) = PgConnection::connect(&self.url()).await {
-                let row = sqlx::query(sqlx::AssertSqlSafe(query.to_owned())).fetch_optional(&mut connection).await;
+                let row =
+                    sqlx::query(sqlx::AssertSqlSafe(query.to_owned())).fetch_optional(&mut connection).await;
                 if matches!(&row, Ok(Some(row)) if row.get::<Option<bool>, _>(0) == Some(true)) {
                     return;
                 }
@@ -212,19 +213,21 @@ impl Server {
 
     /// Has it, and all that belongs to it, stand still.
     pub fn freeze(&mut self) {
-        for pid in self.processes() {
-            signal(pid, "STOP");
-        }
+        self.signal_all("STOP");
         self.stopped = true;
     }
 
     /// And go on.
     pub fn resume(&mut self) {
         if std::mem::take(&mut self.stopped) {
-            for pid in self.processes() {
-                signal(pid, "CONT");
-            }
+            self.signal_all("CONT");
         }
+    }
+
+    /// Any of them may end in between.
+    fn signal_all(&self, name: &str) {
+        let pids = self.processes().into_iter().map(|pid| pid.to_string());
+        Command::new("kill").arg(format!("-{name}")).args(pids).output().unwrap();
     }
 
     /// Makes a replica the primary.
@@ -331,7 +334,8 @@ fn as_nobody(program: &Path) -> Command {
 /// One of PostgreSQL's programs; Debian has them outside of the path.
 fn binary(name: &str) -> PathBuf {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let newest = versions.map(|version| version.path().join("bin").join(name)).filter(|path| path.exists()).max();
+    let newest =
+        versions.map(|version| version.path().join("bin").join(name)).filter(|path| path.exists()).max();
     newest.unwrap_or_else(|| name.into())
 }
 
