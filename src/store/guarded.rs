@@ -55,7 +55,7 @@ pub struct Store {
 /// The database beyond the journal.
 #[derive(Debug)]
 struct Servers {
-    servers: Vec<Arc<Server>>,
+    in_order: Vec<Arc<Server>>,
     reading: Reading,
     backlog: watch::Sender<Backlog>,
 }
@@ -91,7 +91,7 @@ impl Store {
         let database = database.map(|database| {
             let servers = database.servers();
             let reading = Reading::new(&servers, &shared, fallbacks);
-            Arc::new(Servers { servers, reading, backlog: watch::Sender::default() })
+            Arc::new(Servers { in_order: servers, reading, backlog: watch::Sender::default() })
         });
         (Self { shared, jobs, database }, degradation)
     }
@@ -101,7 +101,7 @@ impl Store {
     pub fn replay(&self) -> Option<Replaying> {
         let database = self.database.as_ref()?;
         let (shared, jobs) = (Arc::clone(&self.shared), self.jobs.clone());
-        Some(Replay::new(shared, jobs, database.servers.clone(), database.backlog.clone()).start())
+        Some(Replay::new(shared, jobs, database.in_order.clone(), database.backlog.clone()).start())
     }
 
     /// What the database has not been given, as far as [`Store::replay`] has counted it; `None` if

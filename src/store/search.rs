@@ -1,6 +1,8 @@
 //! What a user types to search, as an FTS5 expression and as a PostgreSQL text query: neither can be
 //! malformed, and both find the same.
 
+use std::fmt::Write;
+
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
@@ -77,7 +79,8 @@ pub(super) fn tsvector<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
         for token in tokens(text) {
             position += 1;
             let at = position.min(LAST_POSITION);
-            vector.push_str(&format!("'{token}':{at} "));
+            // Writing into a text can't fail.
+            let _ = write!(vector, "'{token}':{at} ");
         }
         position += 2;
     }

@@ -119,7 +119,7 @@ async fn a_server_that_refuses_for_a_reason_of_its_own_says_which() {
         history.told(None).await;
         history.delivered(0).await;
     }
-    // Read-only for a while, as for maintenance; new sessions only notice.
+    // Read-only for a while, as for maintenance.
     server.does("ALTER SYSTEM SET default_transaction_read_only = on").await;
     server.does("SELECT pg_reload_conf()").await;
     server.until("SELECT current_setting('default_transaction_read_only') = 'on'").await;
