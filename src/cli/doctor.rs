@@ -13,7 +13,6 @@ use crate::config::Paths;
 use crate::domain::Sound;
 use crate::domain::Terminal;
 use crate::server::{Client, Request, Response};
-use crate::store::Found;
 
 /// What was found out about one part.
 #[derive(Serialize)]
@@ -176,10 +175,10 @@ async fn history(world: &World) -> Finding {
         return works("history", journal);
     }
     match store.look(None, 1).await {
-        Ok(Found { tier, degradation: None, .. }) => works("history", format!("{tier}, and {journal}")),
-        Ok(Found { degradation: Some(degradation), .. }) => {
-            fails("history", degradation.what, degradation.remedy)
-        }
+        Ok(found) => match found.degradation {
+            None => works("history", format!("{}, and {journal}", found.tier)),
+            Some(degradation) => fails("history", degradation.what, degradation.remedy),
+        },
         Err(failure) => fails("history", failure.what, failure.remedy),
     }
 }

@@ -7,7 +7,6 @@ use jiff::tz::TimeZone;
 use super::report::{self, Outcome};
 use crate::app::World;
 use crate::domain::Record;
-use crate::store::Delivery;
 
 pub(super) async fn run(world: &World, search: Option<&str>, limit: u32, json: bool) -> Outcome {
     let store = world.store().await;
@@ -34,12 +33,8 @@ pub(super) async fn run(world: &World, search: Option<&str>, limit: u32, json: b
     records.reverse();
     for kept in &records {
         show(&kept.record);
-        match &kept.delivery {
-            None | Some(Delivery::Delivered) => {}
-            Some(Delivery::Waiting) => report::line(format!("{:>32}(waits for the database)", "")),
-            Some(Delivery::Refused(reason)) => {
-                report::line(format!("{:>32}(kept on this machine only: {reason})", ""));
-            }
+        if let Some(remark) = kept.remark() {
+            report::line(format!("{:>32}({remark})", ""));
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -44,6 +44,17 @@ pub struct Kept {
     pub delivery: Option<Delivery>,
 }
 
+impl Kept {
+    /// What is to be said of it, beside the record itself.
+    pub fn remark(&self) -> Option<String> {
+        match self.delivery.as_ref()? {
+            Delivery::Delivered => None,
+            Delivery::Waiting => Some("waits for the database".into()),
+            Delivery::Refused(reason) => Some(format!("kept on this machine only: {reason}")),
+        }
+    }
+}
+
 /// Whether the database has a record as it is now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

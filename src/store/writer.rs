@@ -32,7 +32,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// The longest wait, while the breaker is open.
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
 
-/// Saves after which the journal's size is looked at; the first is one of them.
+/// Saves after which the journal's size is looked at.
 const SAVES_PER_LOOK: u32 = 64;
 
 /// What the task and its callers share.
@@ -92,6 +92,7 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     path: PathBuf,
     bounds: Bounds,
+    /// Since its size was looked at. The first is enough: a program may end soon.
     saves: u32,
     disk: Option<Disk>,
     /// Damage was found in this file.
@@ -100,7 +101,7 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(path: PathBuf, bounds: Bounds, shared: Arc<Shared>) -> Self {
-        Self { shared, path, bounds, saves: 0, disk: None, damaged: None }
+        Self { shared, path, bounds, saves: SAVES_PER_LOOK - 1, disk: None, damaged: None }
     }
 
     /// Serves until every sender is gone, or it is asked to close.
@@ -130,6 +131,7 @@ impl Writer {
                 },
                 () = tokio::time::sleep(retry), if unsaved => retry = self.try_again().await,
             }
+            self.keep_within().await;
         }
     }
 
@@ -200,17 +202,17 @@ impl Writer {
         self.judged(saved).await?;
         self.shared.recovered();
         self.shared.saved.notify_one();
-        self.keep_within().await;
+        self.saves += 1;
         Ok(())
     }
 
-    /// Looks at the journal's size now and then. What can't be looked at or dropped today can be
-    /// tomorrow.
+    /// Looks at the journal's size now and then, when nobody waits for it. What can't be looked at or
+    /// dropped today can be tomorrow.
     async fn keep_within(&mut self) {
-        self.saves += 1;
-        if self.saves % SAVES_PER_LOOK != 1 {
+        if self.saves < SAVES_PER_LOOK {
             return;
         }
+        self.saves = 0;
         let Bounds { limit, delivers } = self.bounds;
         let Some(disk) = &mut self.disk else { return };
         match disk.keep_within(limit, delivers).await {

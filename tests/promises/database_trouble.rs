@@ -284,6 +284,20 @@ async fn a_slow_network_is_slow_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn an_encrypted_connection_is_had_from_whom_can_be_trusted() {
+    let (mut server, authority) = Server::encrypted();
+    server.go_on().await;
+    let trusted = format!("sslmode=verify-full&sslrootcert={}", authority.display());
+    let history = History::with(&[server.network_url(&trusted)]).await;
+    say(&history.store, "secret").await;
+    history.delivered(0).await;
+    assert_eq!(look(&history.store, None).await.tier, "postgresql-primary");
+    server.until("SELECT bool_or(ssl) FROM pg_stat_ssl").await;
+    let told = told_of(server.network_url("sslmode=verify-full")).await;
+    assert!(told.what.contains("encrypted"), "{told:?}");
+}
+
+#[tokio::test]
 async fn the_journal_keeps_its_size_and_what_the_database_has_makes_way() {
     let server = Server::start().await;
     let (place, path) = place();

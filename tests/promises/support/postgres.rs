@@ -47,6 +47,8 @@ pub struct Server {
     place: TempDir,
     /// Where its primary is, if it follows one.
     follows: Option<PathBuf>,
+    /// Names its socket; nobody listens on it unless it is encrypted.
+    port: u16,
     child: Option<Child>,
     stopped: bool,
     _template: Arc<TempDir>,
@@ -96,7 +98,42 @@ impl Server {
         let template = template();
         let place = private_directory();
         run(Command::new("cp").arg("-a").arg(template.path().join(which)).arg(place.path().join("data")));
-        Self { place, follows, child: None, stopped: false, _template: template }
+        Self { place, follows, port: 5432, child: None, stopped: false, _template: template }
+    }
+
+    /// One that isn't running yet, and takes encrypted connections on this machine; with the
+    /// certificate of the authority that vouches for it.
+    pub fn encrypted() -> (Self, PathBuf) {
+        let mut server = Self::not_yet();
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        server.port = free.local_addr().unwrap().port();
+        let openssl = |words: &str| {
+            run(Command::new("openssl").args(words.split(' ')).current_dir(server.place.path()));
+        };
+        fs::write(server.place.path().join("names"), "subjectAltName=IP:127.0.0.1").unwrap();
+        let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+        openssl(&format!("req -x509 {key} -keyout authority.key -out authority.crt -subj /CN=authority"));
+        openssl(&format!("req {key} -keyout server.key -out server.csr -subj /CN=server"));
+        openssl(
+            "x509 -req -in server.csr -CA authority.crt -CAkey authority.key -CAcreateserial -extfile names -out server.crt",
+        );
+        let data = server.place.path().join("data");
+        for file in ["server.key", "server.crt"] {
+            let there = data.join(file);
+            fs::copy(server.place.path().join(file), &there).unwrap();
+            fs::set_permissions(&there, PermissionsExt::from_mode(0o600)).unwrap();
+            if let Some((user, group)) = nobody() {
+                chown(&there, Some(user), Some(group)).unwrap();
+            }
+        }
+        server.set(&format!("listen_addresses = '127.0.0.1'\nport = {}\nssl = on", server.port));
+        let authority = server.place.path().join("authority.crt");
+        (server, authority)
+    }
+
+    /// How it is reached over the network.
+    pub fn network_url(&self, options: &str) -> String {
+        format!("postgres://vt@127.0.0.1:{}/postgres?{options}", self.port)
     }
 
     /// A change of its settings, in force from the next start.
@@ -155,12 +192,12 @@ impl Server {
         let place = self.place.path().display();
         let (user, password) = user.split_once(':').unwrap_or((user, ""));
         let password = if password.is_empty() { String::new() } else { format!("&password={password}") };
-        format!("postgres:///{database}?host={place}&user={user}{password}")
+        format!("postgres:///{database}?host={place}&port={}&user={user}{password}", self.port)
     }
 
     /// Its socket.
     pub fn socket(&self) -> PathBuf {
-        self.place.path().join(".s.PGSQL.5432")
+        self.place.path().join(format!(".s.PGSQL.{}", self.port))
     }
 
     /// A connection of its owner.
