@@ -92,6 +92,8 @@ impl From<sqlx::Error> for PostgresError {
             return Self::from_state(state, error);
         }
         match error {
+            // So rustls tells of a certificate.
+            sqlx::Error::Io(ref io) if io.kind() == io::ErrorKind::InvalidData => Self::Tls(error),
             sqlx::Error::Io(error) => Self::Unreachable(error),
             sqlx::Error::Tls(_) => Self::Tls(error),
             sqlx::Error::Configuration(_) => Self::Address(error),
