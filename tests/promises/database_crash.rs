@@ -19,9 +19,9 @@ use crate::support::postgres::Server;
 const JOURNAL: &str = "VT_TEST_JOURNAL";
 const DATABASE: &str = "VT_TEST_DATABASE";
 
-/// Kills of the program, and how often the server is killed with it.
-const CYCLES: u64 = 90;
-const CYCLES_PER_SERVER: u64 = 15;
+/// Kills of the program (`VT_TEST_KILLS` asks for more), and how often the server is killed with it.
+const KILLS: u64 = 90;
+const KILLS_PER_SERVER: u64 = 15;
 
 /// The stages of a turn, in their order.
 fn stages() -> [Stage; 3] {
@@ -72,7 +72,8 @@ async fn what_was_acknowledged_reaches_the_database_exactly_once() {
     let mut server = Server::start().await;
     let (place, path) = place();
     let mut acknowledged: HashMap<String, i64> = HashMap::new();
-    for cycle in 0..CYCLES {
+    let kills = std::env::var("VT_TEST_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
+    for cycle in 0..kills {
         let mut child = start(&path, &server.url());
         let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let mut said = lines.filter_map(|line| line.strip_prefix("» ").map(str::to_owned));
@@ -83,7 +84,7 @@ async fn what_was_acknowledged_reaches_the_database_exactly_once() {
         note(said.next().expect("the other process wrote nothing"));
         // Over several batches, to hit every part of one.
         std::thread::sleep(Duration::from_micros(cycle * 7919 % 60_013));
-        let server_too = cycle % CYCLES_PER_SERVER == CYCLES_PER_SERVER - 1;
+        let server_too = cycle % KILLS_PER_SERVER == KILLS_PER_SERVER - 1;
         if server_too {
             server.kill();
         }
@@ -116,8 +117,8 @@ async fn what_was_acknowledged_reaches_the_database_exactly_once() {
     let database: Vec<_> = found.records.into_iter().map(|kept| kept.record).collect();
     assert!(database == journal, "the database differs from the journal");
     println!(
-        "{CYCLES} kills, {} of them with the server; {} acknowledged turns, {left} not yet delivered then",
-        CYCLES / CYCLES_PER_SERVER,
+        "{kills} kills, {} of them with the server; {} acknowledged turns, {left} not yet delivered then",
+        kills / KILLS_PER_SERVER,
         acknowledged.len()
     );
 }
