@@ -12,16 +12,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audio::{Mouth, VoiceDetector};
 use crate::breaker::{Breaker, Registry, State};
-use crate::config::{Config, ConfigError, Paths, Sources};
+use crate::config::{Config, ConfigError, DatabaseUrl, Paths, Sources};
 use crate::conversation::{Coordinator, Input, Options, Ports};
 use crate::domain::{Degradation, Event, Progress, Reply, Utterance};
 use crate::interpreter::{PhraseGroup, Rules};
-use crate::server::{ChainStanding, Control};
+use crate::server::{ChainStanding, Control, Delivery};
 use crate::shutdown::PATIENCE;
 use crate::speech::models::{ModelBreakers, Models};
 use crate::speech::synthesis::{self, Synthesisers};
 use crate::speech::{self, Recognisers};
-use crate::store::Store;
+use crate::store::{self, Backlog, Database, Place, Replaying, Store};
 use crate::terminal::{Tmux, TmuxBreakers};
 
 /// Inputs that may wait for the conversation; whoever sends one more waits.
@@ -36,8 +36,12 @@ const CHAINS: [(&str, &[&str], &str); 6] = [
     ("voice-tts", &synthesis::TIERS, "text-output-only"),
     ("audio-output", &["audio-output"], "text-output-only"),
     ("tmux-session", &["tmux-control", "tmux-process"], "commands held, user told"),
-    ("database", &["journal"], "memory of this run"),
+    ("database", &DATABASE, "memory of this run"),
 ];
+
+/// The tiers of the history: the servers, as many as are configured, and the journal.
+const DATABASE: [&str; 5] =
+    ["postgresql-primary", "postgresql-replica", "postgresql-replica-2", "postgresql-replica-3", "journal"];
 
 /// What fetches models; done by hand, so no chain of the conversation.
 const MODELS: (&str, &[&str]) = ("models", &["model-hub", "model-packages"]);
@@ -180,8 +184,36 @@ impl World {
 
     /// The history, and what is wrong with it.
     async fn open_store(&self) -> (Store, Option<Degradation>) {
-        let path = self.paths.journal(&self.config);
-        Store::open(path, self.breaker("database", "journal")).await
+        let parts = store::Parts {
+            path: self.paths.journal(&self.config),
+            limit: self.config.store.journal.limit,
+            breaker: self.breaker("database", "journal"),
+            database: self.database(),
+            fallbacks: Some(self.registry.fallbacks()),
+        };
+        Store::begin(parts).await
+    }
+
+    /// The servers behind the journal, if any are configured.
+    fn database(&self) -> Option<Database> {
+        let postgres = &self.config.store.postgres;
+        let place = |(url, tier): (&DatabaseUrl, &&str)| Place {
+            url: url.expose().to_owned(),
+            breaker: self.breaker("database", tier),
+        };
+        postgres.primary.is_set().then(|| Database {
+            primary: place((&postgres.primary, &DATABASE[0])),
+            replicas: postgres.replicas.iter().zip(&DATABASE[1..4]).map(place).collect(),
+            password_file: postgres.password_file.clone(),
+            connections: postgres.connections,
+        })
+    }
+
+    /// Whether there is such a tier: of servers, only those that are configured.
+    fn has_tier(&self, tier: &str) -> bool {
+        let postgres = &self.config.store.postgres;
+        let servers = if postgres.primary.is_set() { 1 + postgres.replicas.len() } else { 0 };
+        !DATABASE[..4].contains(&tier) || DATABASE[..servers.min(4)].contains(&tier)
     }
 
     /// The best voice detector there is.
@@ -196,10 +228,13 @@ impl World {
             let state = self.registry.get(tier).map(|breaker| breaker.state());
             !matches!(state, Some(State::Open | State::Isolated))
         };
-        let standing = |(chain, tiers, end): &(&str, &[&str], &str)| ChainStanding {
-            chain: (*chain).to_owned(),
-            tiers: tiers.iter().map(|tier| (*tier).to_owned()).collect(),
-            in_use: tiers.iter().find(usable).unwrap_or(end).to_string(),
+        let standing = |(chain, tiers, end): &(&str, &[&str], &str)| {
+            let tiers: Vec<&str> = tiers.iter().copied().filter(|tier| self.has_tier(tier)).collect();
+            ChainStanding {
+                chain: (*chain).to_owned(),
+                in_use: tiers.iter().find(usable).unwrap_or(end).to_string(),
+                tiers: tiers.into_iter().map(str::to_owned).collect(),
+            }
         };
         CHAINS.iter().map(standing).collect()
     }
@@ -240,12 +275,14 @@ impl World {
             tokio::spawn(attendants::report_terminal(notices, inbox.downgrade())),
         ];
         let world = watch::Sender::new(self.clone());
+        let replaying = store.replay();
         Ok(Conversation {
             inbox,
             events,
             watching,
             recognisers: Some(recognisers),
             store,
+            replaying,
             task,
             watchers,
             cancel,
@@ -280,6 +317,7 @@ pub struct Conversation {
     /// As it is configured now.
     world: watch::Sender<World>,
     store: Store,
+    replaying: Option<Replaying>,
     task: JoinHandle<()>,
     watchers: Vec<JoinHandle<()>>,
     cancel: CancellationToken,
@@ -332,17 +370,22 @@ impl Conversation {
     /// What the control socket reaches.
     pub fn control(&self, world: &World) -> Control {
         let chains = world.clone();
+        let backlog = self.store.backlog();
         Control {
             inbox: self.inbox.clone(),
             events: self.events.clone(),
             registry: Arc::clone(&world.registry),
             chains: Box::new(move || chains.chains()),
+            delivery: Box::new(move || {
+                let Backlog { waiting, refused } = *backlog.as_ref()?.borrow();
+                Some(Delivery { waiting, refused })
+            }),
         }
     }
 
     /// Lets it come to its end: everything that was said is answered first, unless it is cancelled.
     pub async fn finish(self) {
-        let Self { inbox, store, task, watchers, cancel, .. } = self;
+        let Self { inbox, store, replaying, task, watchers, cancel, .. } = self;
         drop(inbox);
         let patience = async {
             cancel.cancelled().await;
@@ -355,6 +398,9 @@ impl Conversation {
             () = patience => tracing::warn!("the conversation did not end in time"),
         }
         watchers.iter().for_each(JoinHandle::abort);
+        if let Some(replaying) = replaying {
+            replaying.finish().await;
+        }
         store.close().await;
         cancel.cancel();
     }

@@ -16,7 +16,7 @@ use crate::conversation::Input;
 use crate::domain::{Degradation, Event, Failure};
 use crate::shutdown::PATIENCE;
 use crate::speech::{self, Recognisers};
-use crate::store::{Recovered, Store};
+use crate::store::{self, Recovered, Store};
 use crate::terminal::Notice;
 
 pub(super) async fn send(inbox: &mpsc::WeakSender<Input>, input: Input) {
@@ -50,14 +50,17 @@ pub(super) async fn report_store(store: Store, inbox: mpsc::WeakSender<Input>) {
     }
     let mut standing = store.standing();
     standing.mark_changed();
+    let mut before = None;
     while standing.changed().await.is_ok() {
-        let input = match standing.borrow_and_update().clone() {
-            Some(degradation) => Input::Degraded(degradation),
-            None => Input::Serving {
+        let now = standing.borrow_and_update().clone();
+        let input = match (&now, &before) {
+            (Some(degradation), _) => Input::Degraded(degradation.clone()),
+            (None, before) => Input::Serving {
                 chain: "database".into(),
-                what: "The history is written to disk again.".into(),
+                what: before.as_ref().map_or("The history is written.", store::recovered).into(),
             },
         };
+        before = now;
         send(&inbox, input).await;
     }
 }

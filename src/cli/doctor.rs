@@ -167,9 +167,19 @@ async fn tmux(world: &World, cancel: CancellationToken) -> Finding {
 async fn history(world: &World) -> Finding {
     let store = world.store().await;
     let standing = store.standing().borrow().clone();
-    match standing {
-        None => works("history", Paths::shown(&world.paths.journal(&world.config))),
-        Some(degradation) => fails("history", degradation.what, degradation.remedy),
+    if let Some(degradation) = standing {
+        return fails("history", degradation.what, degradation.remedy);
+    }
+    let journal = Paths::shown(&world.paths.journal(&world.config));
+    if !world.config.store.postgres.primary.is_set() {
+        return works("history", journal);
+    }
+    match store.look(None, 1).await {
+        Ok(found) => match found.degradation {
+            None => works("history", format!("{}, and {journal}", found.tier)),
+            Some(degradation) => fails("history", degradation.what, degradation.remedy),
+        },
+        Err(failure) => fails("history", failure.what, failure.remedy),
     }
 }
 

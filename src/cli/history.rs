@@ -6,14 +6,18 @@ use jiff::tz::TimeZone;
 
 use super::report::{self, Outcome};
 use crate::app::World;
-use crate::domain::{Journal, Record};
+use crate::domain::Record;
 
 pub(super) async fn run(world: &World, search: Option<&str>, limit: u32, json: bool) -> Outcome {
     let store = world.store().await;
     if let Some(degradation) = &*store.standing().borrow() {
         report::warn(&degradation.what, &degradation.remedy);
     }
-    let mut records = store.search(search, limit).await?;
+    let found = store.look(search, limit).await?;
+    if let Some(degradation) = &found.degradation {
+        report::warn(&degradation.what, &degradation.remedy);
+    }
+    let mut records = found.records;
     if json {
         records.iter().for_each(report::json);
         return Ok(ExitCode::SUCCESS);
@@ -27,8 +31,11 @@ pub(super) async fn run(world: &World, search: Option<&str>, limit: u32, json: b
     }
     // The newest last, where the eye is.
     records.reverse();
-    for record in &records {
-        show(record);
+    for kept in &records {
+        show(&kept.record);
+        if let Some(remark) = kept.remark() {
+            report::line(format!("{:>32}({remark})", ""));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::breakers;
 use super::report::{self, Outcome, Problem};
 use crate::app::World;
-use crate::server::{Client, ClientError, Request, Response, Status};
+use crate::server::{Client, ClientError, Delivery, Request, Response, Status};
 
 pub(super) async fn run(world: &World, json: bool) -> Outcome {
     let status = ask(world).await?;
@@ -32,6 +32,9 @@ pub(super) async fn run(world: &World, json: bool) -> Outcome {
         standing.waiting,
         if standing.busy { ", one under way" } else { "" }
     ));
+    if let Some(Delivery { waiting, refused }) = status.delivery {
+        report::line(format!("turns that wait for the database: {waiting}, that it refuses: {refused}"));
+    }
     breakers::table(&status.breakers);
     Ok(ExitCode::SUCCESS)
 }

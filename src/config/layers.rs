@@ -4,6 +4,7 @@
 //! layers are laid over each other, key by key.
 
 use std::fmt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -103,7 +104,9 @@ impl Sources {
         let known = Known::keys();
         let mut merged = Table::new();
         for (origin, text) in self.texts()? {
-            overlay(&mut merged, parse(&origin, &text, &known)?);
+            let table = parse(&origin, &text, &known)?;
+            keeps_its_secrets(&origin, &table)?;
+            overlay(&mut merged, table);
         }
         for (name, value) in &self.variables {
             let Some(key) = name.strip_prefix(PREFIX).filter(|key| !NOT_KEYS.contains(key)) else { continue };
@@ -188,6 +191,23 @@ fn split<'a>(pair: &'a str, example: &str) -> Result<(&'a str, &'a str), ConfigE
             remedy: format!("write it as in {example}"),
         }),
     }
+}
+
+/// A file with a password in it must be the user's only.
+fn keeps_its_secrets(origin: &Origin, table: &Table) -> Result<(), ConfigError> {
+    let Origin::File(path) = origin else { return Ok(()) };
+    let holds = Config::deserialize(table.clone()).is_ok_and(|config| config.store.postgres.holds_password());
+    let others = std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o077 != 0);
+    if !(holds && others) {
+        return Ok(());
+    }
+    Err(ConfigError {
+        origin: Some(origin.clone()),
+        line: None,
+        what: "it holds a database's password, and others can read it".into(),
+        remedy: "make it yours only (chmod 600), or put the password into store.postgres.password_file"
+            .into(),
+    })
 }
 
 /// A table whose keys are all known and whose values have the right types.
@@ -362,6 +382,32 @@ mod tests {
         let variables = vec![("VOICE_TERMINAL_TERMINAL__SOKET".into(), "x".into())];
         let error = Sources { variables, ..Sources::default() }.load().unwrap_err();
         assert!(error.remedy.contains("terminal.socket"), "{}", error.remedy);
+    }
+
+    #[test]
+    fn a_password_in_a_file_that_others_can_read_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        std::fs::write(&path, "[store.postgres]\nprimary = \"postgres://ann:s3cret@db/history\"\n").unwrap();
+        let load = |mode| {
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+            Sources { file: Some(path.clone()), ..Sources::default() }.load()
+        };
+        let error = load(0o644).unwrap_err();
+        assert!(error.what.contains("password") && !error.to_string().contains("s3cret"), "{error}");
+        let config = load(0o600).unwrap();
+        assert_eq!(config.store.postgres.primary.expose(), "postgres://ann:s3cret@db/history");
+        assert!(!toml::to_string(&config).unwrap().contains("s3cret"));
+    }
+
+    #[test]
+    fn the_primary_has_its_own_breaker_settings() {
+        let config = Sources::default().load().unwrap();
+        let primary = config.breaker("database", "postgresql-primary");
+        let seconds = |duration: Duration| duration.as_secs();
+        assert_eq!(primary.failure_threshold, 3);
+        assert_eq!((seconds(primary.reset_timeout), seconds(primary.timeout)), (120, 10));
+        assert_eq!(config.breaker("database", "postgresql-replica-2").failure_threshold, 5);
     }
 
     #[test]

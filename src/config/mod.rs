@@ -7,6 +7,7 @@ mod layers;
 mod paths;
 mod reload;
 mod schema;
+mod secret;
 mod suggestions;
 mod validate;
 
@@ -14,6 +15,7 @@ pub use layers::{ConfigError, Origin, Sources};
 pub use paths::Paths;
 pub use reload::{Difference, Watcher};
 pub use schema::{
-    Audio, BreakerOverride, Config, Endpoint, Journal, Safety, Speech, Store, Stt, Terminal, Tts,
+    Audio, BreakerOverride, Config, Endpoint, Journal, Postgres, Safety, Speech, Store, Stt, Terminal, Tts,
 };
+pub use secret::DatabaseUrl;
 use validate::BREAKER_NAMES;

@@ -8,6 +8,8 @@ use std::time::Duration;
 use jiff::fmt::serde::unsigned_duration::friendly::compact::{optional, required};
 use serde::{Deserialize, Serialize};
 
+use super::DatabaseUrl;
+
 /// The whole configuration, after all layers.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -166,14 +168,40 @@ pub struct Safety {
 pub struct Store {
     /// The journal on disk.
     pub journal: Journal,
+    /// The database that the journal is carried over to.
+    pub postgres: Postgres,
 }
 
 /// The journal on disk.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Journal {
     /// Its file; by default `journal.sqlite` in the state directory.
     pub path: Option<PathBuf>,
+    /// How large it may become, in bytes. What the database has makes way first, then the oldest.
+    pub limit: u64,
+}
+
+/// PostgreSQL. Without a primary the journal is all there is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Postgres {
+    /// The server that is written.
+    pub primary: DatabaseUrl,
+    /// Up to three that are read when the primary is down, in order.
+    pub replicas: Vec<DatabaseUrl>,
+    /// A file with the password for all of them, which only you can read; else it stands in the
+    /// URLs, in `PGPASSWORD` or in `~/.pgpass`.
+    pub password_file: Option<PathBuf>,
+    /// Connections to each server, at most. They are opened when they are needed.
+    pub connections: usize,
+}
+
+impl Postgres {
+    /// Whether a password stands in one of the URLs.
+    pub(super) fn holds_password(&self) -> bool {
+        std::iter::once(&self.primary).chain(&self.replicas).any(DatabaseUrl::holds_password)
+    }
 }
 
 /// What one breaker does differently from the default.
@@ -216,6 +244,18 @@ pub struct BreakerOverride {
     /// A probe that hasn't reported after this is taken for hung.
     #[serde(with = "optional", skip_serializing_if = "Option::is_none")]
     pub probe_lease: Option<Duration>,
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self { path: None, limit: 1 << 30 }
+    }
+}
+
+impl Default for Postgres {
+    fn default() -> Self {
+        Self { primary: DatabaseUrl::default(), replicas: Vec::new(), password_file: None, connections: 4 }
+    }
 }
 
 impl Default for Audio {

@@ -37,6 +37,7 @@ impl Known {
             ..Config::default()
         };
         config.store.journal.path = Some("x".into());
+        config.store.postgres.password_file = Some("x".into());
         config.speech.tts.lexicon.insert(ANY.into(), "x".into());
         // A configuration is made of tables, text, numbers and lists; all of these are TOML.
         let tree = Table::try_from(config).unwrap_or_default();

@@ -5,7 +5,7 @@ use crate::breaker::Settings;
 use super::{BreakerOverride, Config, ConfigError};
 
 /// The chains and tiers whose breakers can be set.
-pub(super) const BREAKER_NAMES: [&str; 17] = [
+pub(super) const BREAKER_NAMES: [&str; 22] = [
     "default",
     "voice-stt",
     "local-whisper",
@@ -19,6 +19,11 @@ pub(super) const BREAKER_NAMES: [&str; 17] = [
     "audio-input",
     "audio-output",
     "database",
+    "database-primary",
+    "postgresql-primary",
+    "postgresql-replica",
+    "postgresql-replica-2",
+    "postgresql-replica-3",
     "journal",
     "models",
     "model-hub",
@@ -27,10 +32,15 @@ pub(super) const BREAKER_NAMES: [&str; 17] = [
 
 impl Config {
     /// The settings of a tier's breaker: the built-in defaults, changed by `breakers.default`, by
-    /// its chain's section, and by its own.
+    /// its chain's section, by that of the tiers that are like it, and by its own.
     pub fn breaker(&self, chain: &str, tier: &str) -> Settings {
         let mut settings = Settings::default();
-        for name in ["default", chain, tier] {
+        let kin = match tier {
+            "postgresql-primary" => "database-primary",
+            "postgresql-replica-2" | "postgresql-replica-3" => "postgresql-replica",
+            _ => tier,
+        };
+        for name in ["default", chain, kin, tier] {
             if let Some(change) = self.breakers.get(name) {
                 change.apply(&mut settings);
             }
@@ -89,7 +99,9 @@ impl Config {
             (self.terminal.output_limit >= 1024, "terminal.output_limit", "at least 1024"),
             (probability(self.safety.minimum_confidence), "safety.minimum_confidence", "from 0.0 to 1.0"),
         ];
-        if let Some((_, key, must_be)) = rules.into_iter().find(|(holds, ..)| !holds) {
+        if let Some((_, key, must_be)) =
+            rules.into_iter().chain(self.history_rules()).find(|(holds, ..)| !holds)
+        {
             return Err(refused(format!("{key} must be {must_be}")));
         }
         for name in self.breakers.keys() {
@@ -98,6 +110,25 @@ impl Config {
                 .map_err(|bad| refused(format!("breakers.{name}.{}: {bad}", bad.setting)))?;
         }
         Ok(())
+    }
+
+    fn history_rules(&self) -> [(bool, &'static str, &'static str); 4] {
+        let postgres = &self.store.postgres;
+        let mut servers = std::iter::once(&postgres.primary).chain(&postgres.replicas);
+        [
+            (self.store.journal.limit >= 1 << 20, "store.journal.limit", "at least 1048576 (a mebibyte)"),
+            (
+                servers.all(|url| !url.is_set() || url.is_postgres()),
+                "store.postgres.primary and each of store.postgres.replicas",
+                "as in postgres://USER@HOST/DATABASE",
+            ),
+            (
+                postgres.replicas.len() <= 3 && (postgres.replicas.is_empty() || postgres.primary.is_set()),
+                "store.postgres.replicas",
+                "three at most, and beside a store.postgres.primary",
+            ),
+            ((1..=32).contains(&postgres.connections), "store.postgres.connections", "from 1 to 32"),
+        ]
     }
 }
 

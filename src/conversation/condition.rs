@@ -32,8 +32,11 @@ impl Condition {
 
     /// Notes that a chain left its first tier. The same news twice is no news.
     pub(super) fn degraded(&mut self, news: Degradation) -> Vec<Event> {
-        let known = self.chains.get(&news.chain).and_then(Option::as_ref);
-        if known.is_some_and(|known| known.now == news.now) {
+        if let Some(Some(known)) = self.chains.get_mut(&news.chain)
+            && known.now == news.now
+        {
+            // The cause may be another.
+            *known = news;
             return Vec::new();
         }
         self.chains.insert(news.chain.clone(), Some(news.clone()));

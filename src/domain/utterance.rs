@@ -19,6 +19,18 @@ impl UtteranceId {
     }
 }
 
+impl From<UtteranceId> for Uuid {
+    fn from(id: UtteranceId) -> Self {
+        id.0
+    }
+}
+
+impl From<Uuid> for UtteranceId {
+    fn from(id: Uuid) -> Self {
+        Self(id)
+    }
+}
+
 impl std::fmt::Display for UtteranceId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.fmt(f)

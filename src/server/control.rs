@@ -10,7 +10,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::protocol::{ByHand, ChainStanding, LONGEST_LINE, Request, Response, Status};
+use super::protocol::{ByHand, ChainStanding, Delivery, LONGEST_LINE, Request, Response, Status};
 use crate::breaker::Registry;
 use crate::conversation::Input;
 use crate::domain::{Degradation, Event, Origin, Reply, Tone, Utterance};
@@ -31,6 +31,8 @@ pub struct Control {
     pub events: broadcast::Sender<Event>,
     /// The breakers.
     pub registry: Arc<Registry>,
+    /// Tells what the database has not been given.
+    pub delivery: Box<dyn Fn() -> Option<Delivery> + Send + Sync>,
     /// Tells which tier of each chain is in use.
     pub chains: Box<dyn Fn() -> Vec<ChainStanding> + Send + Sync>,
 }
@@ -184,6 +186,7 @@ impl Control {
                 chains: in_use((self.chains)(), &standing.degradations),
                 standing,
                 breakers: self.registry.snapshots(),
+                delivery: (self.delivery)(),
             })),
             _ => Response::Error { what: "voice-terminal is going down".into() },
         }

@@ -11,4 +11,4 @@ mod protocol;
 pub use client::{Client, ClientError};
 pub use control::{Control, ControlError};
 pub use lock::{Lock, LockError};
-pub use protocol::{ByHand, ChainStanding, Request, Response, Status};
+pub use protocol::{ByHand, ChainStanding, Delivery, Request, Response, Status};

@@ -87,6 +87,18 @@ pub struct Status {
     pub chains: Vec<ChainStanding>,
     /// The breakers.
     pub breakers: Vec<Snapshot>,
+    /// What the database has not been given of the history; `None` if there is no database.
+    #[serde(default)]
+    pub delivery: Option<Delivery>,
+}
+
+/// What a database has not been given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Turns that wait.
+    pub waiting: u64,
+    /// Turns that it will never take.
+    pub refused: u64,
 }
 
 /// A chain, and who serves it.

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::outbox::Room;
 use crate::breaker::{CallError, Class, Classify};
 use crate::domain::{Degradation, Failure, FailureKind};
 
@@ -100,6 +101,15 @@ impl Classify for StoreError {
 /// Where records are kept while the disk can't be written.
 const NOW: &str = "memory";
 
+/// Where they are kept after the journal was found damaged.
+const NEW_JOURNAL: &str = "new-journal";
+
+/// Where they are kept while no server takes them.
+pub(super) const JOURNAL: &str = "journal";
+
+/// Where they are kept while a replica that was promoted takes them.
+pub(super) const REPLICA: &str = "postgresql-replica";
+
 const FORGOTTEN: &str = "what is said now is forgotten when the program ends";
 const RESUMES: &str = "it is then written by itself";
 
@@ -137,9 +147,38 @@ pub(super) fn degradation(error: &CallError<StoreError>) -> Degradation {
 pub(super) fn set_aside(name: &str) -> Degradation {
     Degradation {
         chain: CHAIN.into(),
-        now: "new-journal".into(),
+        now: NEW_JOURNAL.into(),
         what: "The history was damaged. It was set aside, and a new one begun.".into(),
         remedy: format!("Nothing was deleted: it is the file {name} beside the new one."),
+    }
+}
+
+/// What the user is told when the journal has no room left for what is nowhere else.
+pub(super) fn no_room(room: Room, delivers: bool) -> Option<Degradation> {
+    let remedy = if delivers {
+        "See to it that the database takes what waits for it, or raise store.journal.limit."
+    } else {
+        "Raise store.journal.limit, or configure a database that takes what is old."
+    };
+    let what = match room {
+        Room::Enough => return None,
+        Room::Short { full } => format!(
+            "The history's room on this machine is {full} % full; when it is full, the oldest turns are dropped."
+        ),
+        Room::Dropped { .. } => {
+            "The history's room on this machine is full, so the oldest turns are dropped.".to_owned()
+        }
+    };
+    // One name for both: it is told in time, and once.
+    Some(Degradation { chain: CHAIN.into(), now: "journal-nearly-full".into(), what, remedy: remedy.into() })
+}
+
+/// What the user is told when this is over.
+pub fn recovered(degradation: &Degradation) -> &'static str {
+    match degradation.now.as_str() {
+        NOW | NEW_JOURNAL => "The history is written to disk again.",
+        JOURNAL | REPLICA => "The database is back; what waited for it is being carried over.",
+        _ => "The history has room again.",
     }
 }
 

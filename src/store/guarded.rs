@@ -1,19 +1,25 @@
-//! The journal as the rest of the program has it: behind its breaker.
+//! The history as the rest of the program has it: behind its breakers.
 
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use sqlx::sqlite::SqlitePool;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 
-use super::error::{self, StoreError};
+use super::error::{self, JOURNAL, StoreError};
 use super::held::{Held, Revised};
-use super::search::{Wanted, wanted};
-use super::sqlite::{self, Recovered};
-use super::writer::{Job, QUEUE, Shared, Writer};
-use crate::breaker::{Breaker, CallError};
+use super::outbox::{self, Backlog, Stamp};
+use super::postgres::{Database, Server};
+use super::reading::{Answer, Delivery, Found, Kept, Reading, Search};
+use super::replay::{Replay, Replaying};
+use super::search::wanted;
+use super::sqlite::{self, Among, Recovered};
+use super::standing::Standing;
+use super::writer::{Bounds, Job, QUEUE, Shared, Writer};
+use crate::breaker::{Breaker, CallError, Fallback};
 use crate::domain::{BoxFuture, Degradation, Failure, Journal, Record, Stage, Utterance, UtteranceId};
 
 /// How long the program's start waits for the file. It goes on in memory then, and the file is
@@ -23,36 +29,89 @@ const OPENING: Duration = Duration::from_millis(800);
 /// How long going down waits for the last write.
 const CLOSING: Duration = Duration::from_secs(1);
 
+/// What a history is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The journal's file.
+    pub path: PathBuf,
+    /// How large it may become, in bytes.
+    pub limit: u64,
+    /// The journal's breaker.
+    pub breaker: Arc<Breaker>,
+    /// The servers that it is carried over to.
+    pub database: Option<Database>,
+    /// Told when another than the first tier is read.
+    pub fallbacks: Option<broadcast::Sender<Fallback>>,
+}
+
 /// The history. Cheap to clone; the last clone's end closes it.
 #[derive(Debug, Clone)]
 pub struct Store {
     shared: Arc<Shared>,
     jobs: mpsc::Sender<Job>,
+    database: Option<Arc<Servers>>,
+}
+
+/// The database beyond the journal.
+#[derive(Debug)]
+struct Servers {
+    in_order: Vec<Arc<Server>>,
+    reading: Reading,
+    backlog: watch::Sender<Backlog>,
 }
 
 impl Store {
-    /// Opens the journal at this path, making it and its directory if there is none.
+    /// Opens the journal at this path with no database behind it; see [`Store::begin`].
+    pub async fn open(path: PathBuf, breaker: Arc<Breaker>) -> (Self, Option<Degradation>) {
+        Self::begin(Parts { path, limit: u64::MAX, breaker, database: None, fallbacks: None }).await
+    }
+
+    /// Opens the journal, making it and its directory if there is none. No server is waited for, or
+    /// asked before it is needed.
     ///
     /// Never fails: if the file can't be used, records stay in memory until it can, and the
     /// degradation says so. If it was damaged, it is set aside, and the degradation says where.
-    pub async fn open(path: PathBuf, breaker: Arc<Breaker>) -> (Self, Option<Degradation>) {
+    pub async fn begin(parts: Parts) -> (Self, Option<Degradation>) {
+        let Parts { path, limit, breaker, database, fallbacks } = parts;
         let shared = Arc::new(Shared {
             held: Mutex::new(Held::default()),
             readers: Mutex::new(None),
-            standing: watch::Sender::new(None),
+            standing: Standing::new(),
             breaker: Arc::clone(&breaker),
+            saved: Notify::new(),
         });
-        let mut writer = Writer::new(path, Arc::clone(&shared));
+        let bounds = Bounds { limit, delivers: database.is_some() };
+        let mut writer = Writer::new(path, bounds, Arc::clone(&shared));
         if let Err(error) = breaker.call_within(OPENING, writer.open()).await {
             shared.degrade(&error);
         }
         let (jobs, inbox) = mpsc::channel(QUEUE);
         tokio::spawn(writer.run(inbox));
-        let degradation = shared.standing.borrow().clone();
-        (Self { shared, jobs }, degradation)
+        let degradation = shared.standing.now();
+        let database = database.map(|database| {
+            let servers = database.servers();
+            let reading = Reading::new(&servers, &shared, fallbacks);
+            Arc::new(Servers { in_order: servers, reading, backlog: watch::Sender::default() })
+        });
+        (Self { shared, jobs, database }, degradation)
     }
 
-    /// What is degraded, now and from now on; `None` while the disk takes every write.
+    /// Carries the journal over to the database from now on, until it is told to finish. `None` if
+    /// there is none.
+    pub fn replay(&self) -> Option<Replaying> {
+        let database = self.database.as_ref()?;
+        let (shared, jobs) = (Arc::clone(&self.shared), self.jobs.clone());
+        Some(Replay::new(shared, jobs, database.in_order.clone(), database.backlog.clone()).start())
+    }
+
+    /// What the database has not been given, as far as [`Store::replay`] has counted it; `None` if
+    /// there is no database.
+    pub fn backlog(&self) -> Option<watch::Receiver<Backlog>> {
+        Some(self.database.as_ref()?.backlog.subscribe())
+    }
+
+    /// What is degraded, now and from now on; `None` while the disk takes every write, and the
+    /// database, if there is one, is given all of it.
     pub fn standing(&self) -> watch::Receiver<Option<Degradation>> {
         self.shared.standing.subscribe()
     }
@@ -137,35 +196,105 @@ impl Store {
         self.save(id).await
     }
 
-    async fn find(&self, wanted: Wanted, limit: u32) -> Result<Vec<Record>, Failure> {
-        let wanted = Arc::new(wanted);
+    /// Searches, as [`Journal::search`] does, and tells where what was found is. The database is asked
+    /// first, then a replica, then the journal; what the database doesn't have yet is always added.
+    ///
+    /// # Errors
+    /// When nothing can be read.
+    pub async fn look(&self, query: Option<&str>, limit: u32) -> Result<Found, Failure> {
+        let search = Search { wanted: wanted(query), limit };
         let unsaved: Vec<Revised> = self.shared.held.lock().unsaved().cloned().collect();
-        let found = if unsaved.is_empty() {
+        let mut records = if unsaved.is_empty() {
             Vec::new()
         } else {
-            let found = sqlite::search_among(&unsaved, &wanted, limit).await;
+            let found = sqlite::search_among(&unsaved, &search.wanted, limit).await;
             found.map_err(|error| error::unreadable(&CallError::Failed(error)))?
         };
-        let on_disk = {
-            let wanted = Arc::clone(&wanted);
-            self.read(move |pool| async move { sqlite::search(&pool, &wanted, limit).await }).await
-        };
-        let on_disk = match on_disk {
-            Ok(records) => records.unwrap_or_default(),
-            // What memory has is better than nothing, and that it isn't all is told already.
-            Err(error) if self.shared.standing.borrow().is_some() => {
-                tracing::debug!(%error, "the journal can't be read");
-                Vec::new()
+        let held: HashSet<UtteranceId> = unsaved.iter().map(|revised| revised.record.id).collect();
+        let (saved, tier, degradation) = match &self.database {
+            None => (self.in_journal(search).await?, JOURNAL.to_owned(), None),
+            Some(database) => {
+                let Answer { page, tier, is_journal, degradation } = database.reading.search(&search).await?;
+                let records = if is_journal {
+                    page.records
+                } else {
+                    self.with_what_waits(search, page.records, page.stamps).await
+                };
+                (records, tier, degradation)
             }
-            Err(error) => return Err(error::unreadable(&error)),
         };
-        let mut records = found;
-        records.extend(
-            on_disk.into_iter().filter(|record| !unsaved.iter().any(|newer| newer.record.id == record.id)),
-        );
+        records.extend(saved.into_iter().filter(|record| !held.contains(&record.id)));
         records.sort_by_key(|record| std::cmp::Reverse(record.id));
         records.truncate(limit as usize);
-        Ok(records)
+        Ok(Found { records: self.delivery_of(records, &held).await, tier, degradation })
+    }
+
+    async fn in_journal(&self, search: Search) -> Result<Vec<Record>, Failure> {
+        let found = self.read(move |pool| async move {
+            sqlite::search(&pool, Among::All, &search.wanted, search.limit).await
+        });
+        match found.await {
+            Ok(records) => Ok(records.unwrap_or_default()),
+            // What memory has is better than nothing, and that it isn't all is told already.
+            Err(error) if self.shared.standing.now().is_some() => {
+                tracing::debug!(%error, "the journal can't be read");
+                Ok(Vec::new())
+            }
+            Err(error) => Err(error::unreadable(&error)),
+        }
+    }
+
+    /// What a server has, with what it doesn't have yet in place of what it has of it.
+    async fn with_what_waits(
+        &self,
+        search: Search,
+        mut records: Vec<Record>,
+        stamps: Vec<Stamp>,
+    ) -> Vec<Record> {
+        let here = self.read(move |pool| async move {
+            let outdated = outbox::newer_than(&pool, &stamps).await?;
+            let waiting = sqlite::search(&pool, Among::Undelivered, &search.wanted, search.limit).await?;
+            Ok((outdated, waiting))
+        });
+        match here.await {
+            Ok(Some((outdated, waiting))) => {
+                let here: HashSet<UtteranceId> =
+                    waiting.iter().map(|record| record.id).chain(outdated).collect();
+                records.retain(|record| !here.contains(&record.id));
+                records.extend(waiting);
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "what the database doesn't have yet can't be read"),
+        }
+        records
+    }
+
+    /// Says of each record whether the database has it.
+    async fn delivery_of(&self, records: Vec<Record>, held: &HashSet<UtteranceId>) -> Vec<Kept> {
+        if self.database.is_none() {
+            return records.into_iter().map(|record| Kept { record, delivery: None }).collect();
+        }
+        let ids: Vec<UtteranceId> = records.iter().map(|record| record.id).collect();
+        let known = self.read(move |pool| async move { outbox::standing_of(&pool, &ids).await }).await;
+        let known: Option<HashMap<_, _>> = match known {
+            Ok(known) => Some(known.unwrap_or_default().into_iter().collect()),
+            Err(error) => {
+                tracing::warn!(%error, "what the database has can't be known");
+                None
+            }
+        };
+        let delivery = |record: &Record| {
+            if held.contains(&record.id) {
+                return Some(Delivery::Waiting);
+            }
+            Some(match known.as_ref()?.get(&record.id) {
+                None => Delivery::Delivered,
+                Some(None) => Delivery::Waiting,
+                Some(Some(reason)) => Delivery::Refused(reason.clone()),
+            })
+        };
+        let kept = |record| Kept { delivery: delivery(&record), record };
+        records.into_iter().map(kept).collect()
     }
 }
 
@@ -184,6 +313,9 @@ impl Journal for Store {
         query: Option<&'a str>,
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<Record>, Failure>> {
-        Box::pin(self.find(wanted(query), limit))
+        Box::pin(async move {
+            let found = self.look(query, limit).await?;
+            Ok(found.records.into_iter().map(|kept| kept.record).collect())
+        })
     }
 }

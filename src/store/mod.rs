@@ -13,21 +13,37 @@
 //! they are written as soon as the disk can be written again. A damaged file is set aside, never
 //! deleted; a file of a newer version is left alone.
 //!
+//! With a PostgreSQL server (`postgres`), the journal is its outbox (`outbox`): every write is
+//! acknowledged when it is in the journal, and carried over behind it (`replay`). It is read from the
+//! primary, else from a replica, else from the journal (`reading`); what the server doesn't have yet
+//! is always added.
+//!
 //! Several processes may share the file. A lock file per run (`owner`) tells whose unfinished records
 //! were left by a crash.
 //!
 //! **Limits.** Sound is not stored. Texts longer than 64 KiB are cut. While the disk can't be written, the
-//! newest 1,000 records are kept. A history never shrinks by itself.
+//! newest 1,000 records are kept. The journal has a size that it keeps: what a server has makes way
+//! first, then the oldest turns; that it comes to this is told at 80 %.
 
 mod error;
 mod file;
 mod guarded;
 mod held;
+mod outbox;
 mod owner;
+mod postgres;
+mod reading;
+mod replay;
 mod row;
 mod search;
 mod sqlite;
+mod standing;
 mod writer;
 
-pub use guarded::Store;
+pub use error::recovered;
+pub use guarded::{Parts, Store};
+pub use outbox::Backlog;
+pub use postgres::{Database, Place};
+pub use reading::{Delivery, Found, Kept};
+pub use replay::Replaying;
 pub use sqlite::Recovered;

@@ -78,7 +78,7 @@ fn origin_name(origin: Origin) -> &'static str {
     }
 }
 
-fn origin(name: &str) -> Option<Origin> {
+pub(super) fn origin(name: &str) -> Option<Origin> {
     ORIGINS.iter().find(|(_, known)| *known == name).map(|(origin, _)| *origin)
 }
 

@@ -12,9 +12,10 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use super::error::StoreError;
 use super::file::{self, Identity};
 use super::held::Revised;
+use super::outbox::{self, Change, Room};
 use super::owner::{Gate, Locks, Owner};
 use super::row;
-use super::search::Wanted;
+use super::search::{self, Wanted};
 use crate::domain::{Record, UtteranceId};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -137,13 +138,13 @@ impl Disk {
         let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
         for owner in dead {
             let uncertain = sqlx::query(
-                "UPDATE record SET abandoned = 'uncertain: the program was stopped before it knew what came of the command'
+                "UPDATE record SET revision = revision + 1, abandoned = 'uncertain: the program was stopped before it knew what came of the command'
                  WHERE owner = ?1 AND reply IS NULL AND abandoned IS NULL
                      AND command IS NOT NULL AND outcome IS NULL",
             );
             recovered.uncertain += uncertain.bind(&owner).execute(&mut *transaction).await?.rows_affected();
             let interrupted = sqlx::query(
-                "UPDATE record SET abandoned = 'interrupted: the program was stopped first'
+                "UPDATE record SET revision = revision + 1, abandoned = 'interrupted: the program was stopped first'
                  WHERE owner = ?1 AND reply IS NULL AND abandoned IS NULL",
             );
             recovered.interrupted +=
@@ -151,6 +152,16 @@ impl Disk {
         }
         transaction.commit().await?;
         Ok(recovered)
+    }
+
+    /// Changes the outbox.
+    pub(super) async fn change(&mut self, change: &Change) -> Result<(), StoreError> {
+        outbox::change(&mut self.connection, change).await
+    }
+
+    /// Keeps the journal within bounds.
+    pub(super) async fn keep_within(&mut self, limit: u64, delivers: bool) -> Result<Room, StoreError> {
+        outbox::keep_within(&mut self.connection, limit, delivers).await
     }
 
     /// Closes it; the last one to do so folds the write-ahead log into the file.
@@ -216,22 +227,43 @@ pub(super) async fn load<'c>(
     query.fetch_optional(executor).await?.as_ref().map(row::read).transpose()
 }
 
+/// Which records are looked through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Among {
+    /// All.
+    All,
+    /// Those that a server doesn't have yet.
+    Undelivered,
+}
+
 /// The newest records that match, newest first.
 pub(super) async fn search<'c>(
     executor: impl sqlx::SqliteExecutor<'c>,
+    among: Among,
     wanted: &Wanted,
     limit: u32,
 ) -> Result<Vec<Record>, StoreError> {
+    let undelivered = among == Among::Undelivered;
     let query = match wanted {
         Wanted::Nothing => return Ok(Vec::new()),
+        Wanted::All if undelivered => {
+            sqlx::query("SELECT record.* FROM outbox JOIN record USING (seq) ORDER BY id DESC LIMIT ?1")
+                .bind(limit)
+        }
         Wanted::All => sqlx::query("SELECT * FROM record ORDER BY id DESC LIMIT ?1").bind(limit),
-        Wanted::Matching(expression) => sqlx::query(
-            "SELECT * FROM record
-             WHERE seq IN (SELECT rowid FROM record_search WHERE record_search MATCH ?2)
-             ORDER BY id DESC LIMIT ?1",
-        )
-        .bind(limit)
-        .bind(expression.as_str()),
+        Wanted::Matching(words) => {
+            let query = sqlx::query(if undelivered {
+                "SELECT * FROM record
+                 WHERE seq IN (SELECT rowid FROM record_search WHERE record_search MATCH ?2)
+                     AND seq IN (SELECT seq FROM outbox)
+                 ORDER BY id DESC LIMIT ?1"
+            } else {
+                "SELECT * FROM record
+                 WHERE seq IN (SELECT rowid FROM record_search WHERE record_search MATCH ?2)
+                 ORDER BY id DESC LIMIT ?1"
+            });
+            query.bind(limit).bind(search::fts5(words))
+        }
     };
     let rows: Vec<SqliteRow> = query.fetch_all(executor).await?;
     rows.iter().map(|row| row::read(row).map(|revised| revised.record)).collect()
@@ -252,5 +284,5 @@ pub(super) async fn search_among(
         row::save(revised, "").execute(&mut *transaction).await?;
     }
     transaction.commit().await?;
-    search(&mut connection, wanted, limit).await
+    search(&mut connection, Among::All, wanted, limit).await
 }

@@ -10,14 +10,15 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use sqlx::sqlite::SqlitePool;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::error::{self, StoreError};
 use super::file::Identity;
 use super::held::{Held, Revised};
+use super::outbox::Change;
 use super::sqlite::{self, Disk, Recovered};
+use super::standing::{Part, Standing};
 use crate::breaker::{Breaker, CallError, Rejected};
-use crate::domain::Degradation;
 
 /// Callers that may wait in line; the next waits to get into it, under its breaker's timeout.
 pub(super) const QUEUE: usize = 64;
@@ -31,13 +32,18 @@ const RETRY: Duration = Duration::from_secs(1);
 /// The longest wait, while the breaker is open.
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
 
+/// Saves after which the journal's size is looked at.
+const SAVES_PER_LOOK: u32 = 64;
+
 /// What the task and its callers share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) held: Mutex<Held>,
     pub(super) readers: Mutex<Option<SqlitePool>>,
-    pub(super) standing: watch::Sender<Option<Degradation>>,
+    pub(super) standing: Standing,
     pub(super) breaker: Arc<Breaker>,
+    /// Told when something was saved.
+    pub(super) saved: Notify,
 }
 
 impl Shared {
@@ -46,21 +52,13 @@ impl Shared {
         if matches!(error, CallError::Failed(StoreError::Closed | StoreError::NoSuchRecord)) {
             return;
         }
-        let news = error::degradation(error);
-        let told = self.standing.send_if_modified(|standing| {
-            let is_news = standing.as_ref().is_none_or(|known| known.now != news.now);
-            if is_news {
-                *standing = Some(news);
-            }
-            is_news
-        });
-        if told {
+        if self.standing.set(Part::Disk, Some(error::degradation(error))) {
             tracing::warn!(%error, "the journal is kept in memory");
         }
     }
 
     fn recovered(&self) {
-        if self.standing.send_if_modified(|standing| standing.take().is_some()) {
+        if self.standing.set(Part::Disk, None) {
             tracing::info!("the journal is written to disk again");
         }
     }
@@ -73,8 +71,19 @@ pub(super) enum Job {
     Save(oneshot::Sender<Result<(), StoreError>>),
     /// Mark what crashes left unfinished.
     Recover(oneshot::Sender<Result<Recovered, StoreError>>),
+    /// Change what is to be delivered.
+    Change(Change, oneshot::Sender<Result<(), StoreError>>),
     /// Save, close, end.
     Close(oneshot::Sender<Result<(), StoreError>>),
+}
+
+/// How large the journal may become.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// In bytes.
+    pub(super) limit: u64,
+    /// Whether there is a server, and so what isn't in the outbox is there.
+    pub(super) delivers: bool,
 }
 
 /// The task.
@@ -82,14 +91,17 @@ pub(super) enum Job {
 pub(super) struct Writer {
     shared: Arc<Shared>,
     path: PathBuf,
+    bounds: Bounds,
+    /// Since its size was looked at. The first is enough: a program may end soon.
+    saves: u32,
     disk: Option<Disk>,
     /// Damage was found in this file.
     damaged: Option<Identity>,
 }
 
 impl Writer {
-    pub(super) fn new(path: PathBuf, shared: Arc<Shared>) -> Self {
-        Self { shared, path, disk: None, damaged: None }
+    pub(super) fn new(path: PathBuf, bounds: Bounds, shared: Arc<Shared>) -> Self {
+        Self { shared, path, bounds, saves: SAVES_PER_LOOK - 1, disk: None, damaged: None }
     }
 
     /// Serves until every sender is gone, or it is asked to close.
@@ -109,6 +121,7 @@ impl Writer {
                     }
                     Some(Job::Save(done)) => drop(done.send(self.save().await)),
                     Some(Job::Recover(done)) => drop(done.send(self.recover().await)),
+                    Some(Job::Change(change, done)) => drop(done.send(self.change(&change).await)),
                     Some(Job::Close(done)) => {
                         let saved = self.save().await;
                         self.let_go().await;
@@ -118,6 +131,7 @@ impl Writer {
                 },
                 () = tokio::time::sleep(retry), if unsaved => retry = self.try_again().await,
             }
+            self.keep_within().await;
         }
     }
 
@@ -158,7 +172,7 @@ impl Writer {
                 if let Some(name) = aside {
                     tracing::warn!(name, "the journal was damaged and set aside");
                     self.shared.held.lock().lost();
-                    self.shared.standing.send_replace(Some(error::set_aside(&name)));
+                    self.shared.standing.set(Part::Disk, Some(error::set_aside(&name)));
                 }
                 Ok(())
             }
@@ -187,7 +201,35 @@ impl Writer {
         let saved = save_all(disk, &self.shared.held).await;
         self.judged(saved).await?;
         self.shared.recovered();
+        self.shared.saved.notify_one();
+        self.saves += 1;
         Ok(())
+    }
+
+    /// Looks at the journal's size now and then, when nobody waits for it. What can't be looked at or
+    /// dropped today can be tomorrow.
+    async fn keep_within(&mut self) {
+        if self.saves < SAVES_PER_LOOK {
+            return;
+        }
+        self.saves = 0;
+        let Bounds { limit, delivers } = self.bounds;
+        let Some(disk) = &mut self.disk else { return };
+        match disk.keep_within(limit, delivers).await {
+            Ok(room) => {
+                if self.shared.standing.set(Part::Room, error::no_room(room, delivers)) {
+                    tracing::warn!(?room, "the journal's room has changed");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the journal's size can't be looked at"),
+        }
+    }
+
+    async fn change(&mut self, change: &Change) -> Result<(), StoreError> {
+        self.open().await?;
+        let Some(disk) = &mut self.disk else { return Err(StoreError::Closed) };
+        let changed = disk.change(change).await;
+        self.judged(changed).await
     }
 
     async fn recover(&mut self) -> Result<Recovered, StoreError> {

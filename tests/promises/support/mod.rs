@@ -1,6 +1,7 @@
 //! Set-up of the real things that the promises are tested against.
 
 pub mod models;
+pub mod postgres;
 pub mod pulse;
 pub mod recogniser;
 pub mod recordings;

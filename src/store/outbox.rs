@@ -1,0 +1,289 @@
+//! The journal's outbox: what a PostgreSQL server has not been given yet, and what is done about the
+//! journal's size.
+//!
+//! The triggers of the schema put a record's revision in with the very change of it, so that what is
+//! acknowledged is either in the outbox or on the server. It is taken out when the server has
+//! committed it; a crash in between sends it again, which changes nothing there.
+
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{Connection, Row, SqliteExecutor};
+use uuid::Uuid;
+
+use super::error::StoreError;
+use crate::domain::UtteranceId;
+
+/// How full the journal may be before it is told.
+const TOLD: f64 = 0.8;
+
+/// Records dropped at once: more than are added between two looks, and one in so many, so that a
+/// full journal stays nearly full.
+const DROPPED: i64 = 64;
+const ONE_IN: i64 = 20;
+
+/// A record on its way to a server, as it is in the journal: its fields are passed on unread, those
+/// that this version doesn't know among them.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Parcel {
+    pub(super) id: UtteranceId,
+    pub(super) revision: i64,
+    pub(super) origin: String,
+    pub(super) at: i64,
+    pub(super) speech_seconds: Option<f64>,
+    pub(super) text: Option<String>,
+    pub(super) transcript: Option<String>,
+    pub(super) interpretation: Option<String>,
+    pub(super) command: Option<String>,
+    pub(super) outcome: Option<String>,
+    pub(super) reply: Option<String>,
+    pub(super) abandoned: Option<String>,
+    /// What can be searched for, besides the text.
+    pub(super) words: [String; 3],
+}
+
+impl Parcel {
+    fn read(row: &SqliteRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.try_get::<&str, _>("id")?.parse().map_err(|_| StoreError::Corrupt)?,
+            revision: row.try_get("revision")?,
+            origin: row.try_get("origin")?,
+            at: row.try_get("at")?,
+            speech_seconds: row.try_get("speech_seconds")?,
+            text: row.try_get("text")?,
+            transcript: row.try_get("transcript")?,
+            interpretation: row.try_get("interpretation")?,
+            command: row.try_get("command")?,
+            outcome: row.try_get("outcome")?,
+            reply: row.try_get("reply")?,
+            abandoned: row.try_get("abandoned")?,
+            words: [row.try_get("command_words")?, row.try_get("output_words")?, row.try_get("reply_words")?],
+        })
+    }
+
+    /// How many bytes of text it has.
+    pub(super) fn size(&self) -> usize {
+        let fields = [
+            &self.text,
+            &self.transcript,
+            &self.interpretation,
+            &self.command,
+            &self.outcome,
+            &self.reply,
+            &self.abandoned,
+        ];
+        let fields = fields.into_iter().flatten().map(String::len).sum::<usize>();
+        fields + self.words.iter().map(String::len).sum::<usize>()
+    }
+
+    /// Which state of which record this is.
+    pub(super) fn stamp(&self) -> Stamp {
+        Stamp { id: self.id, revision: self.revision }
+    }
+}
+
+/// A state of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    pub(super) id: UtteranceId,
+    pub(super) revision: i64,
+}
+
+/// How many records wait for the server, and how many it will never take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Backlog {
+    /// Not there yet.
+    pub waiting: u64,
+    /// Set aside, each with its reason.
+    pub refused: u64,
+}
+
+/// What changes in the outbox.
+#[derive(Debug, Clone)]
+pub(super) enum Change {
+    /// A server has committed these.
+    Delivered(Vec<Stamp>),
+    /// A server will never take this.
+    Refused { stamp: Stamp, reason: String },
+    /// From now on things go to this server; if another one had them before, all of them do.
+    Destination(String),
+    /// What was refused is tried again.
+    RetryRefused,
+}
+
+/// The first that wait, in the order in which they were begun.
+pub(super) async fn waiting<'c>(
+    executor: impl SqliteExecutor<'c>,
+    most: usize,
+) -> Result<Vec<Parcel>, StoreError> {
+    let query = sqlx::query(
+        "SELECT record.* FROM outbox JOIN record USING (seq)
+         WHERE outbox.refused IS NULL ORDER BY outbox.seq LIMIT ?1",
+    );
+    let rows = query.bind(i64::try_from(most).unwrap_or(i64::MAX)).fetch_all(executor).await?;
+    let readable = |row| match Parcel::read(row) {
+        // It stays where it is, and the others pass it.
+        Err(StoreError::Corrupt) => {
+            tracing::warn!("a record whose id is damaged can't be delivered");
+            None
+        }
+        parcel => Some(parcel),
+    };
+    rows.iter().filter_map(readable).collect()
+}
+
+/// How many wait.
+pub(super) async fn backlog<'c>(executor: impl SqliteExecutor<'c>) -> Result<Backlog, StoreError> {
+    let query = sqlx::query("SELECT count(*) AS everything, count(refused) AS refused FROM outbox");
+    let row = query.fetch_one(executor).await?;
+    let count = |column| Ok::<_, StoreError>(row.try_get::<i64, _>(column)?.cast_unsigned());
+    let (everything, refused) = (count("everything")?, count("refused")?);
+    Ok(Backlog { waiting: everything - refused, refused })
+}
+
+/// Where these records stand: those that wait, and those that were refused, with the reason.
+pub(super) async fn standing_of<'c>(
+    executor: impl SqliteExecutor<'c>,
+    ids: &[UtteranceId],
+) -> Result<Vec<(UtteranceId, Option<String>)>, StoreError> {
+    let query = sqlx::query(
+        "SELECT record.id, outbox.refused FROM outbox JOIN record USING (seq)
+         WHERE record.id IN (SELECT value FROM json_each(?1))",
+    );
+    let rows = query.bind(list(ids)).fetch_all(executor).await?;
+    let read = |row: &SqliteRow| {
+        let id = row.try_get::<&str, _>("id")?.parse().map_err(|_| StoreError::Corrupt)?;
+        Ok((id, row.try_get("refused")?))
+    };
+    rows.iter().map(read).collect()
+}
+
+/// Those of which the journal has a newer state than this.
+pub(super) async fn newer_than<'c>(
+    executor: impl SqliteExecutor<'c>,
+    stamps: &[Stamp],
+) -> Result<Vec<UtteranceId>, StoreError> {
+    let pairs: Vec<(Uuid, i64)> = stamps.iter().map(|stamp| (stamp.id.into(), stamp.revision)).collect();
+    let query = sqlx::query_scalar::<_, String>(
+        "SELECT record.id FROM record JOIN json_each(?1) AS known ON record.id = known.value ->> 0
+         WHERE record.revision > known.value ->> 1",
+    );
+    let ids = query.bind(serde_json::to_string(&pairs).unwrap_or_default()).fetch_all(executor).await?;
+    ids.iter().map(|id| id.parse().map_err(|_| StoreError::Corrupt)).collect()
+}
+
+/// Ids as a JSON list, which they can always be.
+fn list(ids: &[UtteranceId]) -> String {
+    serde_json::to_string(ids).unwrap_or_default()
+}
+
+/// Does one change, durably.
+pub(super) async fn change(connection: &mut SqliteConnection, change: &Change) -> Result<(), StoreError> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    match change {
+        Change::Delivered(stamps) => {
+            // By the id, which means the same in a journal that was begun anew.
+            for Stamp { id, revision } in stamps {
+                let query = sqlx::query(
+                    "DELETE FROM outbox
+                     WHERE seq = (SELECT seq FROM record WHERE id = ?1) AND revision <= ?2",
+                );
+                query.bind(id.to_string()).bind(revision).execute(&mut *transaction).await?;
+            }
+        }
+        Change::Refused { stamp, reason } => {
+            let query = sqlx::query(
+                "UPDATE outbox SET refused = ?3
+                 WHERE seq = (SELECT seq FROM record WHERE id = ?1) AND revision = ?2",
+            );
+            let query = query.bind(stamp.id.to_string()).bind(stamp.revision).bind(reason);
+            query.execute(&mut *transaction).await?;
+        }
+        Change::Destination(identity) => {
+            let known: Option<String> = sqlx::query_scalar("SELECT identity FROM destination")
+                .fetch_optional(&mut *transaction)
+                .await?;
+            if known.as_deref() != Some(identity) {
+                for statement in [
+                    "INSERT INTO outbox (seq, revision) SELECT seq, revision FROM record WHERE true
+                     ON CONFLICT (seq) DO UPDATE SET refused = NULL",
+                    "DELETE FROM destination",
+                ] {
+                    sqlx::query(statement).execute(&mut *transaction).await?;
+                }
+                let query = sqlx::query("INSERT INTO destination (one, identity) VALUES (1, ?1)");
+                query.bind(identity).execute(&mut *transaction).await?;
+            }
+        }
+        Change::RetryRefused => {
+            let query = sqlx::query("UPDATE outbox SET refused = NULL WHERE refused IS NOT NULL");
+            query.execute(&mut *transaction).await?;
+        }
+    }
+    Ok(transaction.commit().await?)
+}
+
+/// How much room the journal has, and what was done about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    /// Enough, or what there is can make way when it must.
+    Enough,
+    /// It is nearly full of what is nowhere else.
+    Short {
+        /// In percent.
+        full: u8,
+    },
+    /// It was full, and the oldest records that are nowhere else were dropped.
+    Dropped {
+        /// So many.
+        records: u64,
+    },
+}
+
+/// Keeps the journal within `limit` bytes: what a server has makes way first, then the oldest that is
+/// finished. `delivers` says that there is a server, so that what isn't in the outbox is there.
+pub(super) async fn keep_within(
+    connection: &mut SqliteConnection,
+    limit: u64,
+    delivers: bool,
+) -> Result<Room, StoreError> {
+    let used = used(connection).await?;
+    if (used as f64) < limit as f64 * TOLD {
+        return Ok(Room::Enough);
+    }
+    if used >= limit && delivers && drop_oldest(connection, true).await? > 0 {
+        return Ok(Room::Enough);
+    }
+    let only_here = if delivers { share_in_outbox(connection).await? } else { 1.0 };
+    let full = used as f64 * only_here / limit as f64;
+    if used < limit {
+        let short = full >= TOLD;
+        return Ok(if short { Room::Short { full: (full * 100.0) as u8 } } else { Room::Enough });
+    }
+    Ok(Room::Dropped { records: drop_oldest(connection, false).await? })
+}
+
+/// Bytes in use. Pages that became free are used again before the file grows.
+async fn used(connection: &mut SqliteConnection) -> Result<u64, StoreError> {
+    let query = sqlx::query_scalar::<_, i64>(
+        "SELECT (page_count - freelist_count) * page_size
+         FROM pragma_page_count(), pragma_freelist_count(), pragma_page_size()",
+    );
+    Ok(query.fetch_one(connection).await?.cast_unsigned())
+}
+
+async fn share_in_outbox(connection: &mut SqliteConnection) -> Result<f64, StoreError> {
+    let query = sqlx::query_scalar::<_, f64>(
+        "SELECT (SELECT count(*) FROM outbox) * 1.0 / max(1, (SELECT count(*) FROM record))",
+    );
+    Ok(query.fetch_one(connection).await?)
+}
+
+async fn drop_oldest(connection: &mut SqliteConnection, delivered: bool) -> Result<u64, StoreError> {
+    let query = sqlx::query(
+        "DELETE FROM record WHERE seq IN (
+             SELECT seq FROM record
+             WHERE (reply IS NOT NULL OR abandoned IS NOT NULL)
+                 AND (NOT ?1 OR NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.seq = record.seq))
+             ORDER BY seq LIMIT max(?2, (SELECT count(*) FROM record) / ?3))",
+    );
+    Ok(query.bind(delivered).bind(DROPPED).bind(ONE_IN).execute(connection).await?.rows_affected())
+}

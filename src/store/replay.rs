@@ -1,0 +1,373 @@
+//! Carries the journal over to PostgreSQL.
+//!
+//! **Journal first, then the server**, and not "the server, else the journal": what a person waits
+//! for is an fsync on this machine, half a millisecond, whether the server is near, far or dead; there is
+//! one way of writing, which every day's use tests, and none that is taken only in trouble; the order
+//! of changes is the journal's; and a write whose answer from the server got lost needs no
+//! thought, since nobody was told that it was there. The price is that the server is behind by a
+//! moment.
+//!
+//! **Mechanics.** A task takes what is in the outbox, oldest first, in batches; a batch is one
+//! statement, all or none, keyed by the utterance's UUIDv7 and guarded by its revision. It leaves
+//! the outbox when the server has committed it. A crash at any instant therefore sends it again at
+//! most, and the server has each state of each record once. After a failure batches begin small and
+//! grow, and the task rests for as long as a batch took, so that a server that has just come back
+//! is asked half of the time at most, by one connection.
+//!
+//! A record that the server will never take (SQLSTATE 22, 23, 54) is found by halving the batch and
+//! set aside with its reason; the others go on. It is tried again when it changes, and at the next
+//! start.
+//!
+//! A server that isn't the one of last time, or was restored or promoted since, may lack what the old
+//! one had acknowledged: all that the journal has is sent again, which changes nothing where it is
+//! there. If the primary can't be written and a replica was promoted, that one is written.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::error::{CHAIN, JOURNAL, REPLICA, StoreError};
+use super::outbox::{self, Backlog, Change, Parcel};
+use super::postgres::{PostgresError, Server, told};
+use super::standing::Part;
+use super::writer::{Job, Shared};
+use crate::breaker::CallError;
+use crate::domain::Degradation;
+
+/// The first batch after a failure, and the largest.
+const SMALLEST: usize = 10;
+const LARGEST: usize = 200;
+
+/// Bytes in a batch, about; long outputs make it short.
+const HEAVIEST: usize = 2 << 20;
+
+/// What changes within this is carried over together.
+const GATHER: Duration = Duration::from_millis(200);
+
+/// Another process may write the journal too, and doesn't tell.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// The first wait after a failure, which doubles up to the longest.
+const RETRY: Duration = Duration::from_millis(500);
+const LONGEST_RETRY: Duration = Duration::from_secs(5);
+
+/// While the breaker is open it is asked this often at least: somebody may close it by hand.
+const ASK: Duration = Duration::from_secs(2);
+
+/// How often what waits is counted while much of it does.
+const COUNT: Duration = Duration::from_secs(1);
+
+/// How long the program's end waits for what was said last to be carried over.
+const LAST: Duration = Duration::from_millis(400);
+
+/// The task. Dropping this ends it, too.
+#[derive(Debug)]
+pub struct Replaying {
+    end: DropGuard,
+    task: JoinHandle<()>,
+}
+
+impl Replaying {
+    /// Carries over what it can within a moment, and ends. The rest keeps until the next start.
+    pub async fn finish(self) {
+        drop(self.end);
+        if self.task.await.is_err() {
+            tracing::error!("carrying over ended badly");
+        }
+    }
+}
+
+/// What the task has.
+#[derive(Debug)]
+pub(super) struct Replay {
+    shared: Arc<Shared>,
+    jobs: mpsc::Sender<Job>,
+    servers: Vec<Arc<Server>>,
+    backlog: watch::Sender<Backlog>,
+    counted: Option<Instant>,
+    /// The server that is written, once it is known.
+    destination: Option<String>,
+    batch: usize,
+    retry: Duration,
+}
+
+/// When to go on.
+enum Next {
+    /// When something was written.
+    News,
+    /// After this.
+    After(Duration),
+}
+
+/// Why something was not carried over.
+#[derive(Debug, thiserror::Error)]
+enum Stuck {
+    #[error("the server: {0}")]
+    Server(CallError<PostgresError>),
+    #[error("the journal: {0}")]
+    Journal(StoreError),
+}
+
+impl From<StoreError> for Stuck {
+    fn from(error: StoreError) -> Self {
+        Self::Journal(error)
+    }
+}
+
+impl Replay {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        jobs: mpsc::Sender<Job>,
+        servers: Vec<Arc<Server>>,
+        backlog: watch::Sender<Backlog>,
+    ) -> Self {
+        let (batch, retry) = (SMALLEST, RETRY);
+        Self { shared, jobs, servers, backlog, counted: None, destination: None, batch, retry }
+    }
+
+    pub(super) fn start(self) -> Replaying {
+        let end = CancellationToken::new();
+        Replaying { task: tokio::spawn(self.run(end.clone())), end: end.drop_guard() }
+    }
+
+    async fn run(mut self, end: CancellationToken) {
+        let shared = Arc::clone(&self.shared);
+        let going_on = async {
+            loop {
+                match self.round().await {
+                    Next::After(wait) => self.rest(wait).await,
+                    Next::News => {
+                        // What other processes write is found at the next look.
+                        if tokio::time::timeout(LOOK, shared.saved.notified()).await.is_ok() {
+                            tokio::time::sleep(GATHER).await;
+                        }
+                        self.servers.iter().for_each(|server| server.close_idle());
+                    }
+                }
+            }
+        };
+        if end.run_until_cancelled(going_on).await.is_none() {
+            self.last_rounds().await;
+        }
+    }
+
+    /// Waits for so long, and keeps the count of what waits.
+    async fn rest(&mut self, wait: Duration) {
+        let shared = Arc::clone(&self.shared);
+        let over = tokio::time::Instant::now() + wait;
+        while tokio::time::timeout_at(over, shared.saved.notified()).await.is_ok() {
+            tokio::time::sleep_until(over.min(tokio::time::Instant::now() + GATHER)).await;
+            if let Err(error) = self.count(true).await {
+                tracing::debug!(%error, "what waits can't be counted");
+            }
+        }
+    }
+
+    /// What was said last needn't wait for the next start, if the server is there.
+    async fn last_rounds(&mut self) {
+        let rounds = async { while matches!(self.round().await, Next::After(wait) if wait < RETRY) {} };
+        if tokio::time::timeout(LAST, rounds).await.is_err() {
+            tracing::debug!("not everything was carried over before the end");
+        }
+    }
+
+    /// One batch.
+    async fn round(&mut self) -> Next {
+        let began = Instant::now();
+        match self.carry_one_batch().await {
+            Ok(None) => Next::News,
+            Ok(Some(full)) => {
+                self.retry = RETRY;
+                self.batch = (self.batch * 2).min(LARGEST);
+                let rest = began.elapsed();
+                Next::After(if full { rest } else { Duration::ZERO })
+            }
+            Err(Stuck::Journal(error)) => {
+                tracing::debug!(%error, "the outbox can't be used");
+                self.wait_longer()
+            }
+            Err(Stuck::Server(error)) => {
+                tracing::debug!(%error, "nothing is carried over");
+                self.batch = SMALLEST;
+                match error {
+                    CallError::Rejected(no) => Next::After(no.retry_in.unwrap_or(ASK).clamp(GATHER, ASK)),
+                    _ => self.wait_longer(),
+                }
+            }
+        }
+    }
+
+    fn wait_longer(&mut self) -> Next {
+        let wait = self.retry;
+        self.retry = (wait * 2).min(LONGEST_RETRY);
+        Next::After(wait)
+    }
+
+    /// `None` if there was nothing, else whether the batch was full.
+    async fn carry_one_batch(&mut self) -> Result<Option<bool>, Stuck> {
+        let most = self.batch;
+        let mut parcels = self.read(move |pool| async move { outbox::waiting(&pool, most).await }).await?;
+        self.count(parcels.len() < most).await?;
+        let degraded = self.shared.standing.is_set(Part::Server);
+        if parcels.is_empty() && self.destination.is_some() && !degraded {
+            return Ok(None);
+        }
+        let mut bytes = 0;
+        let heavy = parcels.iter().position(|parcel| {
+            bytes += parcel.size();
+            bytes > HEAVIEST
+        });
+        let full = parcels.len() == most || heavy.is_some();
+        // One goes, however heavy.
+        parcels.truncate(heavy.map_or(most, |heavy| heavy.max(1)));
+        let mut first_error = None;
+        for (rank, server) in self.servers.clone().iter().enumerate() {
+            match self.deliver(server, &parcels).await {
+                Ok(()) => {
+                    self.serving(rank, first_error.as_ref());
+                    self.count(!full).await?;
+                    return Ok(Some(full));
+                }
+                Err(Stuck::Server(error)) => {
+                    if rank > 0 {
+                        tracing::debug!(%error, rank, "no replica to write");
+                    }
+                    first_error.get_or_insert(error);
+                }
+                Err(stuck) => return Err(stuck),
+            }
+        }
+        let error = first_error.unwrap_or(CallError::Failed(PostgresError::ReadOnly));
+        self.failing(&error);
+        Err(Stuck::Server(error))
+    }
+
+    /// Gives these to a server: those that it will never take are set aside.
+    async fn deliver(&mut self, server: &Server, parcels: &[Parcel]) -> Result<(), Stuck> {
+        // Which server it is, is asked once at least, and before anything is written.
+        if self.destination.is_none() || parcels.is_empty() {
+            let identity = server.ready().await.map_err(Stuck::Server)?;
+            self.settle_on(identity).await?;
+        }
+        let mut parts = vec![parcels];
+        while let Some(part) = parts.pop().filter(|part| !part.is_empty()) {
+            let identity = self.destination.clone().unwrap_or_default();
+            match server.carry(part, &identity).await {
+                Ok(()) => {
+                    let stamps = part.iter().map(Parcel::stamp).collect();
+                    self.change(Change::Delivered(stamps)).await?;
+                }
+                // What waits is another matter then, and begins with the oldest.
+                Err(CallError::Failed(PostgresError::Elsewhere(identity))) => {
+                    return self.settle_on(identity).await;
+                }
+                Err(CallError::Failed(PostgresError::Refused(state))) => match part {
+                    [parcel] => {
+                        tracing::warn!(id = %parcel.id, state, "the database refuses a record; it is set aside");
+                        let reason = reason(&state);
+                        self.change(Change::Refused { stamp: parcel.stamp(), reason }).await?;
+                    }
+                    part => {
+                        let (older, newer) = part.split_at(part.len() / 2);
+                        parts.extend([newer, older]);
+                    }
+                },
+                Err(error) => return Err(Stuck::Server(error)),
+            }
+        }
+        Ok(())
+    }
+
+    async fn settle_on(&mut self, identity: String) -> Result<(), Stuck> {
+        if self.destination.as_ref() != Some(&identity) {
+            self.change(Change::Destination(identity.clone())).await?;
+            if self.destination.replace(identity).is_none() {
+                self.change(Change::RetryRefused).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn serving(&self, rank: usize, error: Option<&CallError<PostgresError>>) {
+        let degradation = error.filter(|_| rank > 0).map(|error| {
+            let (why, _) = told(error);
+            Degradation {
+                chain: CHAIN.into(),
+                now: REPLICA.into(),
+                what: format!("{why}; the history is written to a replica that is the primary now."),
+                remedy: "Set store.postgres.primary to that server.".into(),
+            }
+        });
+        if self.shared.standing.set(Part::Server, degradation) {
+            tracing::info!(rank, "the history is carried over to the database");
+        }
+    }
+
+    fn failing(&self, error: &CallError<PostgresError>) {
+        // Why it is left alone is told already.
+        if matches!(error, CallError::Rejected(_)) && self.shared.standing.is_set(Part::Server) {
+            return;
+        }
+        // It is over in a moment, and says nothing of the server.
+        if matches!(error, CallError::Failed(PostgresError::Conflict | PostgresError::Busy(_))) {
+            return;
+        }
+        let (why, remedy) = told(error);
+        let degradation = Degradation {
+            chain: CHAIN.into(),
+            now: JOURNAL.into(),
+            what: format!("{why}; the history is kept on this machine and carried over later."),
+            remedy: format!("{remedy}; the rest happens by itself."),
+        };
+        if self.shared.standing.set(Part::Server, Some(degradation)) {
+            tracing::warn!(%error, "the database doesn't take the history");
+        }
+    }
+
+    /// Counts what waits, now and then at least.
+    async fn count(&mut self, now: bool) -> Result<(), StoreError> {
+        if now || self.counted.is_none_or(|counted| counted.elapsed() >= COUNT) {
+            let backlog = self.read(|pool| async move { outbox::backlog(&pool).await }).await?;
+            self.backlog.send_replace(backlog);
+            self.counted = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    async fn read<T, F>(&self, query: impl FnOnce(sqlx::SqlitePool) -> F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        let pool = self.shared.readers.lock().clone().ok_or(StoreError::Closed)?;
+        // A task of its own: a query that is dropped half-way would take its place in the pool.
+        let reading = tokio::spawn(query(pool));
+        match self.shared.breaker.call(async { reading.await.map_err(|_| StoreError::Closed)? }).await {
+            Ok(value) => Ok(value),
+            Err(CallError::Failed(error)) => Err(error),
+            Err(CallError::Rejected(_) | CallError::TimedOut { .. }) => Err(StoreError::Busy),
+        }
+    }
+
+    /// The journal's own task does it. Not through the breaker: the disk is asked as gently as the
+    /// server is.
+    async fn change(&self, change: Change) -> Result<(), StoreError> {
+        let (done, result) = oneshot::channel();
+        self.jobs.send(Job::Change(change, done)).await.map_err(|_| StoreError::Closed)?;
+        result.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+/// Why a record was set aside, in the user's words.
+fn reason(state: &str) -> String {
+    let why = match &state[..state.floor_char_boundary(2)] {
+        "22" => "it holds what PostgreSQL can't, such as a character with the code 0",
+        "23" => "a rule of the database forbids it",
+        "54" => "it is larger than PostgreSQL allows",
+        _ => "it can't be sent",
+    };
+    format!("{why} (SQLSTATE {state})")
+}
