@@ -14,6 +14,7 @@ pub use layers::{ConfigError, Origin, Sources};
 pub use paths::Paths;
 pub use reload::{Difference, Watcher};
 pub use schema::{
-    Audio, BreakerOverride, Config, Endpoint, Journal, Safety, Speech, Store, Stt, Terminal, Tts,
+    Audio, BreakerOverride, Config, Cues, Endpoint, Journal, Listening, ListeningMode, Safety, Speech, Store,
+    Stt, Terminal, Tts,
 };
 use validate::BREAKER_NAMES;
