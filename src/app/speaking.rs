@@ -81,7 +81,9 @@ pub(super) async fn speak(
                 }
                 let now = world.borrow_and_update().clone();
                 if now.config.audio != config.audio || now.config.speech.tts != config.speech.tts {
-                    speaking = None;
+                    if speaking.take().is_some() {
+                        send(&inbox, Input::Silent).await;
+                    }
                     voice = Voice { synthesisers: now.synthesisers(), mouth: Arc::new(now.mouth()) };
                     mouth.send_replace(Arc::clone(&voice.mouth));
                 }

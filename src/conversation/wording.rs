@@ -287,13 +287,16 @@ fn heard_how(listening: &Listening) -> String {
     }
 }
 
-/// Listening was changed, and stands so now.
+/// Listening was changed, and stands so now. What wakes it is not said aloud, lest it hear itself.
 pub(super) fn listening(change: ListeningChange, listening: &Listening) -> Reply {
-    match (change, listening.attention) {
-        (ListeningChange::Wake | ListeningChange::Unmute, Attention::Attentive) => {
-            Reply::plain(Tone::Answer, "I am awake and listening.")
-        }
-        _ => Reply::plain(Tone::Answer, heard_how(listening)),
+    let wakes = matches!(change, ListeningChange::Wake | ListeningChange::Unmute);
+    match listening.attention {
+        Attention::Attentive if wakes => Reply::plain(Tone::Answer, "I am awake and listening."),
+        Attention::Attentive => Reply::plain(Tone::Answer, heard_how(listening)),
+        Attention::Waiting => Reply::new(Tone::Answer, heard_how(listening), "I am waiting for my name."),
+        Attention::Idle => Reply::new(Tone::Answer, heard_how(listening), "I am not listening."),
+        Attention::Asleep => Reply::new(Tone::Answer, heard_how(listening), "I am asleep."),
+        Attention::Muted => Reply::new(Tone::Answer, heard_how(listening), "The microphone is off."),
     }
 }
 

@@ -150,6 +150,38 @@ fn a_key_that_is_held_is_listened_to_and_letting_go_ends_the_utterance() {
 }
 
 #[test]
+fn signs_are_heard_and_are_not_taken_for_speech() {
+    let mut user = User::new();
+    user.unset("VOICE_TERMINAL_AUDIO__OUTPUT");
+    user.configure("[listening]\nmode = \"toggle\"\n[speech.tts]\nchain = []\n");
+    let pulse = Pulse::start(&mut user);
+    pulse.join();
+    let mut daemon = user.daemon();
+    daemon.until("Not listening.");
+    daemon.until("loading tiny.en: done");
+    until("the microphone is open", || pulse.listeners() == 1);
+    let loudest = |change: &str| {
+        let wav = user.path(format!("home/{change}.wav"));
+        let recording = pulse.record(&wav);
+        listen(&user, change);
+        // The loudspeaker is opened, and the sign played.
+        std::thread::sleep(Duration::from_millis(1500));
+        recording.end();
+        let bytes = std::fs::read(&wav).unwrap();
+        let samples = bytes[44..].as_chunks().0.iter().map(|&pair| i16::from_le_bytes(pair).unsigned_abs());
+        samples.max().unwrap_or_default()
+    };
+    for change in ["on", "sleep", "wake"] {
+        let loudest = loudest(change);
+        assert!((300..6000).contains(&loudest), "{change}: {loudest}");
+    }
+    assert!(spoken(&user).is_empty(), "{:#?}", spoken(&user));
+    user.configure("[listening]\nmode = \"toggle\"\ncues = \"visible\"\n[speech.tts]\nchain = []\n");
+    daemon.until("in force now: listening");
+    assert_eq!(loudest("off"), 0, "as configured");
+}
+
+#[test]
 fn listening_is_switched_from_outside_and_told() {
     let user = user("toggle");
     let ran = user.run(&["listen"]);
@@ -196,15 +228,16 @@ fn at_a_terminal_a_key_switches_it_and_the_prompt_shows_it() {
     console.enter("\u{14}");
     console.until("○ Not listening.");
     console.enter("go to sleep\r");
-    console.enter("list sessions\r");
-    console.until("no sessions");
+    console.until("  I am not listening until you press the key.");
     console.enter("mute\r");
-    console.until("× Muted");
+    console.until("  The microphone is off");
     console.enter("start listening\r");
     console.until("  I am listening.");
-    // Nobody has pressed Enter since; the prompt is drawn anew.
     console.enter("\u{4}");
     assert!(console.ended().success(), "{}", console.said());
     let said = console.said();
-    assert!(["○ ", "× ", "» "].iter().all(|prompt| said.contains(&format!("\r{prompt}"))), "{said:?}");
+    // The mark, and the cursor behind it.
+    for mark in ['»', '○', '×'] {
+        assert!(said.contains(&format!("{mark} \r\u{1b}[2C")), "{mark}: {said:?}");
+    }
 }
