@@ -255,12 +255,11 @@ impl Coordinator {
             Input::Spoken { pcm, pause } => {
                 self.accept(Utterance::spoken(Origin::Microphone, pcm), None, pause).await;
             }
-            // Others may talk without disturbing anybody.
-            Input::SpeechStarted | Input::NothingSaid if !self.is_attentive() => {}
+            // Others may talk without disturbing anybody, and what they say need not be known before its end.
+            Input::SpeechStarted | Input::NothingSaid | Input::Speculate { pause: None, .. }
+                if !self.is_attentive() => {}
             Input::SpeechStarted => self.tell(Event::SpeechStarted),
             Input::NothingSaid => self.tell(Event::NothingSaid),
-            // What others say need not be known before its end.
-            Input::Speculate { pause: None, .. } if !self.is_attentive() => {}
             Input::Speculate { so_far, pause } => self.hearing.speculate(so_far, pause),
             Input::Resumed => self.hearing.resumed(),
             Input::Degraded(news) => {

@@ -67,6 +67,25 @@ pub(super) enum Heed {
     Pass(&'static str),
 }
 
+/// The while after the phrase.
+#[derive(Debug, Default)]
+struct Window {
+    /// When it closes, or did.
+    until: Option<Instant>,
+    /// It is kept open by a turn or an answer.
+    held: bool,
+    /// It is kept open by a question.
+    question: bool,
+    /// Things in a row that were not understood.
+    misses: u32,
+}
+
+impl Window {
+    fn is_open(&self, at: Instant) -> bool {
+        self.held || self.question || self.until.is_some_and(|until| at < until)
+    }
+}
+
 /// The state.
 #[derive(Debug)]
 pub(super) struct Vigil {
@@ -77,12 +96,7 @@ pub(super) struct Vigil {
     asleep: bool,
     /// While a key is held: when it is taken for forgotten.
     pressed: Option<Instant>,
-    /// When the window closes, or did.
-    until: Option<Instant>,
-    /// The window is kept open.
-    held: bool,
-    question: bool,
-    misses: u32,
+    window: Window,
     arrivals: HashMap<UtteranceId, Arrival>,
 }
 
@@ -94,10 +108,7 @@ impl Vigil {
             off: options.mode == ListeningMode::Toggle,
             asleep: false,
             pressed: None,
-            until: None,
-            held: false,
-            question: false,
-            misses: 0,
+            window: Window::default(),
             arrivals: HashMap::new(),
             options,
         }
@@ -107,7 +118,8 @@ impl Vigil {
     pub(super) fn reconfigure(&mut self, options: ListeningOptions) {
         if options.mode != self.options.mode {
             self.off = options.mode == ListeningMode::Toggle;
-            (self.pressed, self.until, self.held) = (None, None, false);
+            self.pressed = None;
+            self.close_window();
         }
         self.phrases = WakePhrases::new(&options.wake_phrases);
         self.options = options;
@@ -125,8 +137,8 @@ impl Vigil {
 
     /// When it will next stand otherwise, if nothing is done until then.
     pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
-        let kept_open = self.held || self.question;
-        let window = self.until.filter(|_| self.options.mode == ListeningMode::WakePhrase && !kept_open);
+        let Window { until, held, question, .. } = self.window;
+        let window = until.filter(|_| self.options.mode == ListeningMode::WakePhrase && !held && !question);
         self.pressed.into_iter().chain(window).filter(|deadline| now < *deadline).min()
     }
 
@@ -143,37 +155,38 @@ impl Vigil {
             match self.options.mode {
                 ListeningMode::Always | ListeningMode::Toggle => Attention::Attentive,
                 ListeningMode::PushToTalk => Attention::Idle,
-                ListeningMode::WakePhrase if self.is_window_open(began) => Attention::Attentive,
+                ListeningMode::WakePhrase if self.window.is_open(began) => Attention::Attentive,
                 ListeningMode::WakePhrase => Attention::Waiting,
             }
         }
     }
 
-    fn is_window_open(&self, at: Instant) -> bool {
-        self.held || self.question || self.until.is_some_and(|until| at < until)
+    fn open_window(&mut self, now: Instant) {
+        self.window.misses = 0;
+        self.window.until = Some(now + self.options.window);
     }
 
-    fn open_window(&mut self, now: Instant) {
-        self.misses = 0;
-        self.until = Some(now + self.options.window);
+    /// A question goes on waiting for its answer.
+    fn close_window(&mut self) {
+        self.window = Window { question: self.window.question, ..Window::default() };
     }
 
     /// Whether a turn is under way or an answer is being spoken, and whether a question waits.
     pub(super) fn engage(&mut self, busy: bool, question: bool, now: Instant) {
-        self.held = (busy || question) && self.is_window_open(now);
-        self.question = question;
+        self.window.held = (busy || question) && self.window.is_open(now);
+        self.window.question = question;
     }
 
     /// The conversation goes on: a window that is open stays open.
     pub(super) fn renew(&mut self, now: Instant) {
-        if self.is_window_open(now) && self.misses <= MISSES {
-            self.until = self.until.max(Some(now + self.options.window));
+        if self.window.is_open(now) && self.window.misses <= MISSES {
+            self.window.until = self.window.until.max(Some(now + self.options.window));
         }
     }
 
     /// A turn has ended; whether it was understood.
     pub(super) fn took_turn(&mut self, understood: bool, now: Instant) {
-        self.misses = if understood { 0 } else { self.misses.saturating_add(1) };
+        self.window.misses = if understood { 0 } else { self.window.misses.saturating_add(1) };
         self.renew(now);
     }
 
@@ -206,7 +219,8 @@ impl Vigil {
             ListeningChange::Release => self.pressed = None,
             ListeningChange::Sleep => {
                 self.asleep = true;
-                (self.pressed, self.until, self.held) = (None, None, false);
+                self.pressed = None;
+                self.close_window();
             }
             ListeningChange::Mute => {
                 self.muted = true;

@@ -97,10 +97,9 @@ impl Listening {
     /// What this means for the microphone.
     pub fn gate(&self) -> Gate {
         match self.attention {
-            Attention::Attentive | Attention::Waiting => Gate::Open,
             // Whoever talks by pressing a key wakes it so, too.
             Attention::Asleep if self.mode == ListeningMode::PushToTalk => Gate::Shut,
-            Attention::Asleep => Gate::Open,
+            Attention::Attentive | Attention::Waiting | Attention::Asleep => Gate::Open,
             Attention::Idle => Gate::Shut,
             Attention::Muted => Gate::Off,
         }
