@@ -346,7 +346,8 @@ impl Coordinator {
                 let began = Instant::now().checked_sub(pcm.duration()).unwrap_or_else(Instant::now);
                 // A recording is not of this room.
                 let may_be_echo = origin == Origin::Microphone && self.echo.may_return(began);
-                self.hearing.hear(Unheard { id, pcm, may_be_echo, answer }, pause);
+                let unheard = Unheard { id, pcm, may_be_echo, overheard: !attended, answer };
+                self.hearing.hear(unheard, pause);
             }
             Content::Transcribed(text) => {
                 let transcribed = Spoken { id, text, confidence: Confidence::CERTAIN, answer };
