@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audio::{Mouth, VoiceDetector};
 use crate::breaker::{Breaker, Registry, State};
-use crate::config::{Config, ConfigError, DatabaseUrl, Paths, Sources};
-use crate::conversation::{Coordinator, Input, Options, Ports};
-use crate::domain::{Degradation, Event, Progress, Reply, Utterance};
+use crate::config::{self, Config, ConfigError, DatabaseUrl, Paths, Sources};
+use crate::conversation::{Coordinator, Input, ListeningOptions, Options, Ports};
+use crate::domain::{Degradation, Event, Listening, ListeningMode, Progress, Reply, Utterance};
 use crate::interpreter::{PhraseGroup, Rules};
 use crate::server::{ChainStanding, Control, Delivery};
 use crate::shutdown::PATIENCE;
@@ -269,6 +269,7 @@ impl World {
         };
         let watching = events.subscribe();
         let coordinator = Coordinator::new(ports, options, events.clone());
+        let listening = coordinator.listening();
         let task = tokio::spawn(coordinator.run(receiver, cancel.clone()));
         let watchers = vec![
             tokio::spawn(attendants::report_store(store.clone(), inbox.downgrade())),
@@ -280,6 +281,7 @@ impl World {
             inbox,
             events,
             watching,
+            listening,
             recognisers: Some(recognisers),
             store,
             replaying,
@@ -295,6 +297,22 @@ impl World {
             voice_wanted: voice && self.config.audio.input != "none",
             confirmation_expires: self.config.safety.confirmation_expires,
             help: help(&rules.phrases()),
+            listening: self.listening(),
+        }
+    }
+
+    fn listening(&self) -> ListeningOptions {
+        let config::Listening { mode, wake_phrases, window, cues } = &self.config.listening;
+        ListeningOptions {
+            mode: match mode {
+                config::ListeningMode::Always => ListeningMode::Always,
+                config::ListeningMode::WakePhrase => ListeningMode::WakePhrase,
+                config::ListeningMode::PushToTalk => ListeningMode::PushToTalk,
+                config::ListeningMode::Toggle => ListeningMode::Toggle,
+            },
+            wake_phrases: wake_phrases.clone(),
+            window: *window,
+            visible: cues.visible(),
         }
     }
 }
@@ -313,6 +331,8 @@ pub struct Conversation {
     pub events: broadcast::Sender<Event>,
     /// Every event from the beginning, for the first watcher.
     pub watching: broadcast::Receiver<Event>,
+    /// Whom it listens to.
+    listening: watch::Receiver<Listening>,
     recognisers: Option<Arc<Recognisers>>,
     /// As it is configured now.
     world: watch::Sender<World>,
@@ -348,6 +368,7 @@ impl Conversation {
                 world.subscribe(),
                 heard,
                 speaks,
+                self.listening.clone(),
                 inbox.clone(),
                 self.cancel.clone(),
             )),

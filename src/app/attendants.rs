@@ -13,7 +13,7 @@ use crate::audio::{Ear, Heard, Mouth, Playback};
 use crate::breaker::State;
 use crate::config::{Difference, Watcher};
 use crate::conversation::Input;
-use crate::domain::{Degradation, Event, Failure};
+use crate::domain::{Degradation, Event, Failure, Listening};
 use crate::shutdown::PATIENCE;
 use crate::speech::{self, Recognisers};
 use crate::store::{self, Recovered, Store};
@@ -122,6 +122,7 @@ pub(super) async fn listen(
     mut world: watch::Receiver<World>,
     mouth: watch::Receiver<Arc<Mouth>>,
     somebody_speaks: watch::Sender<bool>,
+    listening: watch::Receiver<Listening>,
     inbox: mpsc::WeakSender<Input>,
     cancel: CancellationToken,
 ) {
@@ -130,7 +131,8 @@ pub(super) async fn listen(
         let audio = now.config.audio.clone();
         let model = now.models().resolve("silero-vad").ok();
         let ear = cancel.child_token();
-        let heard = Ear::start(audio.clone(), model, now.breaker("audio-input", "audio-input"), ear.clone());
+        let breaker = now.breaker("audio-input", "audio-input");
+        let heard = Ear::start(audio.clone(), model, breaker, listening.clone(), ear.clone());
         let mut hearing = pin!(forward(heard, mouth.clone(), &somebody_speaks, inbox.clone()));
         let changed = async { world.wait_for(|world| world.config.audio != audio).await.is_ok() };
         tokio::select! {
@@ -237,7 +239,7 @@ async fn forward(
                 somebody_speaks.send_replace(true);
                 Input::SpeechStarted
             }
-            Heard::NothingSaid => continue,
+            Heard::NothingSaid => Input::NothingSaid,
             Heard::Paused { pause, so_far, ending } => {
                 Input::Speculate { pause: Some((pause, ending)), so_far }
             }

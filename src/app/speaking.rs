@@ -13,7 +13,7 @@ use super::World;
 use super::attendants::{degradation, send};
 use crate::audio::Mouth;
 use crate::conversation::Input;
-use crate::domain::{BoxFuture, Degradation, Event, Failure, Origin};
+use crate::domain::{BoxFuture, Cue, Degradation, Event, Failure, Origin};
 use crate::speech::synthesis::{self, Synthesisers};
 
 /// News that wait to be spoken; the oldest go unheard, since they have been printed.
@@ -57,6 +57,12 @@ pub(super) async fn speak(
                             send(&inbox, Input::Silent).await;
                         }
                     }
+                    if let Event::Cue { cue } = event
+                        && config.listening.cues.audible()
+                        && !*somebody_speaks.borrow()
+                    {
+                        voice.mouth.cue(cue);
+                    }
                     if voice.mouth.is_wanted() && let Some(text) = spoken(event) {
                         waiting.push_back(text);
                         while waiting.len() > WAITING {
@@ -75,7 +81,9 @@ pub(super) async fn speak(
                 }
                 let now = world.borrow_and_update().clone();
                 if now.config.audio != config.audio || now.config.speech.tts != config.speech.tts {
-                    speaking = None;
+                    if speaking.take().is_some() {
+                        send(&inbox, Input::Silent).await;
+                    }
                     voice = Voice { synthesisers: now.synthesisers(), mouth: Arc::new(now.mouth()) };
                     mouth.send_replace(Arc::clone(&voice.mouth));
                 }
@@ -132,6 +140,8 @@ fn news(said: Result<Option<Degradation>, Failure>) -> Vec<Input> {
 fn interrupts(event: &Event) -> bool {
     match event {
         Event::Replied { .. } | Event::SpeechStarted | Event::Stopping => true,
+        // Whoever presses the key wants to say something.
+        Event::Cue { cue } => *cue == Cue::Listening,
         Event::Heard { origin, .. } => *origin != Origin::Recording,
         _ => false,
     }

@@ -20,15 +20,16 @@ use std::sync::{Arc, mpsc as blocking};
 use std::thread;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval_at, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::breaker::{Backoff, Breaker, CallError, Rejected};
 use crate::config;
-use crate::domain::{Completeness, Degradation, PauseId, Pcm};
+use crate::domain::{Completeness, Degradation, Listening, PauseId, Pcm};
 
 use super::device::{InputDevice, SoundSystem, Wish};
+use super::gate::Gatekeeper;
 use super::listen::{Ended, Outbox, Stop, listen};
 use super::microphone::{Microphone, MicrophoneError};
 use super::segment::Listener;
@@ -101,12 +102,16 @@ impl Ear {
     /// Ends when `cancel` is cancelled or the receiver is dropped; the receiver yields `None` once
     /// everything has ended. With `audio.input = "none"` nothing is opened, and nothing comes.
     ///
+    /// Of what is said, only that is heard which `listening` lets through; while it is muted, the
+    /// microphone is closed.
+    ///
     /// The queue is bounded. When it is full, capture goes on, utterances wait (some more of them),
     /// and if even that is not enough, new ones are dropped and a [`Heard::Notice`] says how many.
     pub fn start(
         config: config::Audio,
         vad_model: Option<PathBuf>,
         breaker: Arc<Breaker>,
+        listening: watch::Receiver<Listening>,
         cancel: CancellationToken,
     ) -> mpsc::Receiver<Heard> {
         let (sender, receiver) = mpsc::channel(QUEUE);
@@ -115,8 +120,9 @@ impl Ear {
             match Wish::parse(&config.input) {
                 None => cancel.cancelled().await,
                 Some(wish) => {
+                    let gate = Gatekeeper::new(listening, config.endpoint.pre_roll);
                     // Over is over: there is nobody left to tell.
-                    let _ = Supervisor::new(config, wish, breaker, cancel).run(outbox, vad_model).await;
+                    let _ = Supervisor::new(config, wish, breaker, cancel).run(outbox, gate, vad_model).await;
                 }
             }
         });
@@ -171,6 +177,7 @@ struct Supervisor {
 struct Senses {
     listener: Listener,
     outbox: Outbox,
+    gate: Gatekeeper,
 }
 
 /// What the consumer believes.
@@ -246,10 +253,20 @@ impl Supervisor {
         }
     }
 
-    async fn run(mut self, mut outbox: Outbox, vad_model: Option<PathBuf>) -> Result<(), Over> {
+    async fn run(
+        mut self,
+        mut outbox: Outbox,
+        gate: Gatekeeper,
+        vad_model: Option<PathBuf>,
+    ) -> Result<(), Over> {
         let detector = self.detector(&mut outbox, vad_model).await?;
-        let mut senses = Senses { listener: Listener::new(detector, &self.config.endpoint), outbox };
+        let mut senses = Senses { listener: Listener::new(detector, &self.config.endpoint), outbox, gate };
         loop {
+            // Whoever is muted opens no microphone.
+            let may_open = self.cancel.run_until_cancelled(senses.gate.may_open()).await;
+            if may_open != Some(true) {
+                return Err(Over);
+            }
             let reason = match self.open(&senses.outbox).await? {
                 Ok(microphone) => {
                     let (device, instead) = (microphone.name.clone(), microphone.instead);
@@ -364,6 +381,7 @@ impl Supervisor {
                 tracing::info!("the sound server may have moved the stream; the microphone is chosen anew");
                 Ok((senses, None))
             }
+            (None, Ended::Muted) => Ok((senses, None)),
             (None, Ended::Died(error)) => {
                 tracing::warn!(%error, "the microphone died");
                 let _ = self.breaker.call_sync(|| Err::<(), _>(error));
@@ -456,15 +474,16 @@ fn session(
     let (sender, receiver) = oneshot::channel();
     let (watchdog, endpoint) = (config.watchdog, config.endpoint.clone());
     let spawned = thread::Builder::new().name("audio-listen".into()).spawn(move || {
-        let Senses { mut listener, mut outbox } = senses;
-        let listening = AssertUnwindSafe(|| listen(microphone, &mut listener, &mut outbox, &stop, watchdog));
+        let Senses { mut listener, mut outbox, mut gate } = senses;
+        let listening =
+            AssertUnwindSafe(|| listen(microphone, &mut listener, &mut outbox, &mut gate, &stop, watchdog));
         let ended = catch_unwind(listening).unwrap_or_else(|_| {
             // Only the neural network does anything that could; without it there is less to go wrong.
             listener = Listener::new(VoiceDetector::energy(), &endpoint);
             outbox.put(Heard::Degraded(by_loudness()));
             Ended::Died(MicrophoneError::Broken)
         });
-        let _ = sender.send((Senses { listener, outbox }, ended));
+        let _ = sender.send((Senses { listener, outbox, gate }, ended));
     });
     if let Err(error) = spawned {
         tracing::error!(%error, "no thread to listen on");

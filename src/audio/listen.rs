@@ -19,6 +19,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::endpoint::Event;
+use super::gate::Gatekeeper;
 use super::guarded::Heard;
 use super::microphone::{Microphone, MicrophoneError};
 use super::segment::Listener;
@@ -38,6 +39,8 @@ pub(super) enum Ended {
     Stopped,
     /// Nobody receives the events any more.
     Unheard,
+    /// The microphone is to be closed: it is muted.
+    Muted,
     /// The sound may come from somewhere else by now.
     Moved,
     /// The microphone died.
@@ -67,6 +70,7 @@ pub(super) fn listen(
     mut microphone: Microphone,
     listener: &mut Listener,
     outbox: &mut Outbox,
+    gate: &mut Gatekeeper,
     stop: &Arc<Stop>,
     watchdog: Duration,
 ) -> Ended {
@@ -76,6 +80,7 @@ pub(super) fn listen(
     let mut last = Instant::now();
     let mut muted = Muted::default();
     outbox.forget();
+    gate.begin();
     let ended = loop {
         if stop.asked.load(Ordering::Acquire) {
             break Ended::Stopped;
@@ -84,10 +89,19 @@ pub(super) fn listen(
             listener.finish(drop);
             return Ended::Moved;
         }
+        if gate.is_off() {
+            listener.finish(drop);
+            outbox.put(Heard::NothingSaid);
+            return Ended::Muted;
+        }
         samples.clear();
         if microphone.take(&mut samples) {
             last = Instant::now();
+            let complete = gate.admit(&mut samples);
             listener.hear(&samples, |event| outbox.tell(event));
+            if complete {
+                listener.finish(|event| outbox.tell(event));
+            }
             if let Some(completeness) = outbox.known() {
                 listener.expect(completeness, |event| outbox.tell(event));
             }

@@ -10,7 +10,8 @@
 //! [`endpoint::Endpointer`], a pure state machine that counts time in samples, makes utterances of
 //! them. [`recording`] and [`segment`] do that for files; [`microphone`] captures, and [`guarded`]
 //! keeps it alive behind the breaker `audio-input`. What is spoken goes the other way: [`mouth`] queues
-//! it behind the breaker `audio-output`, and [`sink`] plays it.
+//! it behind the breaker `audio-output`, and [`sink`] plays it. A [`gate`] drops what is said while nobody is
+//! listened to.
 //!
 //! ```text
 //! microphone ─ callback ─▶ ring ─▶ ┐
@@ -23,9 +24,11 @@
 //! **Architecture invariant:** `audio` knows `domain`, `breaker` and `config`, nobody else. The
 //! libraries of the sound system don't leave this module.
 
+mod cue;
 mod device;
 mod endpoint;
 mod energy;
+mod gate;
 mod guarded;
 mod listen;
 mod microphone;

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
 
+use super::cue;
 use super::device::Wish;
 use super::sink::{Order, Sink, SinkError};
 use crate::breaker::{Breaker, CallError};
 use crate::config;
-use crate::domain::{Failure, FailureKind, Sound};
+use crate::domain::{Cue, Failure, FailureKind, Sound};
 
 /// The chain's name.
 const CHAIN: &str = "audio-output";
@@ -80,6 +81,15 @@ impl Mouth {
                 "it is tried again by itself; `voice-terminal breakers` shows when",
             )),
             Ok(Err(_)) | Err(_) => Err(stuck()),
+        }
+    }
+
+    /// Plays a sign, unless something plays. It doesn't count as playing, and nobody waits for it: that it
+    /// can't be heard is told with the next answer.
+    pub fn cue(&self, cue: Cue) {
+        if let Some(orders) = &self.orders {
+            // A thread that hangs plays nothing.
+            let _ = orders.try_send(Order::Cue(cue::sound(cue)));
         }
     }
 

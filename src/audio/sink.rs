@@ -58,6 +58,8 @@ impl Classify for SinkError {
 pub(super) enum Order {
     /// Queue a sound, and tell whether that could be done.
     Play(Sound, oneshot::Sender<Result<(), CallError<SinkError>>>),
+    /// Play a sign, if nothing plays.
+    Cue(Sound),
     /// Drop everything that is queued.
     Stop,
 }
@@ -99,9 +101,17 @@ impl Sink {
             };
             match orders.recv_timeout(patience) {
                 Ok(Order::Play(sound, answer)) => {
-                    let result = self.play(&sound);
+                    let result = self.queue(&sound).map(|()| {
+                        self.playback.send_replace(Playback::Playing);
+                    });
                     // Whoever asked may have gone.
                     let _ = answer.send(result);
+                }
+                Ok(Order::Cue(_)) if self.plays() => {}
+                Ok(Order::Cue(sound)) => {
+                    if let Err(error) = self.queue(&sound) {
+                        tracing::debug!(?error, "a sign can't be heard");
+                    }
                 }
                 Ok(Order::Stop) => self.stop(),
                 Err(RecvTimeoutError::Timeout) if self.plays() => self.look(),
@@ -113,7 +123,7 @@ impl Sink {
         self.close();
     }
 
-    fn play(&mut self, sound: &Sound) -> Result<(), CallError<SinkError>> {
+    fn queue(&mut self, sound: &Sound) -> Result<(), CallError<SinkError>> {
         let (Some(rate), Some(mono)) = (NonZeroU32::new(sound.rate()), NonZeroU16::new(1)) else {
             return Ok(());
         };
@@ -128,7 +138,6 @@ impl Sink {
         stream.player.append(SamplesBuffer::new(mono, rate, sound.samples().to_vec()));
         stream.player.play();
         stream.ends = stream.ends.max(Instant::now()) + sound.duration();
-        self.playback.send_replace(Playback::Playing);
         Ok(())
     }
 
@@ -147,7 +156,10 @@ impl Sink {
     }
 
     fn stop(&mut self) {
-        if let Some(stream) = &mut self.stream {
+        // A sign is short, and stays.
+        if self.plays()
+            && let Some(stream) = &mut self.stream
+        {
             stream.player.clear();
             stream.ends = Instant::now();
         }

@@ -9,6 +9,7 @@ mod doctor;
 mod hear;
 mod history;
 mod interpret;
+mod listen;
 mod log;
 mod models;
 mod once;
@@ -97,6 +98,12 @@ enum Command {
     Doctor,
     /// How a running voice-terminal stands: mode, tiers in use, breakers, queues
     Status,
+    /// Tell a running voice-terminal to listen or not: for desktop shortcuts
+    Listen {
+        /// What to do
+        #[arg(value_enum, default_value = "status")]
+        change: listen::Change,
+    },
     /// List the breakers of a running voice-terminal, or change one by hand
     Breakers {
         #[command(subcommand)]
@@ -182,6 +189,7 @@ async fn dispatch(arguments: Arguments) -> Outcome {
         // Served before there is a world.
         Some(Command::Worker { .. }) => Ok(ExitCode::SUCCESS),
         Some(Command::Status) => status::run(&world, json).await,
+        Some(Command::Listen { change }) => listen::run(&world, change, json).await,
         Some(Command::Breakers { action }) => breakers::run(&world, action, json).await,
         Some(Command::Say { text, out }) => say::run(&world, &text.join(" "), out.as_ref(), json).await,
         Some(Command::Simulate { scenario, seed, svg }) => {

@@ -10,7 +10,7 @@ use super::report::{self, Outcome};
 use crate::app::{Conversation, World};
 use crate::console::{self, Line, Lines, Screen, View};
 use crate::conversation::Input;
-use crate::domain::{Event, Origin, Utterance};
+use crate::domain::{Event, ListeningChange, Origin, Utterance};
 use crate::server::{Lock, LockError};
 use crate::shutdown;
 
@@ -23,7 +23,10 @@ pub(super) async fn run(world: &World) -> Outcome {
     let mut conversation = world.converse(interactive, cancel.clone()).await?;
     let mut view = View::new(screen);
     if interactive {
-        view.say("voice-terminal: say or type what you want; \"help\" tells what I know, control-d leaves.");
+        view.say(
+            "voice-terminal: say or type what you want; \"help\" tells what I know, control-t switches listening, \
+             control-d leaves.",
+        );
     }
     let watcher = watch(&mut conversation, view);
     let mut tasks = Vec::new();
@@ -49,6 +52,11 @@ pub(super) async fn run(world: &World) -> Outcome {
             }
             Some(Line::TooLong) => {
                 report::warn("a line was too long, so nothing of it was done", "keep it below a mebibyte");
+            }
+            Some(Line::Toggle) => {
+                let toggle = Input::Listen { change: Some(ListeningChange::Toggle), answer: None };
+                // The conversation is over only when we are, too.
+                let _ = conversation.inbox.send(toggle).await;
             }
             Some(Line::Leave) => cancel.cancel(),
             None if interactive => cancel.cancel(),

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use super::breakers;
 use super::report::{self, Outcome, Problem};
+use super::{breakers, listen};
 use crate::app::World;
 use crate::server::{Client, ClientError, Delivery, Request, Response, Status};
 
@@ -18,6 +18,7 @@ pub(super) async fn run(world: &World, json: bool) -> Outcome {
         "voice-terminal {} (process {}), mode: {}",
         status.version, status.pid, standing.mode
     ));
+    report::line(format!("  {}", listen::shown(&standing.listening)));
     for chain in &status.chains {
         report::line(format!("  {:<14} {}  ({})", chain.chain, chain.in_use, chain.tiers.join(" → ")));
     }

@@ -78,6 +78,7 @@ impl Difference {
         Self {
             at_once: names(&[
                 ("audio", old.audio != new.audio),
+                ("listening", old.listening != new.listening),
                 ("speech", old.speech != new.speech),
                 ("safety", old.safety != new.safety),
                 ("breakers", old.breakers != new.breakers),

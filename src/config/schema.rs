@@ -16,6 +16,8 @@ use super::DatabaseUrl;
 pub struct Config {
     /// Microphone and endpointing.
     pub audio: Audio,
+    /// Whom to listen to.
+    pub listening: Listening,
     /// Recognition.
     pub speech: Speech,
     /// tmux.
@@ -78,6 +80,49 @@ pub struct Endpoint {
     pub start_probability: f32,
     /// Speech probability below which it is silence, 0.0 ‥ 1.0; lower than the start.
     pub stop_probability: f32,
+}
+
+/// Whom to listen to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Listening {
+    /// When what is said is meant for the program.
+    pub mode: ListeningMode,
+    /// What one says to be heard, any of these; and to wake it.
+    pub wake_phrases: Vec<String>,
+    /// For how long after the phrase it need not be said again.
+    #[serde(with = "required")]
+    pub window: Duration,
+    /// Which signs there are of what it hears.
+    pub cues: Cues,
+}
+
+/// When what is said is meant for the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ListeningMode {
+    /// Always.
+    Always,
+    /// After the wake phrase.
+    WakePhrase,
+    /// While a key is held.
+    PushToTalk,
+    /// From one press of a key to the next.
+    Toggle,
+}
+
+/// Signs of what it hears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cues {
+    /// Shown, and played.
+    Both,
+    /// Shown.
+    Visible,
+    /// Played.
+    Audible,
+    /// None.
+    None,
 }
 
 /// Recognition.
@@ -267,6 +312,29 @@ impl Default for Audio {
             watchdog: Duration::from_secs(2),
             endpoint: Endpoint::default(),
         }
+    }
+}
+
+impl Default for Listening {
+    fn default() -> Self {
+        Self {
+            mode: ListeningMode::Always,
+            wake_phrases: vec!["hey terminal".into()],
+            window: Duration::from_secs(8),
+            cues: Cues::Both,
+        }
+    }
+}
+
+impl Cues {
+    /// Whether they are shown.
+    pub fn visible(self) -> bool {
+        matches!(self, Self::Both | Self::Visible)
+    }
+
+    /// Whether they are played.
+    pub fn audible(self) -> bool {
+        matches!(self, Self::Both | Self::Audible)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::breaker::Settings;
 
-use super::{BreakerOverride, Config, ConfigError};
+use super::{BreakerOverride, Config, ConfigError, ListeningMode};
 
 /// The chains and tiers whose breakers can be set.
 pub(super) const BREAKER_NAMES: [&str; 22] = [
@@ -51,7 +51,7 @@ impl Config {
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         let endpoint = &self.audio.endpoint;
         let probability = |value: f32| (0.0..=1.0).contains(&value);
-        let rules: [(bool, &str, &str); 16] = [
+        let rules: [(bool, &str, &str); 18] = [
             (probability(endpoint.start_probability), "audio.endpoint.start_probability", "from 0.0 to 1.0"),
             (
                 probability(endpoint.stop_probability)
@@ -86,6 +86,13 @@ impl Config {
                 "from 1s to 28s, because Whisper hears 30s at a time",
             ),
             (endpoint.pre_roll.as_secs() < 3, "audio.endpoint.pre_roll", "less than 3s"),
+            (
+                self.listening.mode != ListeningMode::WakePhrase
+                    || self.listening.wake_phrases.iter().any(|it| it.chars().any(char::is_alphanumeric)),
+                "listening.wake_phrases",
+                "at least one phrase in this mode",
+            ),
+            ((1..=600).contains(&self.listening.window.as_secs()), "listening.window", "from 1s to 10m"),
             (self.audio.watchdog.as_millis() >= 500, "audio.watchdog", "at least 500ms"),
             (
                 (64..=1500).contains(&self.speech.stt.minimum_audio_context),

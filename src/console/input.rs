@@ -4,9 +4,13 @@ use std::io::{BufRead, IsTerminal, Read};
 use std::path::PathBuf;
 
 use rustyline::history::FileHistory;
-use rustyline::{Config, Editor, ExternalPrinter};
+use rustyline::{
+    Cmd, ConditionalEventHandler, Config, Editor, EventContext, EventHandler, ExternalPrinter, KeyEvent,
+    RepeatCount,
+};
 use tokio::sync::mpsc;
 
+use super::prompt::{PROMPT, Prompt};
 use super::terminal;
 use super::view::Screen;
 
@@ -17,8 +21,6 @@ const AHEAD: usize = 4;
 /// that the whole does not.
 const LONGEST_LINE: u64 = 1 << 20;
 
-const PROMPT: &str = "» ";
-
 /// Something from the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {
@@ -26,6 +28,8 @@ pub enum Line {
     Text(String),
     /// A line that was too long to be taken, and was skipped.
     TooLong,
+    /// The person wants to be listened to, or not any more: control-t.
+    Toggle,
     /// The person wants to leave: control-c or control-d.
     Leave,
 }
@@ -44,15 +48,41 @@ impl Screen for Box<dyn Screen> {
     fn show(&mut self, text: &str) {
         self.as_mut().show(text);
     }
+
+    fn mark(&mut self, mark: char) {
+        self.as_mut().mark(mark);
+    }
 }
 
-struct Printer<P>(P);
+/// What prints above the line that is being edited, and what its prompt is.
+struct Printer<P>(P, Prompt);
+
+/// Control-t is pressed.
+struct Toggle(mpsc::Sender<Line>);
+
+impl ConditionalEventHandler for Toggle {
+    fn handle(&self, _: &rustyline::Event, _: RepeatCount, _: bool, _: &EventContext<'_>) -> Option<Cmd> {
+        // Whoever presses it faster than it can be taken has pressed it often enough.
+        let _ = self.0.try_send(Line::Toggle);
+        Some(Cmd::Noop)
+    }
+}
 
 impl<P: ExternalPrinter + Send> Screen for Printer<P> {
     fn show(&mut self, text: &str) {
         // The editor may have ended already; then the text goes where it always can.
         if self.0.print(format!("{text}\n")).is_err() {
             std::io::stdout().show(text);
+        }
+    }
+
+    fn mark(&mut self, mark: char) {
+        /// A line up and a line down: the editor draws its prompt anew, and nothing else happens.
+        const NOTHING: &str = "\u{1b}[A\n";
+
+        if self.1.change(mark) {
+            // The next prompt has it.
+            let _ = self.0.print(NOTHING.to_owned());
         }
     }
 }
@@ -67,7 +97,7 @@ impl Lines {
         let interactive = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
         if interactive {
             terminal::remember();
-            if let Some((editor, screen)) = editor(history.as_ref()) {
+            if let Some((editor, screen)) = editor(history.as_ref(), &send) {
                 spawn(move || edit(editor, history.as_ref(), &send));
                 return Self { lines, screen, interactive };
             }
@@ -84,9 +114,9 @@ fn spawn(work: impl FnOnce() + Send + 'static) {
     }
 }
 
-type LineEditor = Editor<(), FileHistory>;
+type LineEditor = Editor<Prompt, FileHistory>;
 
-fn editor(history: Option<&PathBuf>) -> Option<(LineEditor, Box<dyn Screen>)> {
+fn editor(history: Option<&PathBuf>, send: &mpsc::Sender<Line>) -> Option<(LineEditor, Box<dyn Screen>)> {
     let config = Config::builder().auto_add_history(true).build();
     let mut editor = LineEditor::with_config(config)
         .inspect_err(|error| tracing::warn!(%error, "no line editor: plain lines are read"))
@@ -95,8 +125,12 @@ fn editor(history: Option<&PathBuf>) -> Option<(LineEditor, Box<dyn Screen>)> {
         // There is none at the first start.
         let _ = editor.load_history(history);
     }
+    let toggle = EventHandler::Conditional(Box::new(Toggle(send.clone())));
+    editor.bind_sequence(KeyEvent::ctrl('T'), toggle);
+    let prompt = Prompt::default();
+    editor.set_helper(Some(prompt.clone()));
     let printer = editor.create_external_printer().ok()?;
-    Some((editor, Box::new(Printer(printer))))
+    Some((editor, Box::new(Printer(printer, prompt))))
 }
 
 fn edit(mut editor: LineEditor, history: Option<&PathBuf>, send: &mpsc::Sender<Line>) {

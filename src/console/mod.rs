@@ -2,6 +2,7 @@
 //! steers it through its inbox, like everybody else.
 
 mod input;
+mod prompt;
 mod terminal;
 mod view;
 

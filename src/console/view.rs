@@ -2,13 +2,21 @@
 
 use std::io::Write;
 
-use crate::domain::{Event, Mode, Origin, Tone, UtteranceId, sentence};
+use crate::domain::{Attention, Event, Listening, Mode, Origin, Tone, UtteranceId, sentence};
 
 /// Where lines go. Writing never fails for the caller: a console that has gone is no error.
 pub trait Screen: Send {
     /// Shows one or more whole lines.
     fn show(&mut self, text: &str);
+
+    /// Shows a mark in the prompt, where there is one.
+    fn mark(&mut self, _mark: char) {}
 }
+
+/// The prompt of whoever is listened to, or can only type.
+pub(super) const PROMPT: char = '»';
+/// Somebody is speaking, and is heard.
+const HEARS: char = '●';
 
 /// Plain lines on standard output.
 impl Screen for std::io::Stdout {
@@ -24,16 +32,23 @@ pub struct View<S> {
     /// The typed utterances aren't echoed: the person has just seen them.
     spoken: Option<UtteranceId>,
     progress: Option<String>,
+    listening: Option<Listening>,
 }
 
 impl<S: Screen> View<S> {
     /// A view on a screen.
     pub fn new(screen: S) -> Self {
-        Self { screen, spoken: None, progress: None }
+        Self { screen, spoken: None, progress: None, listening: None }
     }
 
     /// Shows one event, if it is of interest to a person.
     pub fn show(&mut self, event: &Event) {
+        if let Event::ListeningChanged(listening) = event {
+            self.listening = Some(listening.clone());
+        }
+        if let Some(mark) = self.mark(event) {
+            self.screen.mark(mark);
+        }
         if let Some(text) = self.text(event) {
             self.screen.show(&text);
         }
@@ -44,14 +59,39 @@ impl<S: Screen> View<S> {
         self.screen.show(text);
     }
 
+    /// The mark in the prompt that an event brings about.
+    fn mark(&self, event: &Event) -> Option<char> {
+        let listening = self.listening.as_ref();
+        if listening.is_some_and(|listening| !listening.visible) {
+            return None;
+        }
+        match event {
+            Event::SpeechStarted => Some(HEARS),
+            Event::NothingSaid | Event::Heard { .. } | Event::ListeningChanged(_) => {
+                Some(listening.map_or(PROMPT, |listening| mark(listening.attention)))
+            }
+            _ => None,
+        }
+    }
+
     fn text(&mut self, event: &Event) -> Option<String> {
         match event {
+            Event::ListeningChanged(listening) => listening.visible.then(|| attention(listening)),
+            // Whoever has to do something to be heard is told what.
+            Event::ModeChanged { mode: Mode::Voice }
+                if let Some(listening) =
+                    self.listening.as_ref().filter(|it| it.attention != Attention::Attentive) =>
+            {
+                Some(attention(listening))
+            }
             Event::ModeChanged { mode: Mode::Voice } => {
                 Some("Listening. Say \"help\" for what I know.".into())
             }
             Event::ModeChanged { mode: Mode::Text } => Some("Text mode: type what you would say.".into()),
             Event::ModeChanged { mode: Mode::Starting }
             | Event::SpeechStarted
+            | Event::NothingSaid
+            | Event::Cue { .. }
             | Event::Partial { .. }
             | Event::Acting { .. }
             | Event::Understood { .. }
@@ -101,17 +141,72 @@ impl<S: Screen> View<S> {
     }
 }
 
+/// The sign for what becomes of what is said.
+fn mark(attention: Attention) -> char {
+    match attention {
+        Attention::Attentive => PROMPT,
+        Attention::Waiting => '…',
+        Attention::Idle => '○',
+        Attention::Asleep => 'z',
+        Attention::Muted => '×',
+    }
+}
+
+/// The same in words.
+fn attention(listening: &Listening) -> String {
+    let words = match listening.attention {
+        Attention::Attentive => "Listening.".into(),
+        Attention::Waiting => {
+            format!("Waiting for \"{}\".", listening.wake_phrase.as_deref().unwrap_or_default())
+        }
+        Attention::Idle => "Not listening.".into(),
+        Attention::Asleep => "Asleep: say \"wake up\".".into(),
+        Attention::Muted => "Muted: the microphone is closed; type \"unmute\".".to_owned(),
+    };
+    format!("{} {words}", mark(listening.attention))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Progress, Reply};
+    use crate::domain::{ListeningMode, Progress, Reply};
 
     #[derive(Default)]
-    struct Page(Vec<String>);
+    struct Page(Vec<String>, Vec<char>);
     impl Screen for Page {
         fn show(&mut self, text: &str) {
             self.0.push(text.into());
         }
+        fn mark(&mut self, mark: char) {
+            self.1.push(mark);
+        }
+    }
+
+    #[test]
+    fn the_prompt_shows_who_is_heard() {
+        let listening = |attention, visible| {
+            let wake_phrase = Some("hey terminal".into());
+            Event::ListeningChanged(Listening {
+                mode: ListeningMode::WakePhrase,
+                attention,
+                wake_phrase,
+                visible,
+            })
+        };
+        let mut view = View::new(Page::default());
+        view.show(&Event::SpeechStarted);
+        view.show(&Event::NothingSaid);
+        view.show(&listening(Attention::Waiting, true));
+        view.show(&Event::ModeChanged { mode: Mode::Voice });
+        view.show(&listening(Attention::Attentive, true));
+        view.show(&listening(Attention::Muted, true));
+        assert_eq!(view.screen.1, ['●', '»', '…', '»', '×']);
+        assert_eq!(
+            view.screen.0[..3],
+            ["… Waiting for \"hey terminal\".", "… Waiting for \"hey terminal\".", "» Listening."]
+        );
+        view.show(&listening(Attention::Asleep, false));
+        assert_eq!((view.screen.0.len(), view.screen.1.len()), (4, 5), "not shown, as configured");
     }
 
     #[test]

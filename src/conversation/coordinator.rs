@@ -1,24 +1,28 @@
 //! The one loop that owns the conversation's state.
 
+mod heeding;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::condition::Condition;
 use super::confirmation::Question;
 use super::echo::Echo;
 use super::hearing::{Answer, Hearing, Progress, Unheard};
+use super::listening::{Arrival, Heed, ListeningOptions, Vigil};
 use super::performance::{Context, Ending, Performance, Words};
 use super::wording;
 use crate::domain::{
-    BoxFuture, Completeness, Confidence, Content, Degradation, Event, FailureKind, Intent, Interpreter,
-    Journal, Mode, Origin, PauseId, Pcm, Ran, Recogniser, Reply, Situation, Stage, Terminal, Tone,
-    Transcript, Utterance, UtteranceId,
+    Attention, BoxFuture, Completeness, Confidence, Content, Degradation, Event, FailureKind, Intent,
+    Interpreter, Journal, Listening, ListeningChange, Mode, Origin, PauseId, Pcm, Ran, Recogniser, Reply,
+    Situation, Stage, Terminal, Tone, Transcript, Utterance, UtteranceId,
 };
+use heeding::Spoken;
 
 /// Turns that may wait for their turn. One more is refused, and told so.
 const WAITING: usize = 32;
@@ -48,6 +52,8 @@ pub struct Options {
     pub confirmation_expires: Duration,
     /// What to say to "help".
     pub help: String,
+    /// Whom to listen to.
+    pub listening: ListeningOptions,
 }
 
 /// What comes into the conversation.
@@ -68,6 +74,8 @@ pub enum Input {
     },
     /// Somebody began to speak.
     SpeechStarted,
+    /// It came to nothing.
+    NothingSaid,
     /// Somebody has said so much; at a pause, with whoever wants to know whether that is all.
     Speculate {
         /// The sound.
@@ -103,6 +111,13 @@ pub enum Input {
     Silent,
     /// Recognises from now on. What is being recognised is finished by the old one.
     Recogniser(Arc<dyn Recogniser>),
+    /// Listen, or don't; or tell how it stands.
+    Listen {
+        /// What is asked; nothing only asks.
+        change: Option<ListeningChange>,
+        /// How it stands then; `None` if that can't be, because the microphone is muted.
+        answer: Option<oneshot::Sender<Option<Listening>>>,
+    },
     /// How do things stand?
     Standing(oneshot::Sender<Standing>),
 }
@@ -112,6 +127,8 @@ pub enum Input {
 pub struct Standing {
     /// Whether voice works.
     pub mode: Mode,
+    /// Whom it listens to.
+    pub listening: Listening,
     /// What is degraded.
     pub degradations: Vec<Degradation>,
     /// The question that is open, in a few words.
@@ -132,6 +149,11 @@ pub struct Coordinator {
     last_reply: Option<Reply>,
     echo: Echo,
     hearing: Hearing,
+    vigil: Vigil,
+    /// Whether an answer is being spoken.
+    speaking: bool,
+    /// How listening stands, as everybody was told.
+    listening: watch::Sender<Listening>,
     /// Words that wait for their turn.
     waiting: VecDeque<(Words, Answer)>,
     turn: Option<Turn>,
@@ -156,6 +178,8 @@ impl Coordinator {
     pub fn new(ports: Ports, options: Options, events: broadcast::Sender<Event>) -> Self {
         let condition = Condition::new(options.voice_wanted);
         let hearing = Hearing::new(Arc::clone(&ports.recogniser));
+        let vigil = Vigil::new(options.listening.clone());
+        let listening = watch::Sender::new(vigil.standing(tokio::time::Instant::now()));
         Self {
             ports,
             options,
@@ -165,9 +189,17 @@ impl Coordinator {
             last_reply: None,
             echo: Echo::default(),
             hearing,
+            vigil,
+            speaking: false,
+            listening,
             waiting: VecDeque::new(),
             turn: None,
         }
+    }
+
+    /// How listening stands, now and as that changes: for whoever holds the microphone.
+    pub fn listening(&self) -> watch::Receiver<Listening> {
+        self.listening.subscribe()
     }
 
     /// Holds the conversation until the inbox is closed and everything in it is answered, or until
@@ -175,9 +207,13 @@ impl Coordinator {
     /// journal what was not finished.
     pub async fn run(mut self, mut inbox: mpsc::Receiver<Input>, cancel: CancellationToken) {
         let mut open = true;
+        if self.listening.borrow().attention != Attention::Attentive {
+            self.tell(Event::ListeningChanged(self.listening.borrow().clone()));
+        }
         while open || self.is_busy() {
             let expires =
                 self.question.as_ref().filter(|_| self.turn.is_none()).map(|question| question.expires);
+            let deadline = self.vigil.deadline(tokio::time::Instant::now());
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => break,
@@ -189,8 +225,11 @@ impl Coordinator {
                 },
                 () = async { tokio::time::sleep_until(expires.unwrap_or_else(tokio::time::Instant::now)).await },
                     if expires.is_some() => self.expire().await,
+                () = async { tokio::time::sleep_until(deadline.unwrap_or_else(tokio::time::Instant::now)).await },
+                    if deadline.is_some() => {}
             }
             self.begin_next();
+            self.keep_vigil();
         }
         self.leave().await;
     }
@@ -216,7 +255,11 @@ impl Coordinator {
             Input::Spoken { pcm, pause } => {
                 self.accept(Utterance::spoken(Origin::Microphone, pcm), None, pause).await;
             }
+            // Others may talk without disturbing anybody, and what they say need not be known before its end.
+            Input::SpeechStarted | Input::NothingSaid | Input::Speculate { pause: None, .. }
+                if !self.is_attentive() => {}
             Input::SpeechStarted => self.tell(Event::SpeechStarted),
+            Input::NothingSaid => self.tell(Event::NothingSaid),
             Input::Speculate { so_far, pause } => self.hearing.speculate(so_far, pause),
             Input::Resumed => self.hearing.resumed(),
             Input::Degraded(news) => {
@@ -232,16 +275,35 @@ impl Coordinator {
             Input::Reconfigured { options, interpreter } => {
                 let events = self.condition.voice_wanted(options.voice_wanted);
                 self.tell_all(events);
+                self.vigil.reconfigure(options.listening.clone());
                 self.options = options;
                 self.ports.interpreter = interpreter;
             }
-            Input::Speaking(text) => self.echo.begin(&text, Instant::now()),
-            Input::Silent => self.echo.end(Instant::now()),
+            Input::Speaking(text) => {
+                self.speaking = true;
+                self.echo.begin(&text, Instant::now());
+            }
+            Input::Silent => {
+                self.speaking = false;
+                self.vigil.renew(tokio::time::Instant::now());
+                self.echo.end(Instant::now());
+            }
+            Input::Listen { change, answer } => {
+                let standing = match change {
+                    None => Some(self.listening.borrow().clone()),
+                    Some(change) => self.listen(change),
+                };
+                if let Some(answer) = answer {
+                    // Whoever asked may have gone.
+                    let _ = answer.send(standing);
+                }
+            }
             Input::Recogniser(recogniser) => self.hearing.replace(recogniser),
             Input::Standing(answer) => {
                 // Whoever asked may have gone.
                 let _ = answer.send(Standing {
                     mode: self.condition.mode(),
+                    listening: self.listening.borrow().clone(),
                     degradations: self.condition.degradations(),
                     question: self.question.as_ref().map(|question| question.summary.clone()),
                     waiting: self.waiting.len() + self.hearing.waiting(),
@@ -262,8 +324,20 @@ impl Coordinator {
             Content::Text(_) | Content::Transcribed(_) => None,
         };
         let spoken = !matches!(content, Content::Text(_));
-        self.tell(Event::Heard { id, origin, speech });
+        let arrival = speech
+            .filter(|_| origin == Origin::Microphone)
+            .map(|speech| self.vigil.arrived(id, speech, tokio::time::Instant::now()));
+        let attended = arrival.is_none_or(|arrival| arrival.is_attended());
+        // What may not be for us is told when it is known to be.
+        if attended {
+            self.tell(Event::Heard { id, origin, speech });
+        }
         if self.waiting.len() + self.hearing.waiting() >= WAITING {
+            self.vigil.departs(id);
+            if !attended {
+                self.note(id, Stage::Abandoned { reason: "there was no time to recognise it".into() }).await;
+                return;
+            }
             self.answer_at_once(id, wording::too_busy(), answer).await;
             return;
         }
@@ -272,28 +346,40 @@ impl Coordinator {
                 let began = Instant::now().checked_sub(pcm.duration()).unwrap_or_else(Instant::now);
                 // A recording is not of this room.
                 let may_be_echo = origin == Origin::Microphone && self.echo.may_return(began);
-                self.hearing.hear(Unheard { id, pcm, may_be_echo, answer }, pause);
+                let unheard = Unheard { id, pcm, may_be_echo, overheard: !attended, answer };
+                self.hearing.hear(unheard, pause);
             }
-            Content::Text(text) | Content::Transcribed(text) => {
+            Content::Transcribed(text) => {
+                let transcribed = Spoken { id, text, confidence: Confidence::CERTAIN, answer };
+                let heed = self.heed(None, &transcribed.text);
+                self.take(heed, transcribed).await;
+            }
+            Content::Text(text) => {
                 let words = Words { id, text, confidence: Confidence::CERTAIN, degraded: false, spoken };
                 self.enqueue(words, answer).await;
             }
         }
     }
 
-    /// Words wait for their turn, except "cancel", which ends the one that is under way.
+    /// Words wait for their turn, except those that can't wait: "cancel" ends the turn that is under way,
+    /// and who doesn't want to be listened to isn't from now on.
     async fn enqueue(&mut self, words: Words, answer: Answer) {
-        let stops = self.turn.as_ref().filter(|_| {
-            let situation = Situation { spoken: words.spoken, ..Situation::default() };
-            let interpretation = self.ports.interpreter.interpret(&words.text, words.confidence, &situation);
-            interpretation.intent == Intent::Cancel
-        });
-        if let Some(turn) = stops {
-            turn.cancel.cancel();
-            let reply = Reply::plain(Tone::Answer, "Stopping.");
-            self.answer_at_once(words.id, reply, answer).await;
-        } else {
-            self.waiting.push_back((words, answer));
+        let interpretation = self.meaning(&words);
+        match (&interpretation.intent, &self.turn) {
+            (Intent::Cancel, Some(turn)) => {
+                turn.cancel.cancel();
+                let reply = Reply::plain(Tone::Answer, "Stopping.");
+                self.answer_at_once(words.id, reply, answer).await;
+            }
+            (&Intent::Listen { change }, _) => {
+                let id = words.id;
+                self.note(id, Stage::Understood(interpretation.clone())).await;
+                self.tell(Event::Understood { id, interpretation });
+                self.listen(change);
+                let reply = wording::listening(change, &self.listening.borrow());
+                self.answer_at_once(id, reply, answer).await;
+            }
+            _ => self.waiting.push_back((words, answer)),
         }
     }
 
@@ -321,6 +407,7 @@ impl Coordinator {
                 question: self.question.take(),
                 last_reply: self.last_reply.clone(),
                 mode: self.condition.mode(),
+                listening: self.listening.borrow().clone(),
                 degradations: self.condition.degradations(),
                 help: self.options.help.clone(),
                 lifetime: self.options.confirmation_expires,
@@ -338,30 +425,43 @@ impl Coordinator {
                     spoken: true,
                     ..Situation::default()
                 };
-                let completeness = self.ports.interpreter.completeness(&transcript.text, &situation);
+                let text = self.vigil.without_phrase(&transcript.text);
+                let completeness = self.ports.interpreter.completeness(text, &situation);
                 if let Some(ending) = ending {
                     // They may have gone on meanwhile.
                     let _ = ending.send(completeness);
                 }
-                self.tell(Event::Partial { text: transcript.text });
+                if self.is_attentive() {
+                    self.tell(Event::Partial { text: transcript.text });
+                }
                 return;
             }
         };
+        let arrival = self.vigil.departs(id);
         match result {
             Ok(transcript) => {
                 let serving = "I understand speech again.";
                 let events = self.condition.serving("voice-stt", serving);
                 self.tell_all(events);
-                self.note(id, Stage::Transcribed(transcript.clone())).await;
                 if may_be_echo && self.echo.is(&transcript.text) {
                     tracing::info!(%id, "our own voice came back, and is not answered");
+                    self.note(id, Stage::Transcribed(transcript)).await;
                     self.note(id, Stage::Abandoned { reason: "it was the program's own voice".into() }).await;
                     return;
                 }
+                let heed = self.heed(arrival, &transcript.text);
+                if let Heed::Pass(reason) = heed {
+                    // Whoever didn't speak to us finds nothing of what they said.
+                    self.note(id, Stage::Abandoned { reason: reason.into() }).await;
+                    return;
+                }
+                if let Some(Arrival { speech, .. }) = arrival.filter(|arrival| !arrival.is_attended()) {
+                    self.tell(Event::Heard { id, origin: Origin::Microphone, speech: Some(speech) });
+                }
+                self.note(id, Stage::Transcribed(transcript.clone())).await;
                 self.tell(Event::Transcribed { id, transcript: transcript.clone() });
                 let Transcript { text, confidence, .. } = transcript;
-                let words = Words { id, text, confidence, degraded: false, spoken: true };
-                self.enqueue(words, answer).await;
+                self.take(heed, Spoken { id, text, confidence, answer }).await;
             }
             Err(failure) => {
                 if failure.kind == FailureKind::Unavailable {
@@ -373,6 +473,10 @@ impl Coordinator {
                     });
                     self.tell_all(events);
                 }
+                if arrival.is_some_and(|arrival| !arrival.is_attended()) {
+                    self.note(id, Stage::Abandoned { reason: "it could not be recognised".into() }).await;
+                    return;
+                }
                 self.answer_at_once(id, wording::unheard(&failure), answer).await;
             }
         }
@@ -382,6 +486,9 @@ impl Coordinator {
         let answer = self.turn.take().and_then(|turn| turn.answer);
         tracing::debug!(id = %ending.id, "turn ended");
         self.question = ending.question;
+        if let Some(understood) = ending.understood {
+            self.vigil.took_turn(understood, tokio::time::Instant::now());
+        }
         if let Some(failure) = ending.failure.filter(|failure| failure.kind == FailureKind::Unavailable) {
             let events = self.condition.degraded(Degradation {
                 chain: failure.dependency,

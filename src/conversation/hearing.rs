@@ -23,6 +23,8 @@ pub(super) struct Unheard {
     pub(super) pcm: Pcm,
     /// Whether it may be our own voice, come back.
     pub(super) may_be_echo: bool,
+    /// Whether it is probably not meant for us, and stays on this machine.
+    pub(super) overheard: bool,
     pub(super) answer: Answer,
 }
 
@@ -114,7 +116,7 @@ impl Hearing {
 
     fn begin(&mut self, unheard: Unheard, guessed: Option<Words>) {
         let recogniser = Arc::clone(&self.recogniser);
-        let Unheard { id, pcm, may_be_echo, answer } = unheard;
+        let Unheard { id, pcm, may_be_echo, overheard, answer } = unheard;
         let future = async move {
             let guessed = match guessed {
                 Some(Words::Awaited(words)) => words.await,
@@ -123,7 +125,7 @@ impl Hearing {
             };
             let result = match guessed {
                 Some(transcript) => Ok(transcript),
-                None => recognise(recogniser.as_ref(), &pcm).await,
+                None => recognise(recogniser.as_ref(), &pcm, overheard).await,
             };
             Progress::Heard { id, may_be_echo, answer, result }
         };
@@ -174,12 +176,13 @@ impl Hearing {
     }
 }
 
-async fn recognise(recogniser: &dyn Recogniser, pcm: &Pcm) -> Result<Transcript, Failure> {
-    let result = recogniser.recognise(pcm).await;
+async fn recognise(recogniser: &dyn Recogniser, pcm: &Pcm, overheard: bool) -> Result<Transcript, Failure> {
+    let try_it = || if overheard { recogniser.overhear(pcm) } else { recogniser.recognise(pcm) };
+    let result = try_it().await;
     // A recogniser that died of this call may serve it once it is restarted; what somebody said is worth
     // a second try.
     if matches!(&result, Err(failure) if failure.kind == FailureKind::Unavailable) {
-        return recogniser.recognise(pcm).await;
+        return try_it().await;
     }
     result
 }
@@ -214,6 +217,13 @@ mod tests {
             })
         }
 
+        fn overhear<'a>(&'a self, speech: &'a Pcm) -> BoxFuture<'a, Result<Transcript, Failure>> {
+            Box::pin(async move {
+                self.asked.lock().unwrap().push(format!("overheard {}", speech.samples().len()));
+                Ok(words_of(speech, Duration::ZERO))
+            })
+        }
+
         fn speculate<'a>(&'a self, speech: &'a Pcm) -> BoxFuture<'a, Option<Transcript>> {
             Box::pin(async move {
                 self.asked.lock().unwrap().push(format!("guess {}", speech.samples().len()));
@@ -228,7 +238,13 @@ mod tests {
     }
 
     fn unheard(samples: usize) -> Unheard {
-        Unheard { id: UtteranceId::generate(), pcm: sound(samples), may_be_echo: false, answer: None }
+        Unheard {
+            id: UtteranceId::generate(),
+            pcm: sound(samples),
+            may_be_echo: false,
+            overheard: false,
+            answer: None,
+        }
     }
 
     fn set_up(counter: Counter) -> (Hearing, Arc<Counter>) {
@@ -319,6 +335,14 @@ mod tests {
         }
         assert!(!hearing.is_busy());
         assert_eq!(counter.asked(), ["said 7", "said 8", "said 9"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_overheard_stays_here() {
+        let (mut hearing, counter) = set_up(Counter::default());
+        hearing.hear(Unheard { overheard: true, ..unheard(7) }, None);
+        assert_eq!(words(&mut hearing).await, "heard 7");
+        assert_eq!(counter.asked(), ["overheard 7"]);
     }
 
     #[tokio::test(start_paused = true)]

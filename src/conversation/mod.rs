@@ -5,6 +5,8 @@
 //! so that a spoken "cancel" is heard while a command is being waited for. What to do with a
 //! meaning is decided by a pure function ([`turn`]), what to say by another ([`wording`]).
 //!
+//! Whom to listen to is decided by one more ([`listening`]): a mode, a mute, sleep, and a wake phrase.
+//!
 //! **Architecture invariant:** `conversation` knows `domain` only; the world comes in as ports.
 
 mod condition;
@@ -12,8 +14,11 @@ mod confirmation;
 mod coordinator;
 mod echo;
 mod hearing;
+mod listening;
 mod performance;
 mod turn;
+mod wake;
 mod wording;
 
 pub use coordinator::{Coordinator, Input, Options, Ports, Standing};
+pub use listening::ListeningOptions;

@@ -10,8 +10,8 @@ use super::confirmation::Question;
 use super::turn::{self, Asked, Deed, Place, Step};
 use super::wording;
 use crate::domain::{
-    Action, Command, Confidence, Degradation, Event, Failure, Intent, Mode, Outcome, Reply, Situation, Stage,
-    Target, UtteranceId,
+    Action, Command, Confidence, Cue, Degradation, Event, Failure, Intent, Listening, Mode, Outcome, Reply,
+    Situation, Stage, Target, UtteranceId,
 };
 
 /// All that can be said takes minutes to say.
@@ -36,6 +36,7 @@ pub(super) struct Context {
     pub(super) question: Option<Question>,
     pub(super) last_reply: Option<Reply>,
     pub(super) mode: Mode,
+    pub(super) listening: Listening,
     pub(super) degradations: Vec<Degradation>,
     pub(super) help: String,
     pub(super) lifetime: Duration,
@@ -53,6 +54,8 @@ pub(super) struct Ending {
     pub(super) failure: Option<Failure>,
     /// Whether the terminal did something.
     pub(super) terminal_served: bool,
+    /// Whether it was understood; `None` when nobody said anything.
+    pub(super) understood: Option<bool>,
 }
 
 /// One turn under way.
@@ -63,6 +66,7 @@ pub(super) struct Performance {
     question: Option<Question>,
     failure: Option<Failure>,
     terminal_served: bool,
+    understood: Option<bool>,
     id: UtteranceId,
 }
 
@@ -80,7 +84,16 @@ impl Performance {
         tell: Box<dyn Fn(Event) + Send + Sync>,
         id: UtteranceId,
     ) -> Self {
-        Self { ports, cancel, tell, question: None, failure: None, terminal_served: false, id }
+        Self {
+            ports,
+            cancel,
+            tell,
+            question: None,
+            failure: None,
+            terminal_served: false,
+            understood: None,
+            id,
+        }
     }
 
     /// Performs the turn. It always comes to an end of its own: cancelling it makes it end soon,
@@ -110,6 +123,7 @@ impl Performance {
             question: self.question,
             failure: self.failure,
             terminal_served: self.terminal_served,
+            understood: self.understood,
         }
     }
 
@@ -126,6 +140,11 @@ impl Performance {
         (self.tell)(Event::Understood { id: self.id, interpretation: interpretation.clone() });
         if interpretation.intent == Intent::Nothing {
             return Ok(None);
+        }
+        let understood = !matches!(interpretation.intent, Intent::Unknown { .. });
+        self.understood = Some(understood);
+        if words.spoken {
+            (self.tell)(Event::Cue { cue: if understood { Cue::Understood } else { Cue::NotUnderstood } });
         }
         let asked = match &self.question {
             None => Asked::No,
@@ -166,7 +185,7 @@ impl Performance {
             pane: crate::domain::PaneId(String::new()),
         });
         let target = self.question.as_ref().and_then(Question::target).cloned().or(current);
-        wording::status(context.mode, &context.degradations, target.as_ref())
+        wording::status(context.mode, &context.listening, &context.degradations, target.as_ref())
     }
 
     /// Drops the open question, and takes back what was inserted for it.

@@ -67,7 +67,8 @@ pub(super) enum Asked {
 pub(super) fn decide(interpretation: Interpretation, asked: Asked) -> Step {
     let Interpretation { intent, verdict } = interpretation;
     let deed = match intent {
-        Intent::Nothing => return Step::Ignore,
+        // Listening is changed before a turn begins.
+        Intent::Nothing | Intent::Listen { .. } => return Step::Ignore,
         Intent::Unknown { heard, nearest } => return Step::NotUnderstood(heard, nearest),
         Intent::Help => return Step::Help,
         Intent::Status => return Step::Status,
@@ -122,6 +123,7 @@ fn deed(intent: Intent) -> Option<Deed> {
         | Intent::Repeat
         | Intent::Help
         | Intent::Status
+        | Intent::Listen { .. }
         | Intent::Unknown { .. }
         | Intent::Nothing => return None,
     })

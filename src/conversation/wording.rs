@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::domain::{
-    Action, Command, Degradation, Failure, FailureKind, Mode, Outcome, Ran, Reply, SessionInfo, Target, Tone,
-    sentence,
+    Action, Attention, Command, Degradation, Failure, FailureKind, Listening, ListeningChange, Mode, Outcome,
+    Ran, Reply, SessionInfo, Target, Tone, sentence,
 };
 
 /// Lines of output that are printed; the whole of it is in the history.
@@ -242,11 +242,17 @@ pub(super) fn unheard(failure: &Failure) -> Reply {
     Reply::new(Tone::Problem, text.trim_end(), "I could not turn that into words. Please type it.")
 }
 
-pub(super) fn status(mode: Mode, degradations: &[Degradation], target: Option<&Target>) -> Reply {
-    let voice = match mode {
-        Mode::Voice => "I am listening; typing works too.",
-        Mode::Starting => "I am still starting up; typing works already.",
-        Mode::Text => "Text mode: type, I am not listening.",
+pub(super) fn status(
+    mode: Mode,
+    listening: &Listening,
+    degradations: &[Degradation],
+    target: Option<&Target>,
+) -> Reply {
+    let voice = match (mode, listening.attention) {
+        (Mode::Voice, Attention::Attentive) => "I am listening; typing works too.".into(),
+        (Mode::Voice, _) => format!("{} Typing works.", heard_how(listening)),
+        (Mode::Starting, _) => "I am still starting up; typing works already.".into(),
+        (Mode::Text, _) => "Text mode: type, I am not listening.".to_owned(),
     };
     let place = match target {
         Some(target) => format!("Commands go to session {}.", target.session_name),
@@ -267,6 +273,31 @@ pub(super) fn status(mode: Mode, degradations: &[Degradation], target: Option<&T
         format!("{voice} {} degraded.", count(degradations.len(), "part"))
     };
     Reply::new(Tone::Answer, lines.join("\n"), speech)
+}
+
+/// How one is heard, as listening stands.
+fn heard_how(listening: &Listening) -> String {
+    let phrase = listening.wake_phrase.as_deref();
+    match listening.attention {
+        Attention::Attentive => "I am listening.".into(),
+        Attention::Waiting => format!("I am waiting for \"{}\".", phrase.unwrap_or_default()),
+        Attention::Idle => "I am not listening until you press the key.".into(),
+        Attention::Asleep => "I am asleep; say \"wake up\".".into(),
+        Attention::Muted => "The microphone is off; type \"unmute\".".into(),
+    }
+}
+
+/// Listening was changed, and stands so now. What wakes it is not said aloud, lest it hear itself.
+pub(super) fn listening(change: ListeningChange, listening: &Listening) -> Reply {
+    let wakes = matches!(change, ListeningChange::Wake | ListeningChange::Unmute);
+    match listening.attention {
+        Attention::Attentive if wakes => Reply::plain(Tone::Answer, "I am awake and listening."),
+        Attention::Attentive => Reply::plain(Tone::Answer, heard_how(listening)),
+        Attention::Waiting => Reply::new(Tone::Answer, heard_how(listening), "I am waiting for my name."),
+        Attention::Idle => Reply::new(Tone::Answer, heard_how(listening), "I am not listening."),
+        Attention::Asleep => Reply::new(Tone::Answer, heard_how(listening), "I am asleep."),
+        Attention::Muted => Reply::new(Tone::Answer, heard_how(listening), "The microphone is off."),
+    }
 }
 
 fn count(number: usize, what: &str) -> String {

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Command, Degradation, Interpretation, Mode, Origin, Reply, Transcript, UtteranceId};
+use super::{
+    Command, Cue, Degradation, Interpretation, Listening, Mode, Origin, Reply, Transcript, UtteranceId,
+};
 
 /// Something that happened. A closed set: a watcher matches on all of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -14,6 +16,13 @@ pub enum Event {
     ModeChanged {
         /// The mode from now on.
         mode: Mode,
+    },
+    /// It listens to others, or not any more, or does so otherwise.
+    ListeningChanged(Listening),
+    /// A sign is due, for whoever wants to hear one.
+    Cue {
+        /// Which.
+        cue: Cue,
     },
     /// A chain left its first tier, or moved to another.
     Degraded(Degradation),
@@ -28,6 +37,8 @@ pub enum Event {
     Progress(Progress),
     /// Somebody began to speak.
     SpeechStarted,
+    /// It came to nothing: a click, or a cough.
+    NothingSaid,
     /// What somebody who still speaks, or has just fallen silent, seems to have said so far. It may be
     /// taken back by the next of these, and by [`Event::Transcribed`].
     Partial {

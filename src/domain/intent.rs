@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ListeningChange;
+
 /// A meaning. Serialised with its name in `intent`, which is the name that grammar data uses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "intent", rename_all = "snake_case")]
@@ -93,6 +95,11 @@ pub enum Intent {
     Help,
     /// Tell the mode and what is degraded.
     Status,
+    /// Listen, or don't.
+    Listen {
+        /// How from now on.
+        change: ListeningChange,
+    },
     /// Nothing that is known.
     Unknown {
         /// What was heard.

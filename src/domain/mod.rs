@@ -10,6 +10,7 @@ mod command;
 mod event;
 mod failure;
 mod intent;
+mod listening;
 mod mode;
 mod pause;
 mod pcm;
@@ -24,6 +25,7 @@ pub use command::{Action, Command, Outcome, PaneId, Ran, SessionId, SessionInfo,
 pub use event::{Event, Progress};
 pub use failure::{Failure, FailureKind};
 pub use intent::{Direction, Intent, Key, KeyPress, Pane, Scroll, Window};
+pub use listening::{Attention, Cue, Gate, Listening, ListeningChange, ListeningMode};
 pub use mode::{Degradation, Mode};
 pub use pause::{Completeness, PauseId};
 pub use pcm::{Pcm, SAMPLE_RATE, Sound};

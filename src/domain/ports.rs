@@ -16,6 +16,10 @@ pub trait Recogniser: Send + Sync {
     /// Recognises one utterance. Dropping the future cancels the work itself.
     fn recognise<'a>(&'a self, speech: &'a Pcm) -> BoxFuture<'a, Result<Transcript, Failure>>;
 
+    /// Recognises what is probably not meant for us, and must be known only to tell that: on this machine,
+    /// or not at all. Dropping the future cancels the work itself.
+    fn overhear<'a>(&'a self, speech: &'a Pcm) -> BoxFuture<'a, Result<Transcript, Failure>>;
+
     /// Recognises what somebody has said so far, who may go on: `None` unless it costs nothing but work
     /// on this machine, and can be done at once. Dropping the future cancels the work itself.
     fn speculate<'a>(&'a self, speech: &'a Pcm) -> BoxFuture<'a, Option<Transcript>>;

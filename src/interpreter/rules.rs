@@ -10,7 +10,9 @@ use super::normalise::{Words, is_hidden};
 use super::safety::{Doubt, Policy};
 use super::slots::Captured;
 use crate::config;
-use crate::domain::{Completeness, Confidence, Intent, Interpretation, Interpreter, Situation, Verdict};
+use crate::domain::{
+    Completeness, Confidence, Intent, Interpretation, Interpreter, ListeningChange, Situation, Verdict,
+};
 
 const GRAMMAR: &str = include_str!("../../config/grammar.toml");
 const SAFETY: &str = include_str!("../../config/safety.toml");
@@ -78,6 +80,10 @@ impl Rules {
             // An unsure "yes" sets nothing off.
             Some(Intent::Confirm) if !sure => {
                 unknown(words.source, ["confirm", "cancel"].map(String::from).into())
+            }
+            // Nor does an unsure "mute", which could not be taken back by voice.
+            Some(Intent::Listen { change: ListeningChange::Mute }) if !sure => {
+                unknown(words.source, vec!["mute".into()])
             }
             Some(intent) => intent,
         }

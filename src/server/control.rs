@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::protocol::{ByHand, ChainStanding, Delivery, LONGEST_LINE, Request, Response, Status};
 use crate::breaker::Registry;
 use crate::conversation::Input;
-use crate::domain::{Degradation, Event, Origin, Reply, Tone, Utterance};
+use crate::domain::{Degradation, Event, ListeningChange, Origin, Reply, Tone, Utterance};
 
 /// Clients at the same time; one more waits until another goes.
 const CLIENTS: usize = 16;
@@ -107,6 +107,10 @@ impl Control {
                     let response = self.status().await;
                     send(&mut write, &response).await?;
                 }
+                Ok(Request::Listen { change }) => {
+                    let response = self.listen(change).await;
+                    send(&mut write, &response).await?;
+                }
                 Ok(Request::Breaker { name, hand }) => {
                     let response = self.by_hand(&name, &hand);
                     send(&mut write, &response).await?;
@@ -167,6 +171,16 @@ impl Control {
         }
         tracing::info!(name, ?hand, "a breaker was changed by hand");
         Response::Breaker(Box::new(breaker.snapshot()))
+    }
+
+    async fn listen(&self, change: Option<ListeningChange>) -> Response {
+        let (answer, answered) = oneshot::channel();
+        let sent = self.inbox.send(Input::Listen { change, answer: Some(answer) }).await.is_ok();
+        match answered.await {
+            Ok(Some(listening)) if sent => Response::Listening(listening),
+            Ok(None) => Response::Error { what: "the microphone is muted".into() },
+            _ => Response::Error { what: "voice-terminal is going down".into() },
+        }
     }
 
     /// One turn; `None` when the conversation is over.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::breaker::Snapshot;
 use crate::config::BreakerOverride;
 use crate::conversation::Standing;
-use crate::domain::{Event, Reply};
+use crate::domain::{Event, Listening, ListeningChange, Reply};
 
 /// The longest line that is read, in bytes: 10,000 spoken words and room to spare.
 pub(super) const LONGEST_LINE: usize = 1 << 20;
@@ -33,6 +33,12 @@ pub enum Request {
         name: String,
         /// What.
         hand: ByHand,
+    },
+    /// Listen, or don't; without a change, only asks. → [`Response::Listening`]
+    Listen {
+        /// What is asked.
+        #[serde(default)]
+        change: Option<ListeningChange>,
     },
     /// → [`Response::Event`], until the client goes.
     Watch,
@@ -65,6 +71,8 @@ pub enum Response {
     Status(Box<Status>),
     /// How the breaker is now.
     Breaker(Box<Snapshot>),
+    /// How listening stands now.
+    Listening(Listening),
     /// Something happened.
     Event(Box<Event>),
     /// The request can't be served.

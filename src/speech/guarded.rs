@@ -146,6 +146,24 @@ impl Recogniser for Recognisers {
         })
     }
 
+    fn overhear<'a>(&'a self, speech: &'a Pcm) -> BoxFuture<'a, Result<Transcript, Failure>> {
+        Box::pin(async move {
+            if let Some(unready) = &self.unready {
+                return Err(unavailable(unready.to_string(), CHANGE));
+            }
+            let tier = LocalTier {
+                whisper: Arc::clone(&self.whisper),
+                breaker: Arc::clone(&self.whisper_breaker),
+                unready: None,
+            };
+            match self.whisper_breaker.call_within(tier.limit(speech), tier.serve(speech)).await {
+                Ok(transcript) => Ok(transcript),
+                Err(CallError::Failed(error)) => Err(unavailable(error.to_string(), error.remedy())),
+                Err(other) => Err(unavailable(other.to_string(), AGAIN)),
+            }
+        })
+    }
+
     fn speculate<'a>(&'a self, speech: &'a Pcm) -> BoxFuture<'a, Option<Transcript>> {
         Box::pin(async move {
             if !self.whisper.is_warm() || self.unready.is_some() {

@@ -56,7 +56,7 @@ async fn a_spoken_command_is_answered_in_words_that_can_be_understood() {
     let mut user = User::new();
     user.unset("VOICE_TERMINAL_AUDIO__OUTPUT");
     // How sure the recogniser is of a synthetic voice is not what this is about.
-    user.configure("[safety]\nminimum_confidence = 0.0\n");
+    user.configure("[listening]\ncues = \"visible\"\n[safety]\nminimum_confidence = 0.0\n");
     let pulse = Pulse::start(&mut user);
     let mut daemon = user.daemon();
     daemon.until("Listening.");

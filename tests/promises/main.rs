@@ -13,6 +13,7 @@ mod history;
 mod history_crash;
 mod history_trouble;
 mod interpreter;
+mod listening;
 mod microphone;
 mod models;
 mod never_stranded;

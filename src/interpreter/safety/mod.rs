@@ -100,6 +100,7 @@ impl Policy {
             | Intent::Repeat
             | Intent::Help
             | Intent::Status
+            | Intent::Listen { .. }
             | Intent::Unknown { .. }
             | Intent::Nothing => return Verdict::Allow,
         };

@@ -111,6 +111,9 @@ fn an_unsure_yes_sets_nothing_off() {
     let situation = Situation { question_open: true, spoken: true, ..Situation::default() };
     let unsure = rules().interpret("Yes.", Confidence::new(0.3), &situation).intent;
     assert!(matches!(unsure, Intent::Unknown { .. }), "{unsure:?}");
+    // Nor does an unsure "mute", which could not be taken back by voice.
+    let unsure = rules().interpret("Mute.", Confidence::new(0.3), &situation).intent;
+    assert!(matches!(unsure, Intent::Unknown { .. }), "{unsure:?}");
     let sure = rules().interpret("Yes.", Confidence::new(0.8), &situation).intent;
     assert_eq!(sure, Intent::Confirm);
     let no = rules().interpret("No.", Confidence::new(0.1), &situation).intent;

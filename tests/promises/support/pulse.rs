@@ -137,6 +137,14 @@ impl Pulse {
         assert!(self.client("pactl").args(loopback).status().unwrap().success());
     }
 
+    /// How many programs have a microphone open.
+    pub fn listeners(&self) -> usize {
+        let mut list = self.client("pactl");
+        let listed = list.args(["list", "short", "source-outputs"]).stdout(Stdio::piped()).output().unwrap();
+        // The virtual microphone itself listens to what is played to it.
+        String::from_utf8_lossy(&listed.stdout).lines().filter(|line| line.contains("native")).count()
+    }
+
     /// Takes the microphone away, as somebody does who pulls its plug.
     pub fn unplug(&self) {
         assert!(
