@@ -74,7 +74,7 @@ pub(super) async fn speak(
                     return;
                 }
                 let now = world.borrow_and_update().clone();
-                if now.config.audio != config.audio || now.config.speech.tts != config.speech.tts {
+                if now.config.audio != config.audio || now.config.speech.tts != config.speech.tts || now.config.cloud != config.cloud {
                     speaking = None;
                     voice = Voice { synthesisers: now.synthesisers(), mouth: Arc::new(now.mouth()) };
                     mouth.send_replace(Arc::clone(&voice.mouth));

@@ -114,8 +114,12 @@ fn voice_detection(world: &World) -> Finding {
 async fn recogniser(world: &World, cancel: CancellationToken) -> Finding {
     let recognisers = world.recognisers(|_| {}, cancel);
     let began = Instant::now();
-    match recognisers.warm().await {
-        Ok(()) => {
+    match recognisers.prepare().await {
+        Ok(Some(degradation)) => fails("recogniser", degradation.what, degradation.remedy),
+        Ok(None) if !world.config.speech.stt.chain.iter().any(|tier| tier == "local-whisper") => {
+            works("recogniser", world.config.speech.stt.chain.join(", "))
+        }
+        Ok(None) => {
             let model = &world.config.speech.stt.model;
             works("recogniser", format!("{model}, loaded in {:.1} s", began.elapsed().as_secs_f64()))
         }

@@ -22,6 +22,7 @@ pub(super) async fn run(world: &World, text: &str, out: Option<&PathBuf>) -> Out
 }
 
 async fn say(world: &World, text: &str, out: Option<&PathBuf>) -> Outcome {
+    report::announcements(world);
     let synthesisers = world.synthesisers();
     let mut clauses = synthesisers.say(text);
     let mouth = world.mouth();

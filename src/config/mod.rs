@@ -3,6 +3,7 @@
 //! An unknown or mistyped key is an error that names its place and the nearest right key: a setting
 //! that is silently ignored is worse than none.
 
+mod cloud;
 mod layers;
 mod paths;
 mod reload;
@@ -10,6 +11,7 @@ mod schema;
 mod suggestions;
 mod validate;
 
+pub use cloud::{Ai, Azure, Cloud, Google, OpenAi};
 pub use layers::{ConfigError, Origin, Sources};
 pub use paths::Paths;
 pub use reload::{Difference, Watcher};

@@ -60,6 +60,16 @@ impl Paths {
         self.state.join("voice-terminal.log")
     }
 
+    /// What services elsewhere have cost this month.
+    pub fn cloud(&self) -> PathBuf {
+        self.state.join("cloud.json")
+    }
+
+    /// Where the keys of services are: beside the configuration.
+    pub fn keys(&self) -> PathBuf {
+        self.config_file.with_file_name("keys")
+    }
+
     /// The journal's file.
     pub fn journal(&self, config: &Config) -> PathBuf {
         config.store.journal.path.clone().unwrap_or_else(|| self.state.join("journal.sqlite"))

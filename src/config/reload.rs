@@ -79,6 +79,8 @@ impl Difference {
             at_once: names(&[
                 ("audio", old.audio != new.audio),
                 ("speech", old.speech != new.speech),
+                ("cloud", old.cloud != new.cloud),
+                ("ai", old.ai != new.ai),
                 ("safety", old.safety != new.safety),
                 ("breakers", old.breakers != new.breakers),
             ]),

@@ -5,14 +5,26 @@ use crate::breaker::Settings;
 use super::{BreakerOverride, Config, ConfigError};
 
 /// The chains and tiers whose breakers can be set.
-pub(super) const BREAKER_NAMES: [&str; 17] = [
+pub(super) const BREAKER_NAMES: [&str; 29] = [
     "default",
     "voice-stt",
     "local-whisper",
+    "voice-cloud",
+    "cloud-google-stt",
+    "cloud-azure-stt",
+    "openai-stt",
     "voice-tts",
     "local-neural",
     "local-fast",
     "local-coqui",
+    "cloud-google-tts",
+    "cloud-azure-tts",
+    "openai-tts",
+    "ai-service",
+    "ai-1",
+    "ai-2",
+    "ai-3",
+    "ai-4",
     "tmux-session",
     "tmux-control",
     "tmux-process",
@@ -27,10 +39,12 @@ pub(super) const BREAKER_NAMES: [&str; 17] = [
 
 impl Config {
     /// The settings of a tier's breaker: the built-in defaults, changed by `breakers.default`, by
-    /// its chain's section, and by its own.
+    /// its chain's section, by `breakers.voice-cloud` if it is a cloud that hears or speaks, and by its own.
     pub fn breaker(&self, chain: &str, tier: &str) -> Settings {
         let mut settings = Settings::default();
-        for name in ["default", chain, tier] {
+        let speaks = tier.ends_with("-stt") || tier.ends_with("-tts");
+        let group = if speaks { "voice-cloud" } else { chain };
+        for name in ["default", chain, group, tier] {
             if let Some(change) = self.breakers.get(name) {
                 change.apply(&mut settings);
             }
@@ -89,7 +103,9 @@ impl Config {
             (self.terminal.output_limit >= 1024, "terminal.output_limit", "at least 1024"),
             (probability(self.safety.minimum_confidence), "safety.minimum_confidence", "from 0.0 to 1.0"),
         ];
-        if let Some((_, key, must_be)) = rules.into_iter().find(|(holds, ..)| !holds) {
+        if let Some((_, key, must_be)) =
+            rules.into_iter().chain(self.cloud_rules()).find(|(holds, ..)| !holds)
+        {
             return Err(refused(format!("{key} must be {must_be}")));
         }
         for name in self.breakers.keys() {
@@ -98,6 +114,24 @@ impl Config {
                 .map_err(|bad| refused(format!("breakers.{name}.{}: {bad}", bad.setting)))?;
         }
         Ok(())
+    }
+
+    fn cloud_rules(&self) -> [(bool, &'static str, &'static str); 3] {
+        let cloud = &self.cloud;
+        let prices = [
+            self.ai.price,
+            cloud.google.stt_price,
+            cloud.google.tts_price,
+            cloud.azure.stt_price,
+            cloud.azure.tts_price,
+            cloud.openai.stt_price,
+            cloud.openai.tts_price,
+        ];
+        [
+            ((1..=10_000).contains(&cloud.rate), "cloud.rate", "from 1 to 10000"),
+            (cloud.monthly_cost >= 0.0, "cloud.monthly_cost", "0.0 or more"),
+            (prices.into_iter().all(|price| price >= 0.0), "each price under cloud and ai", "0.0 or more"),
+        ]
     }
 }
 

@@ -15,9 +15,9 @@ use super::hearing::{Answer, Hearing, Progress, Unheard};
 use super::performance::{Context, Ending, Performance, Words};
 use super::wording;
 use crate::domain::{
-    BoxFuture, Completeness, Confidence, Content, Degradation, Event, FailureKind, Intent, Interpreter,
-    Journal, Mode, Origin, PauseId, Pcm, Ran, Recogniser, Reply, Situation, Stage, Terminal, Tone,
-    Transcript, Utterance, UtteranceId,
+    Assistant, BoxFuture, Completeness, Confidence, Content, Degradation, Event, FailureKind, Intent,
+    Interpreter, Journal, Mode, Origin, PauseId, Pcm, Privacy, Ran, Recogniser, Reply, Situation, Stage,
+    Terminal, Tone, Transcript, Utterance, UtteranceId,
 };
 
 /// Turns that may wait for their turn. One more is refused, and told so.
@@ -35,6 +35,10 @@ pub struct Ports {
     pub interpreter: Arc<dyn Interpreter>,
     /// The terminal.
     pub terminal: Arc<dyn Terminal>,
+    /// Who may know what the rules don't.
+    pub assistant: Arc<dyn Assistant>,
+    /// What may leave this machine.
+    pub privacy: Arc<dyn Privacy>,
     /// The history.
     pub journal: Arc<dyn Journal>,
 }
@@ -96,6 +100,8 @@ pub enum Input {
         options: Options,
         /// In place of the old one.
         interpreter: Arc<dyn Interpreter>,
+        /// In place of the old one.
+        assistant: Arc<dyn Assistant>,
     },
     /// A text is being spoken: what sounds like it for a while is an echo.
     Speaking(String),
@@ -229,11 +235,12 @@ impl Coordinator {
             }
             Input::Notice(text) => self.tell(Event::Notice { text }),
             Input::BackgroundEnded(ran) => self.tell(Event::Notice { text: wording::background(&ran) }),
-            Input::Reconfigured { options, interpreter } => {
+            Input::Reconfigured { options, interpreter, assistant } => {
                 let events = self.condition.voice_wanted(options.voice_wanted);
                 self.tell_all(events);
                 self.options = options;
                 self.ports.interpreter = interpreter;
+                self.ports.assistant = assistant;
             }
             Input::Speaking(text) => self.echo.begin(&text, Instant::now()),
             Input::Silent => self.echo.end(Instant::now()),
@@ -349,9 +356,13 @@ impl Coordinator {
         };
         match result {
             Ok(transcript) => {
-                let serving = "I understand speech again.";
-                let events = self.condition.serving("voice-stt", serving);
-                self.tell_all(events);
+                let degraded = !self.hearing.is_first(&transcript.tier);
+                // Another tier that serves has been announced before it did.
+                if !degraded {
+                    let serving = "I understand speech again.";
+                    let events = self.condition.serving("voice-stt", serving);
+                    self.tell_all(events);
+                }
                 self.note(id, Stage::Transcribed(transcript.clone())).await;
                 if may_be_echo && self.echo.is(&transcript.text) {
                     tracing::info!(%id, "our own voice came back, and is not answered");
@@ -360,7 +371,7 @@ impl Coordinator {
                 }
                 self.tell(Event::Transcribed { id, transcript: transcript.clone() });
                 let Transcript { text, confidence, .. } = transcript;
-                let words = Words { id, text, confidence, degraded: false, spoken: true };
+                let words = Words { id, text, confidence, degraded, spoken: true };
                 self.enqueue(words, answer).await;
             }
             Err(failure) => {
@@ -382,6 +393,14 @@ impl Coordinator {
         let answer = self.turn.take().and_then(|turn| turn.answer);
         tracing::debug!(id = %ending.id, "turn ended");
         self.question = ending.question;
+        let events = match ending.assisted {
+            Some(Ok(())) => self.condition.serving("ai-service", "The AI answers again."),
+            Some(Err(failure)) if failure.kind == FailureKind::Unavailable => {
+                self.condition.degraded(wording::without_ai(failure))
+            }
+            _ => Vec::new(),
+        };
+        self.tell_all(events);
         if let Some(failure) = ending.failure.filter(|failure| failure.kind == FailureKind::Unavailable) {
             let events = self.condition.degraded(Degradation {
                 chain: failure.dependency,

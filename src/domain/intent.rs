@@ -93,6 +93,8 @@ pub enum Intent {
     Help,
     /// Tell the mode and what is degraded.
     Status,
+    /// Send nothing away any more.
+    StayLocal,
     /// Nothing that is known.
     Unknown {
         /// What was heard.

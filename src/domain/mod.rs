@@ -27,7 +27,9 @@ pub use intent::{Direction, Intent, Key, KeyPress, Pane, Scroll, Window};
 pub use mode::{Degradation, Mode};
 pub use pause::{Completeness, PauseId};
 pub use pcm::{Pcm, SAMPLE_RATE, Sound};
-pub use ports::{BoxFuture, Interpreter, Journal, Recogniser, Situation, Terminal};
+pub use ports::{
+    Assistant, BoxFuture, Interpreter, Journal, Privacy, Puzzle, Recogniser, Situation, Terminal,
+};
 pub use record::{Record, Stage};
 pub use reply::{Reply, Tone, sentence};
 pub use transcript::{Confidence, Transcript};

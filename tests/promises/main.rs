@@ -2,6 +2,8 @@
 #![cfg(test)]
 
 mod arrows;
+mod assistant;
+mod clouds;
 mod command_line;
 mod configuration;
 mod hearing;

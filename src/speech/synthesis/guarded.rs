@@ -19,16 +19,21 @@ use super::phonemes::Phonemiser;
 use super::piper::Piper;
 use super::pronounce::Pronouncer;
 use crate::breaker::{Breaker, Chain, Effect, Exhausted, Fallback, Tier, Unready, Why};
+use crate::cloud::CloudError;
 use crate::config::Tts;
 use crate::domain::{BoxFuture, Failure, FailureKind, Sound};
+use crate::redact::redacted;
+use crate::speech::cloud::{self, Clouds, Remote};
 
 /// The name of the chain.
 pub const CHAIN: &str = "voice-tts";
 /// The tiers that `speech.tts.chain` can name.
-pub const TIERS: [&str; 3] = ["local-neural", "local-fast", "local-coqui"];
+pub const TIERS: [&str; 6] =
+    ["local-neural", "local-fast", "local-coqui", cloud::TTS[0], cloud::TTS[1], cloud::TTS[2]];
 
-/// How long a clause may take over all tiers. A reply that comes later than this is printed long since.
-const DEADLINE: Duration = Duration::from_secs(6);
+/// How long a clause may take at each tier, one after the other. A reply that comes later than two or three of
+/// these is printed long since, but who listens may not see it.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Clauses that are made ahead of the one that is heard.
 const AHEAD: usize = 2;
 
@@ -57,6 +62,8 @@ pub struct Parts<'a> {
     pub voice: Arc<dyn Fn() -> Result<PathBuf, (String, String)> + Send + Sync>,
     /// Told when another voice has to speak.
     pub fallbacks: broadcast::Sender<Fallback>,
+    /// The services elsewhere.
+    pub clouds: Clouds,
     /// The breaker of each tier.
     pub breaker: &'a dyn Fn(&str) -> Arc<Breaker>,
 }
@@ -80,6 +87,11 @@ impl Synthesisers {
                     }),
                     "local-fast" => Box::new(Fast { breaker, rate }),
                     "local-coqui" => Box::new(Server { breaker, server: Coqui::new(&config.coqui) }),
+                    elsewhere if cloud::TTS.contains(&elsewhere) => {
+                        let first = config.chain.first().is_some_and(|first| first == name);
+                        let instead_of = (!first).then(|| "My usual voice".to_owned());
+                        Box::new(Elsewhere { breaker, remote: parts.clouds.voice(name, rate, instead_of) })
+                    }
                     _ => return None,
                 };
                 Some(tier)
@@ -87,7 +99,8 @@ impl Synthesisers {
             .collect();
         Self {
             first: tiers.first().map(|tier| tier.breaker().name().to_owned()),
-            chain: Chain::new(CHAIN, DEADLINE, tiers).telling(parts.fallbacks.clone()),
+            chain: Chain::new(CHAIN, PATIENCE * tiers.len().max(2) as u32, tiers)
+                .telling(parts.fallbacks.clone()),
             pronouncer: Pronouncer::new(&config.lexicon),
             cache: Mutex::default(),
         }
@@ -113,12 +126,12 @@ impl Synthesisers {
         Ok(Spoken { sound: served.value, tier: served.tier })
     }
 
-    /// Has a text said, clause by clause: while one is heard, the next is made. The receiver yields the
+    /// Has a text said, without its secrets, clause by clause: while one is heard, the next is made. The receiver yields the
     /// clauses in order, and ends; dropping it stops the work. A clause that no tier can say ends it with
     /// an error.
     pub fn say(self: &Arc<Self>, text: &str) -> mpsc::Receiver<Result<Spoken, Failure>> {
         let (sender, receiver) = mpsc::channel(AHEAD);
-        let (this, clauses) = (Arc::clone(self), clauses(text));
+        let (this, clauses) = (Arc::clone(self), clauses(&redacted(text)));
         tokio::spawn(async move {
             for clause in clauses {
                 let said = tokio::select! {
@@ -246,5 +259,31 @@ impl Tier<str, Sound, SynthesisError> for Server {
 
     fn ready(&self) -> Result<(), Unready> {
         self.server.as_ref().map(|_| ()).map_err(|what| Unready(what.clone()))
+    }
+}
+
+/// A service elsewhere.
+struct Elsewhere {
+    breaker: Arc<Breaker>,
+    /// Or what is wrong with its configuration.
+    remote: Result<Remote<str, Sound>, Unready>,
+}
+
+impl Tier<str, Sound, SynthesisError> for Elsewhere {
+    fn breaker(&self) -> &Breaker {
+        &self.breaker
+    }
+
+    fn serve<'a>(&'a self, clause: &'a str) -> BoxFuture<'a, Result<Sound, SynthesisError>> {
+        Box::pin(async move {
+            match &self.remote {
+                Ok(remote) => Ok(remote.ask(clause).await?),
+                Err(unready) => Err(CloudError::NotSent { what: unready.to_string() }.into()),
+            }
+        })
+    }
+
+    fn ready(&self) -> Result<(), Unready> {
+        self.remote.as_ref().map_err(Clone::clone)?.ready()
     }
 }

@@ -1,5 +1,6 @@
 //! Set-up of the real things that the promises are tested against.
 
+pub mod clouds;
 pub mod models;
 pub mod pulse;
 pub mod recogniser;
