@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::ai::{self, Assistants};
 use crate::audio::{Mouth, VoiceDetector};
 use crate::breaker::{Breaker, Registry, State};
+use crate::cache::{self, Layers};
 use crate::cloud::{Gate, is_local};
 use crate::config::{Config, ConfigError, Paths, Sources};
 use crate::conversation::{Coordinator, Input, Options, Ports};
@@ -32,12 +33,13 @@ const INBOX: usize = 64;
 const EVENTS: usize = 512;
 
 /// The chains: their tiers in order, and what works when all of them are down.
-const CHAINS: [(&str, &[&str], &str); 7] = [
+const CHAINS: [(&str, &[&str], &str); 8] = [
     ("audio-input", &["audio-input"], "text-input-mode"),
     ("voice-stt", &speech::TIERS, "text-input-mode"),
     ("voice-tts", &synthesis::TIERS, "text-output-only"),
     ("audio-output", &["audio-output"], "text-output-only"),
     (ai::CHAIN, &ai::TIERS, "rules"),
+    (cache::CHAIN, &cache::TIERS, "memory"),
     ("tmux-session", &["tmux-control", "tmux-process"], "commands held, user told"),
     ("database", &["journal"], "memory of this run"),
 ];
@@ -56,6 +58,8 @@ pub struct World {
     pub registry: Arc<Registry>,
     /// What everything that leaves the machine goes through.
     pub cloud: Arc<Gate>,
+    /// What can be made again.
+    pub cache: Arc<Layers>,
     /// Where the configuration came from.
     sources: Sources,
 }
@@ -70,7 +74,16 @@ impl World {
         let sources = Sources::from_environment(&paths, profile, flags);
         let config = sources.load()?;
         let cloud = Arc::new(Gate::new(&config.cloud, paths.cloud()));
-        let world = Self { config, paths, registry: Arc::default(), cloud, sources };
+        let registry = Arc::<Registry>::default();
+        let breaker = registry.get_or_create(cache::TIERS[0], config.breaker(cache::CHAIN, cache::TIERS[0]));
+        let cache = Layers::new(&config.cache, breaker, &paths.cache_secret());
+        let cache = Arc::new(cache.map_err(|what| ConfigError {
+            origin: None,
+            line: None,
+            what,
+            remedy: "see cache.redis in config/default.toml".into(),
+        })?);
+        let world = Self { config, paths, registry, cloud, cache, sources };
         world.check()?;
         Ok(world)
     }
@@ -161,6 +174,7 @@ impl World {
             gate: Arc::clone(&self.cloud),
             keys: self.paths.keys(),
             fallbacks: self.registry.fallbacks(),
+            cache: Arc::clone(&self.cache) as _,
             breaker: &|tier| self.breaker(ai::CHAIN, tier),
         };
         match Assistants::start(&parts) {
@@ -200,6 +214,7 @@ impl World {
             voice: Arc::new(move || models.resolve(&name).map_err(|error| (error.what, error.remedy))),
             fallbacks: self.registry.fallbacks(),
             clouds: self.clouds(),
+            cache: Arc::clone(&self.cache) as _,
             breaker: &|tier| self.breaker(synthesis::CHAIN, tier),
         };
         Arc::new(Synthesisers::start(&parts))
@@ -253,6 +268,7 @@ impl World {
         let standing = |(chain, tiers, end): &(&str, &[&str], &str)| {
             let tiers: Vec<&str> = match *chain {
                 speech::CHAIN => speech.stt.chain.iter().map(String::as_str).collect(),
+                cache::CHAIN if self.config.cache.redis.url.is_empty() => Vec::new(),
                 ai::CHAIN => ai::TIERS[..self.config.ai.endpoints.len().min(ai::TIERS.len())].to_vec(),
                 synthesis::CHAIN => speech.tts.chain.iter().map(String::as_str).collect(),
                 _ => tiers.to_vec(),

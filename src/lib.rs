@@ -7,6 +7,7 @@
 //!   fail goes through it.
 //! - [`config`]: every setting, and the layers that fill them.
 //! - [`cloud`]: the one gate before what is sent to services elsewhere.
+//! - [`cache`]: what can be made again.
 //! - [`audio`]: microphone and recordings to utterances.
 //! - [`speech`]: models and recognisers.
 //! - [`interpreter`]: words to intent and verdict.
@@ -22,6 +23,7 @@ pub mod ai;
 pub mod app;
 pub mod audio;
 pub mod breaker;
+pub mod cache;
 pub mod cli;
 pub mod cloud;
 pub mod config;

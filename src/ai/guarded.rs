@@ -6,17 +6,20 @@ use std::time::Duration;
 
 use tokio::sync::broadcast;
 
-use super::Endpoint;
 use super::prompt::{self, MOST_TOKENS};
+use super::{Endpoint, answer};
 use crate::breaker::{Breaker, Chain, Effect, Exhausted, Fallback, Stop, Tier, Unready, Why};
 use crate::cloud::{CloudError, Cost, Gate, Remote, Use};
 use crate::config::Ai;
-use crate::domain::{Assistant, BoxFuture, Failure, FailureKind, Intent, Puzzle};
+use crate::domain::{Assistant, BoxFuture, Cache, CacheKey, Failure, FailureKind, Intent, Puzzle};
 
 /// The name of the chain.
 pub const CHAIN: &str = "ai-service";
 /// The breakers of the endpoints, in their order; more than these are not used.
 pub const TIERS: [&str; 4] = ["ai-1", "ai-2", "ai-3", "ai-4"];
+
+/// How long the same words mean the same.
+const KEEP: Duration = Duration::from_hours(24);
 
 const AGAIN: &str = "it is tried again by itself; `voice-terminal breakers` shows when";
 
@@ -24,6 +27,9 @@ const AGAIN: &str = "it is tried again by itself; `voice-terminal breakers` show
 pub struct Assistants {
     chain: Chain<'static, Puzzle, Intent, CloudError>,
     wants_screen: bool,
+    cache: Arc<dyn Cache>,
+    /// Who is asked.
+    endpoints: String,
     /// Whether any could ever be asked, as it is configured.
     is_there: Box<dyn Fn() -> bool + Send + Sync>,
 }
@@ -38,6 +44,8 @@ pub struct Parts<'a> {
     pub keys: PathBuf,
     /// Told when another endpoint has to serve.
     pub fallbacks: broadcast::Sender<Fallback>,
+    /// Keeps meanings.
+    pub cache: Arc<dyn Cache>,
     /// The breaker of each.
     pub breaker: &'a dyn Fn(&str) -> Arc<Breaker>,
 }
@@ -48,7 +56,7 @@ impl Assistants {
     /// # Errors
     /// An endpoint that can't be meant, in the user's words.
     pub fn start(parts: &Parts<'_>) -> Result<Self, String> {
-        let Parts { config, gate, keys, fallbacks, breaker } = parts;
+        let Parts { config, gate, keys, fallbacks, cache, breaker } = parts;
         if config.endpoints.len() > TIERS.len() {
             return Err(format!("ai.endpoints holds more than {}", TIERS.len()));
         }
@@ -81,7 +89,21 @@ impl Assistants {
         let is_there = Box::new(move || own || any && gate.consents().is_ok());
         let deadline = Duration::from_secs(20) * tiers.len().max(1) as u32;
         let chain = Chain::new(CHAIN, deadline, tiers).telling(fallbacks.clone());
-        Ok(Self { chain, wants_screen: config.screen, is_there })
+        Ok(Self {
+            chain,
+            wants_screen: config.screen,
+            cache: Arc::clone(cache),
+            endpoints: config.endpoints.join("\n"),
+            is_there,
+        })
+    }
+}
+
+impl Assistants {
+    /// What a meaning is kept under. What depends on the screen is not kept.
+    fn key(&self, puzzle: &Puzzle) -> Option<CacheKey> {
+        let id = || format!("{}\0{}\0{}", self.endpoints, puzzle.sessions.join("\n"), puzzle.words);
+        puzzle.screen.is_none().then(|| CacheKey { kind: "meaning", id: id(), keep: KEEP })
     }
 }
 
@@ -122,10 +144,19 @@ impl Assistant for Assistants {
 
     fn understand<'a>(&'a self, puzzle: &'a Puzzle) -> BoxFuture<'a, Result<Intent, Failure>> {
         Box::pin(async move {
-            match self.chain.call(puzzle, Effect::Idempotent).await {
-                Ok(served) => Ok(served.value),
-                Err(none) => Err(failure(&none)),
+            let key = self.key(puzzle);
+            if let Some(key) = &key
+                && let Some(kept) = self.cache.get(key).await
+                && let Some(intent) = serde_json::from_slice(&kept).ok().as_ref().and_then(answer::intent)
+            {
+                return Ok(intent);
             }
+            let served = self.chain.call(puzzle, Effect::Idempotent).await.map_err(|none| failure(&none))?;
+            let is_known = !matches!(served.value, Intent::Unknown { .. });
+            if let (Some(key), true, Ok(content)) = (&key, is_known, serde_json::to_vec(&served.value)) {
+                self.cache.put(key, content).await;
+            }
+            Ok(served.value)
         })
     }
 }

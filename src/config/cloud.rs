@@ -94,6 +94,22 @@ pub struct Ai {
     pub price: f64,
 }
 
+/// What can be made again, and is kept for a while.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cache {
+    /// Beyond this process.
+    pub redis: Redis,
+}
+
+/// Redis, as a cache.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Redis {
+    /// Such as `redis://127.0.0.1:6379`, on this machine; empty does without.
+    pub url: String,
+}
+
 impl Default for Ai {
     fn default() -> Self {
         Self { endpoints: Vec::new(), screen: false, price: 5.0 }

@@ -11,7 +11,7 @@ mod schema;
 mod suggestions;
 mod validate;
 
-pub use cloud::{Ai, Azure, Cloud, Google, OpenAi};
+pub use cloud::{Ai, Azure, Cache, Cloud, Google, OpenAi, Redis};
 pub use layers::{ConfigError, Origin, Sources};
 pub use paths::Paths;
 pub use reload::{Difference, Watcher};

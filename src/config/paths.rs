@@ -65,6 +65,11 @@ impl Paths {
         self.state.join("cloud.json")
     }
 
+    /// The secret that seals what is kept in a shared cache.
+    pub fn cache_secret(&self) -> PathBuf {
+        self.state.join("cache.key")
+    }
+
     /// Where the keys of services are: beside the configuration.
     pub fn keys(&self) -> PathBuf {
         self.config_file.with_file_name("keys")

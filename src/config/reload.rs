@@ -87,6 +87,7 @@ impl Difference {
             at_next_start: names(&[
                 ("terminal", old.terminal != new.terminal),
                 ("store", old.store != new.store),
+                ("cache", old.cache != new.cache),
             ]),
         }
     }

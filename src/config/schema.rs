@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::fmt::serde::unsigned_duration::friendly::compact::{optional, required};
 use serde::{Deserialize, Serialize};
 
-use super::{Ai, Cloud};
+use super::{Ai, Cache, Cloud};
 
 /// The whole configuration, after all layers.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -28,6 +28,8 @@ pub struct Config {
     pub cloud: Cloud,
     /// Who is asked what words mean, when the rules don't know.
     pub ai: Ai,
+    /// What can be made again.
+    pub cache: Cache,
     /// Overrides of breaker settings, by chain (`voice-stt`) or tier (`local-whisper`); the tier's
     /// win over its chain's.
     pub breakers: BTreeMap<String, BreakerOverride>,

@@ -5,7 +5,7 @@ use crate::breaker::Settings;
 use super::{BreakerOverride, Config, ConfigError};
 
 /// The chains and tiers whose breakers can be set.
-pub(super) const BREAKER_NAMES: [&str; 29] = [
+pub(super) const BREAKER_NAMES: [&str; 31] = [
     "default",
     "voice-stt",
     "local-whisper",
@@ -20,6 +20,8 @@ pub(super) const BREAKER_NAMES: [&str; 29] = [
     "cloud-google-tts",
     "cloud-azure-tts",
     "openai-tts",
+    "cache",
+    "cache-redis",
     "ai-service",
     "ai-1",
     "ai-2",

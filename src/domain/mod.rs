@@ -28,7 +28,8 @@ pub use mode::{Degradation, Mode};
 pub use pause::{Completeness, PauseId};
 pub use pcm::{Pcm, SAMPLE_RATE, Sound};
 pub use ports::{
-    Assistant, BoxFuture, Interpreter, Journal, Privacy, Puzzle, Recogniser, Situation, Terminal,
+    Assistant, BoxFuture, Cache, CacheKey, Interpreter, Journal, Privacy, Puzzle, Recogniser, Situation,
+    Terminal,
 };
 pub use record::{Record, Stage};
 pub use reply::{Reply, Tone, sentence};

@@ -2,6 +2,7 @@
 //! gets out of an adapter's module is already behind its breakers.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use super::{
     Command, Completeness, Confidence, Failure, Intent, Interpretation, Outcome, Pcm, Record, SessionInfo,
@@ -90,6 +91,26 @@ pub trait Terminal: Send + Sync {
     /// Does one thing, at most once. Dropping the future stops the waiting, not a program that
     /// already runs in a pane.
     fn perform<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Outcome, Failure>>;
+}
+
+/// What something that can be made again is kept under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheKey {
+    /// What it is, such as `phrase`.
+    pub kind: &'static str,
+    /// All that it was made from.
+    pub id: String,
+    /// How long it is good for.
+    pub keep: Duration,
+}
+
+/// Keeps what can be made again: the whole `cache` chain. Neither call ever fails, or takes long.
+pub trait Cache: Send + Sync {
+    /// What is kept under a key, if that is still there. Whoever asks checks that it makes sense.
+    fn get<'a>(&'a self, key: &'a CacheKey) -> BoxFuture<'a, Option<Vec<u8>>>;
+
+    /// Keeps it, perhaps.
+    fn put<'a>(&'a self, key: &'a CacheKey, content: Vec<u8>) -> BoxFuture<'a, ()>;
 }
 
 /// What may leave this machine.

@@ -3,6 +3,7 @@
 
 mod arrows;
 mod assistant;
+mod cache;
 mod clouds;
 mod command_line;
 mod configuration;

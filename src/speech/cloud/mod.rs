@@ -72,6 +72,12 @@ pub struct Clouds {
 }
 
 impl Clouds {
+    /// The voices, by all that makes them sound as they do.
+    pub(super) fn voices(&self) -> String {
+        let config::Cloud { language, google, azure, openai, .. } = &self.config;
+        format!("{language} {} {} {} {}", google.voice, azure.voice, openai.tts_model, openai.voice)
+    }
+
     /// The recogniser of a tier; `instead_of` is what is down when it serves.
     pub(super) fn recogniser(
         &self,

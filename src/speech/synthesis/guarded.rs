@@ -10,7 +10,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, broadcast, mpsc};
 
-use super::cache::Cache;
+use super::cache;
 use super::clauses::clauses;
 use super::coqui::Coqui;
 use super::error::SynthesisError;
@@ -21,7 +21,7 @@ use super::pronounce::Pronouncer;
 use crate::breaker::{Breaker, Chain, Effect, Exhausted, Fallback, Tier, Unready, Why};
 use crate::cloud::CloudError;
 use crate::config::Tts;
-use crate::domain::{BoxFuture, Failure, FailureKind, Sound};
+use crate::domain::{BoxFuture, Cache, Failure, FailureKind, Sound};
 use crate::redact::redacted;
 use crate::speech::cloud::{self, Clouds, Remote};
 
@@ -51,7 +51,9 @@ pub struct Synthesisers {
     chain: Chain<'static, str, Sound, SynthesisError>,
     first: Option<String>,
     pronouncer: Pronouncer,
-    cache: Mutex<Cache>,
+    cache: Arc<dyn Cache>,
+    /// All that the sound of a text depends on.
+    voice: String,
 }
 
 /// What the voices are built from.
@@ -64,6 +66,8 @@ pub struct Parts<'a> {
     pub fallbacks: broadcast::Sender<Fallback>,
     /// The services elsewhere.
     pub clouds: Clouds,
+    /// Keeps phrases.
+    pub cache: Arc<dyn Cache>,
     /// The breaker of each tier.
     pub breaker: &'a dyn Fn(&str) -> Arc<Breaker>,
 }
@@ -97,12 +101,15 @@ impl Synthesisers {
                 Some(tier)
             })
             .collect();
+        let first = config.chain.first().map_or("", String::as_str);
+        let voice = format!("{first} {} {} {}", config.voice, config.rate, parts.clouds.voices());
         Self {
             first: tiers.first().map(|tier| tier.breaker().name().to_owned()),
             chain: Chain::new(CHAIN, PATIENCE * tiers.len().max(2) as u32, tiers)
                 .telling(parts.fallbacks.clone()),
             pronouncer: Pronouncer::new(&config.lexicon),
-            cache: Mutex::default(),
+            cache: Arc::clone(&parts.cache),
+            voice,
         }
     }
 
@@ -114,14 +121,16 @@ impl Synthesisers {
     /// One clause. Cancel-safe.
     async fn clause(&self, clause: &str) -> Result<Spoken, Failure> {
         let text = self.pronouncer.say(clause);
-        let cached = self.cache.lock().get(&text);
-        if let (Some(sound), Some(first)) = (cached, &self.first) {
+        let key = cache::key(&self.voice, &text);
+        if let (Some(key), Some(first)) = (&key, &self.first)
+            && let Some(sound) = self.cache.get(key).await.and_then(|kept| cache::unpack(&kept))
+        {
             return Ok(Spoken { sound, tier: first.clone() });
         }
         let served = self.chain.call(&text, Effect::Idempotent).await.map_err(|none| failure(&none))?;
-        if served.rank == 0 {
+        if let (0, Some(key)) = (served.rank, &key) {
             // What another voice said is not kept: it would be heard long after the first is back.
-            self.cache.lock().put(&text, &served.value);
+            self.cache.put(key, cache::pack(&served.value)).await;
         }
         Ok(Spoken { sound: served.value, tier: served.tier })
     }

@@ -5,6 +5,7 @@ pub mod models;
 pub mod pulse;
 pub mod recogniser;
 pub mod recordings;
+pub mod redis;
 pub mod spoken;
 pub mod tmux;
 pub mod user;
