@@ -46,6 +46,7 @@ pub(super) async fn run(world: &World, json: bool) -> Outcome {
         microphone,
         voice_detection(world),
         recogniser,
+        clouds(world, cancel.child_token()),
         voice,
         loudspeaker,
         tmux,
@@ -125,6 +126,20 @@ async fn recogniser(world: &World, cancel: CancellationToken) -> Finding {
         }
         Err(failure) => fails("recogniser", failure.what, failure.remedy),
     }
+}
+
+/// Not to use clouds is nothing wrong, so this tells and never fails.
+fn clouds(world: &World, cancel: CancellationToken) -> Finding {
+    let part = "clouds";
+    if let Err(no) = world.cloud.consents() {
+        return works(part, no.to_string());
+    }
+    let told = |(tier, may): (String, Result<(), _>)| match may {
+        Ok(()) => format!("{tier} is ready"),
+        Err(no) => format!("{tier}: {no}"),
+    };
+    let tiers: Vec<String> = world.recognisers(|_| {}, cancel).clouds().into_iter().map(told).collect();
+    works(part, if tiers.is_empty() { "none is in speech.stt.chain".into() } else { tiers.join("; ") })
 }
 
 /// The voice, and the loudspeaker by playing a moment of silence.

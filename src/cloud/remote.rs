@@ -1,6 +1,9 @@
 //! A service at its place, behind the gate.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use super::{CloudError, Cost, Gate, Request, Server, Use};
 use crate::breaker::Unready;
@@ -13,6 +16,9 @@ pub trait Service<Q: ?Sized, T>: Send + Sync {
     fn answer(&self, bytes: Vec<u8>) -> Option<T>;
 }
 
+/// Nobody is believed who wants more.
+const LONGEST_REST: Duration = Duration::from_hours(24);
+
 /// A service at its place.
 pub struct Remote<Q: ?Sized, T> {
     server: Server,
@@ -21,6 +27,8 @@ pub struct Remote<Q: ?Sized, T> {
     gate: Arc<Gate>,
     using: Use,
     own: bool,
+    /// Until when it wants to be left alone.
+    rests: Mutex<Option<Instant>>,
 }
 
 impl<Q: ?Sized, T> Remote<Q, T> {
@@ -33,7 +41,7 @@ impl<Q: ?Sized, T> Remote<Q, T> {
         using: Use,
         own: bool,
     ) -> Self {
-        Self { server, service, cost, gate, using, own }
+        Self { server, service, cost, gate, using, own, rests: Mutex::default() }
     }
 
     /// Whether it may be asked.
@@ -41,6 +49,11 @@ impl<Q: ?Sized, T> Remote<Q, T> {
     /// # Errors
     /// Why not.
     pub fn ready(&self) -> Result<(), Unready> {
+        let now = Instant::now();
+        if let Some(rest) = (*self.rests.lock()).and_then(|until| until.checked_duration_since(now)) {
+            let (who, seconds) = (self.server.who(), rest.as_secs() + 1);
+            return Err(Unready(format!("{who} wants to be left alone for another {seconds} s")));
+        }
         if self.own {
             return Ok(());
         }
@@ -58,7 +71,12 @@ impl<Q: ?Sized, T> Remote<Q, T> {
         } else {
             self.gate.pass(&self.using, (self.cost)(what)).await?;
         }
-        let bytes = self.server.ask(self.service.request(what)).await?;
+        let asked = self.server.ask(self.service.request(what)).await;
+        if let Err(CloudError::Busy { retry_after: Some(after), .. }) = &asked {
+            // The breaker would heed it only once it opens.
+            *self.rests.lock() = Instant::now().checked_add(*after.min(&LONGEST_REST));
+        }
+        let bytes = asked?;
         self.service.answer(bytes).ok_or(CloudError::Garbage { who: self.server.who() })
     }
 }

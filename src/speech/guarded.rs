@@ -131,6 +131,11 @@ impl Recognisers {
         }))
     }
 
+    /// The services elsewhere of the chain, and whether each may be asked.
+    pub fn clouds(&self) -> Vec<(String, Result<(), Unready>)> {
+        self.clouds.iter().map(|tier| (tier.breaker.name().to_owned(), tier.may_be_asked())).collect()
+    }
+
     /// Why no tier of a chain without a local one can serve.
     fn nobody(&self) -> Failure {
         let unready = self.clouds.iter().find_map(|tier| tier.may_be_asked().err());

@@ -144,11 +144,6 @@ async fn one_that_wants_rest_gets_it() {
     let ran = user.run(&[
         "--set",
         "speech.stt.chain=cloud-google-stt,cloud-azure-stt",
-        "--set",
-        "breakers.cloud-google-stt.failure_threshold=1",
-        // Of itself it would be asked again at once.
-        "--set",
-        "breakers.cloud-google-stt.reset_timeout=1ms",
         "transcribe",
         SPOKEN,
         SPOKEN,
@@ -282,4 +277,17 @@ async fn a_voice_that_lies_or_breaks_off_is_replaced() {
     }
     let ran = user.run(&["--set", "speech.tts.chain=cloud-google-tts", "say", "Hello.", "--out", path(&out)]);
     assert!(ran.code() == 1 && ran.err.contains("something else"), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_tells_which_clouds_are_ready_and_asks_none() {
+    let fake = Fake::start("");
+    let mut user = user(&fake, "consent = true").await;
+    user.unset("AZURE_SPEECH_KEY");
+    let told = user.run(&["doctor"]).out;
+    assert!(told.contains("cloud-google-stt is ready; cloud-azure-stt: there is no key for Azure"), "{told}");
+    configure(&user, &fake, "");
+    let told = user.run(&["doctor"]).out;
+    assert!(told.contains("clouds are not used without cloud.consent = true"), "{told}");
+    assert!(fake.asked("").is_empty());
 }
