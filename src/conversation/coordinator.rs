@@ -357,12 +357,13 @@ impl Coordinator {
         match result {
             Ok(transcript) => {
                 let degraded = !self.hearing.is_first(&transcript.tier);
-                // Another tier that serves has been announced before it did.
-                if !degraded {
-                    let serving = "I understand speech again.";
-                    let events = self.condition.serving("voice-stt", serving);
-                    self.tell_all(events);
-                }
+                // What sends speech away has been announced before it did; then this is no news.
+                let events = if degraded {
+                    self.condition.degraded(wording::heard_by(&transcript.tier))
+                } else {
+                    self.condition.serving("voice-stt", "I understand speech again.")
+                };
+                self.tell_all(events);
                 self.note(id, Stage::Transcribed(transcript.clone())).await;
                 if may_be_echo && self.echo.is(&transcript.text) {
                     tracing::info!(%id, "our own voice came back, and is not answered");

@@ -210,6 +210,16 @@ pub(super) fn stopped(command: Option<&Command>) -> Reply {
     }
 }
 
+/// Another tier than the wanted one recognises.
+pub(super) fn heard_by(tier: &str) -> Degradation {
+    Degradation {
+        chain: "voice-stt".into(),
+        now: tier.into(),
+        what: format!("The recogniser of your choice is down; {tier} is used instead"),
+        remedy: "`voice-terminal doctor` tells why".into(),
+    }
+}
+
 /// The AI is down: the rules go on.
 pub(super) fn without_ai(failure: Failure) -> Degradation {
     Degradation {

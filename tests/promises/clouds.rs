@@ -291,3 +291,23 @@ async fn the_doctor_tells_which_clouds_are_ready_and_asks_none() {
     assert!(told.contains("clouds are not used without cloud.consent = true"), "{told}");
     assert!(fake.asked("").is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_is_put_first_falls_back_to_the_local_one_and_says_so() {
+    models::model("tiny.en").await;
+    let fake = Fake::start("list sessions");
+    let user = user(&fake, "consent = true").await;
+    let (chain, model) = ("speech.stt.chain=cloud-google-stt,local-whisper", "speech.stt.model=tiny.en");
+    let hear = || user.run(&["--set", chain, "--set", model, "hear", SPOKEN, SPOKEN]);
+    let ran = hear();
+    assert_eq!(
+        ran.out.matches("Using Google, as configured, which sends your audio away").count(),
+        1,
+        "{ran:?}"
+    );
+    assert!(!ran.out.contains("is down"), "{ran:?}");
+    fake.answers(GOOGLE, Manner::Status(500, ""));
+    let ran = hear();
+    assert_eq!(ran.out.matches("is down; local-whisper is used instead").count(), 1, "{ran:?}");
+    assert!(ran.out.to_lowercase().matches("you: list sessions").count() == 2, "{ran:?}");
+}
