@@ -10,17 +10,22 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::ai::{self, Assistants};
 use crate::audio::{Mouth, VoiceDetector};
 use crate::breaker::{Breaker, Registry, State};
+use crate::cache::{self, Layers};
+use crate::cloud::{Gate, is_local};
 use crate::config::{self, Config, ConfigError, DatabaseUrl, Paths, Sources};
 use crate::conversation::{Coordinator, Input, ListeningOptions, Options, Ports};
-use crate::domain::{Degradation, Event, Listening, ListeningMode, Progress, Reply, Utterance};
+use crate::domain::{
+    Assistant, Degradation, Event, Listening, ListeningMode, Privacy, Progress, Reply, Utterance,
+};
 use crate::interpreter::{PhraseGroup, Rules};
 use crate::server::{ChainStanding, Control, Delivery};
 use crate::shutdown::PATIENCE;
 use crate::speech::models::{ModelBreakers, Models};
 use crate::speech::synthesis::{self, Synthesisers};
-use crate::speech::{self, Recognisers};
+use crate::speech::{self, Clouds, Recognisers};
 use crate::store::{self, Backlog, Database, Place, Replaying, Store};
 use crate::terminal::{Tmux, TmuxBreakers};
 
@@ -30,11 +35,13 @@ const INBOX: usize = 64;
 const EVENTS: usize = 512;
 
 /// The chains: their tiers in order, and what works when all of them are down.
-const CHAINS: [(&str, &[&str], &str); 6] = [
+const CHAINS: [(&str, &[&str], &str); 8] = [
     ("audio-input", &["audio-input"], "text-input-mode"),
     ("voice-stt", &speech::TIERS, "text-input-mode"),
     ("voice-tts", &synthesis::TIERS, "text-output-only"),
     ("audio-output", &["audio-output"], "text-output-only"),
+    (ai::CHAIN, &ai::TIERS, "rules"),
+    (cache::CHAIN, &cache::TIERS, "memory"),
     ("tmux-session", &["tmux-control", "tmux-process"], "commands held, user told"),
     ("database", &DATABASE, "memory of this run"),
 ];
@@ -55,6 +62,10 @@ pub struct World {
     pub paths: Paths,
     /// All breakers.
     pub registry: Arc<Registry>,
+    /// What everything that leaves the machine goes through.
+    pub cloud: Arc<Gate>,
+    /// What can be made again.
+    pub cache: Arc<Layers>,
     /// Where the configuration came from.
     sources: Sources,
 }
@@ -67,7 +78,18 @@ impl World {
     pub fn from_environment(profile: Option<String>, flags: Vec<String>) -> Result<Self, ConfigError> {
         let paths = Paths::from_environment();
         let sources = Sources::from_environment(&paths, profile, flags);
-        let world = Self { config: sources.load()?, paths, registry: Arc::default(), sources };
+        let config = sources.load()?;
+        let cloud = Arc::new(Gate::new(&config.cloud, paths.cloud()));
+        let registry = Arc::<Registry>::default();
+        let breaker = registry.get_or_create(cache::TIERS[0], config.breaker(cache::CHAIN, cache::TIERS[0]));
+        let cache = Layers::new(&config.cache, breaker, &paths.cache_secret());
+        let cache = Arc::new(cache.map_err(|what| ConfigError {
+            origin: None,
+            line: None,
+            what,
+            remedy: "see cache.redis in config/default.toml".into(),
+        })?);
+        let world = Self { config, paths, registry, cloud, cache, sources };
         world.check()?;
         Ok(world)
     }
@@ -134,6 +156,44 @@ impl World {
         })
     }
 
+    /// The services elsewhere.
+    fn clouds(&self) -> Clouds {
+        let world = self.clone();
+        Clouds {
+            config: self.config.cloud.clone(),
+            gate: Arc::clone(&self.cloud),
+            keys: self.paths.keys(),
+            breaker: Arc::new(move |tier| {
+                let hears = tier.ends_with("-stt");
+                world.breaker(if hears { speech::CHAIN } else { synthesis::CHAIN }, tier)
+            }),
+        }
+    }
+
+    /// Who is asked what the rules don't understand.
+    ///
+    /// # Errors
+    /// An endpoint that can't be meant.
+    pub(crate) fn assistant(&self) -> Result<Arc<dyn Assistant>, ConfigError> {
+        let parts = ai::Parts {
+            config: &self.config.ai,
+            gate: Arc::clone(&self.cloud),
+            keys: self.paths.keys(),
+            fallbacks: self.registry.fallbacks(),
+            cache: Arc::clone(&self.cache) as _,
+            breaker: &|tier| self.breaker(ai::CHAIN, tier),
+        };
+        match Assistants::start(&parts) {
+            Ok(assistants) => Ok(Arc::new(assistants)),
+            Err(what) => Err(ConfigError {
+                origin: None,
+                line: None,
+                what,
+                remedy: "see ai.endpoints in config/default.toml".into(),
+            }),
+        }
+    }
+
     /// The recognisers; `progress` is told when a model is being loaded.
     pub fn recognisers(
         &self,
@@ -146,6 +206,7 @@ impl World {
             breaker: self.breaker(speech::CHAIN, "local-whisper"),
             fallbacks: self.registry.fallbacks(),
             executable: executable(),
+            clouds: self.clouds(),
             progress: Box::new(progress),
         };
         Recognisers::start(parts, cancel)
@@ -158,6 +219,8 @@ impl World {
             config: self.config.speech.tts.clone(),
             voice: Arc::new(move || models.resolve(&name).map_err(|error| (error.what, error.remedy))),
             fallbacks: self.registry.fallbacks(),
+            clouds: self.clouds(),
+            cache: Arc::clone(&self.cache) as _,
             breaker: &|tier| self.breaker(synthesis::CHAIN, tier),
         };
         Arc::new(Synthesisers::start(&parts))
@@ -175,6 +238,11 @@ impl World {
             process: self.breaker("tmux-session", "tmux-process"),
         };
         Tmux::new(&self.config.terminal, breakers, &self.paths.state, cancel)
+    }
+
+    /// Whether a tier speaks OpenAI's language to somewhere else than this machine.
+    fn is_remote_openai(&self, tier: &str) -> bool {
+        tier.starts_with("openai-") && !is_local(&self.config.cloud.openai.address)
     }
 
     /// The history.
@@ -224,12 +292,21 @@ impl World {
 
     /// The chains, and the tier of each that is in use.
     pub fn chains(&self) -> Vec<ChainStanding> {
+        let clouds = self.cloud.consents().is_ok();
         let usable = |tier: &&&str| {
             let state = self.registry.get(tier).map(|breaker| breaker.state());
-            !matches!(state, Some(State::Open | State::Isolated))
+            let is_open = matches!(state, Some(State::Open | State::Isolated));
+            !is_open && (clouds || !(tier.starts_with("cloud-") || self.is_remote_openai(tier)))
         };
+        let speech = &self.config.speech;
         let standing = |(chain, tiers, end): &(&str, &[&str], &str)| {
-            let tiers: Vec<&str> = tiers.iter().copied().filter(|tier| self.has_tier(tier)).collect();
+            let tiers: Vec<&str> = match *chain {
+                speech::CHAIN => speech.stt.chain.iter().map(String::as_str).collect(),
+                cache::CHAIN if self.config.cache.redis.url.is_empty() => Vec::new(),
+                ai::CHAIN => ai::TIERS[..self.config.ai.endpoints.len().min(ai::TIERS.len())].to_vec(),
+                synthesis::CHAIN => speech.tts.chain.iter().map(String::as_str).collect(),
+                _ => tiers.iter().copied().filter(|tier| self.has_tier(tier)).collect(),
+            };
             ChainStanding {
                 chain: (*chain).to_owned(),
                 in_use: tiers.iter().find(usable).unwrap_or(end).to_string(),
@@ -265,8 +342,12 @@ impl World {
             recogniser: Arc::clone(&recognisers) as _,
             interpreter: Arc::new(rules),
             terminal: Arc::new(tmux),
+            assistant: self.assistant()?,
+            privacy: Arc::clone(&self.cloud) as Arc<dyn Privacy>,
             journal: Arc::new(store.clone()),
         };
+        let announced = inbox.downgrade();
+        self.cloud.announce_to(move |announcement| attendants::announce(&announced, announcement));
         let watching = events.subscribe();
         let coordinator = Coordinator::new(ports, options, events.clone());
         let listening = coordinator.listening();

@@ -6,9 +6,12 @@
 //! - [`breaker`]: the circuit breaker, and chains of fallbacks. Every call to anything that can
 //!   fail goes through it.
 //! - [`config`]: every setting, and the layers that fill them.
+//! - [`cloud`]: the one gate before what is sent to services elsewhere.
+//! - [`cache`]: what can be made again.
 //! - [`audio`]: microphone and recordings to utterances.
 //! - [`speech`]: models and recognisers.
 //! - [`interpreter`]: words to intent and verdict.
+//! - [`ai`]: what the rules don't understand, put to a language model.
 //! - [`terminal`]: sessions, panes and commands in tmux.
 //! - [`store`]: the journal, and what is read from it.
 //! - [`conversation`]: the one loop that owns the state of a conversation.
@@ -16,17 +19,22 @@
 //! - [`simulation`]: breakers under scripted weather.
 //! - [`app`]: composition. [`onnx`], [`process`] and [`shutdown`] serve all.
 
+pub mod ai;
 pub mod app;
 pub mod audio;
 pub mod breaker;
+pub mod cache;
 pub mod cli;
+pub mod cloud;
 pub mod config;
 pub mod console;
 pub mod conversation;
 pub mod domain;
+mod http;
 pub mod interpreter;
 pub mod onnx;
 pub mod process;
+mod redact;
 pub mod server;
 pub mod shutdown;
 pub mod simulation;

@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use super::{World, progress};
 use crate::audio::{Ear, Heard, Mouth, Playback};
 use crate::breaker::State;
-use crate::config::{Difference, Watcher};
+use crate::cloud::Announcement;
+use crate::config::{Config, Difference, Watcher};
 use crate::conversation::Input;
 use crate::domain::{Degradation, Event, Failure, Listening};
 use crate::shutdown::PATIENCE;
@@ -32,6 +33,19 @@ pub(super) fn degradation(failure: Failure) -> Degradation {
         now: "text-input-mode".into(),
         what: failure.what,
         remedy: failure.remedy,
+    }
+}
+
+/// Tells that something is about to be sent away. Whoever sends doesn't wait for it: an inbox that is full has
+/// told so by itself.
+pub(super) fn announce(inbox: &mpsc::WeakSender<Input>, announcement: Announcement) {
+    let input = match announcement {
+        Announcement::Instead(degradation) => Input::Degraded(degradation),
+        Announcement::ByChoice(text) => Input::Notice(text),
+    };
+    let Some(inbox) = inbox.upgrade() else { return };
+    if let Err(error) = inbox.try_send(input) {
+        tracing::warn!(%error, "the use of a cloud could not be announced");
     }
 }
 
@@ -95,15 +109,17 @@ pub(super) async fn recognise(
     cancel: CancellationToken,
 ) {
     loop {
-        let speech = world.borrow().config.speech.clone();
-        let input = match recognisers.warm().await {
-            Ok(()) => {
+        let config = world.borrow().config.clone();
+        let input = match recognisers.prepare().await {
+            Ok(Some(degradation)) => Input::Degraded(degradation),
+            Ok(None) => {
                 Input::Serving { chain: speech::CHAIN.into(), what: "I understand speech again.".into() }
             }
             Err(failure) => Input::Degraded(degradation(failure)),
         };
         send(&inbox, input).await;
-        let changed = async { world.wait_for(|world| world.config.speech != speech).await.is_ok() };
+        let is_same = |new: &Config| (&new.speech, &new.cloud) == (&config.speech, &config.cloud);
+        let changed = async { world.wait_for(|world| !is_same(&world.config)).await.is_ok() };
         if !changed.await {
             return;
         }
@@ -157,15 +173,17 @@ pub(super) async fn follow(world: watch::Sender<World>, inbox: mpsc::WeakSender<
             let new = World { config, ..old.clone() };
             new.check()?;
             let rules = new.rules()?;
-            Ok((new, rules))
+            let assistant = new.assistant()?;
+            Ok((new, rules, assistant))
         });
         let text = match changed {
-            Ok((new, rules)) => {
+            Ok((new, rules, assistant)) => {
                 let difference = Difference::between(&old.config, &new.config);
                 let Some(text) = told(&difference) else { continue };
                 new.set_breakers();
+                new.cloud.configure(&new.config.cloud);
                 let options = new.options(true, &rules);
-                send(&inbox, Input::Reconfigured { options, interpreter: Arc::new(rules) }).await;
+                send(&inbox, Input::Reconfigured { options, interpreter: Arc::new(rules), assistant }).await;
                 world.send_replace(new);
                 text
             }

@@ -80,7 +80,10 @@ pub(super) async fn speak(
                     return;
                 }
                 let now = world.borrow_and_update().clone();
-                if now.config.audio != config.audio || now.config.speech.tts != config.speech.tts {
+                let changed = now.config.audio != config.audio
+                    || now.config.speech.tts != config.speech.tts
+                    || now.config.cloud != config.cloud;
+                if changed {
                     if speaking.take().is_some() {
                         send(&inbox, Input::Silent).await;
                     }

@@ -251,6 +251,7 @@ impl<'a, Q: ?Sized, T, E: Classify + Display> Chain<'a, Q, T, E> {
                     let stop = match error.class() {
                         Class::Caller => Some(Stop::Caller),
                         Class::Cancelled => Some(Stop::Cancelled),
+                        Class::Declined => None,
                         Class::Failure | Class::Overload { .. } => {
                             (effect == Effect::Once && error.may_have_happened()).then_some(Stop::Uncertain)
                         }

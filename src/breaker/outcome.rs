@@ -19,6 +19,9 @@ pub enum Class {
     Caller,
     /// The user or a shutdown stopped it. Doesn't count.
     Cancelled,
+    /// The dependency was not asked at all: over budget, no permission. Doesn't count, and says nothing
+    /// of other tiers.
+    Declined,
 }
 
 /// Says how an error counts.
@@ -54,7 +57,7 @@ impl Ending {
         match error.class() {
             Class::Failure => Self::Failed { retry_after: None },
             Class::Overload { retry_after } => Self::Failed { retry_after },
-            Class::Caller => Self::Ignored,
+            Class::Caller | Class::Declined => Self::Ignored,
             Class::Cancelled => Self::Cancelled,
         }
     }

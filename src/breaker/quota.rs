@@ -9,9 +9,9 @@
 //! [`Tier::ready`](super::Tier::ready), so that the chain passes it over without a vote, and takes
 //! when it serves.
 //!
-//! **Limits.** It is of this process. A budget that must survive a restart is begun with what has
-//! been [spent](Quota::spent) already. The clock stands still in suspend, so a quota is never fuller
-//! than it should be.
+//! **Limits.** It is of this process. A budget that must survive a restart and goes by the calendar is
+//! kept on disk, as `cloud` does. The clock stands still in suspend, so a quota is never fuller than it
+//! should be.
 //!
 //! This is thirty lines on the breaker's own clock; `governor`, which does the same for the rate,
 //! would bring a second clock to keep in step in simulations, a hash map and a random generator.

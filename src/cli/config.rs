@@ -7,6 +7,7 @@ use clap::Subcommand;
 use super::report::{self, Outcome, Problem};
 use crate::app::World;
 use crate::config::Paths;
+use crate::redact::redacted;
 
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub(super) enum Action {
@@ -18,11 +19,16 @@ pub(super) enum Action {
 
 pub(super) fn run(world: &World, action: Option<Action>, json: bool) -> Outcome {
     match action.unwrap_or(Action::Show) {
-        Action::Show if json => report::json(&world.config),
+        Action::Show if json => {
+            let mut config = world.config.clone();
+            config.cache.redis.url = redacted(&config.cache.redis.url);
+            report::json(&config);
+        }
         Action::Show => {
             let text = toml::to_string(&world.config)
                 .map_err(|error| Problem::new(format!("the configuration can't be shown: {error}"), ""))?;
-            report::line(text.trim_end());
+            // An address may hold a password.
+            report::line(redacted(text.trim_end()));
         }
         // It would not have come here if it weren't right.
         Action::Check => {

@@ -46,6 +46,7 @@ pub(super) async fn run(world: &World, json: bool) -> Outcome {
         microphone,
         voice_detection(world),
         recogniser,
+        clouds(world, cancel.child_token()),
         voice,
         loudspeaker,
         tmux,
@@ -114,13 +115,31 @@ fn voice_detection(world: &World) -> Finding {
 async fn recogniser(world: &World, cancel: CancellationToken) -> Finding {
     let recognisers = world.recognisers(|_| {}, cancel);
     let began = Instant::now();
-    match recognisers.warm().await {
-        Ok(()) => {
+    match recognisers.prepare().await {
+        Ok(Some(degradation)) => fails("recogniser", degradation.what, degradation.remedy),
+        Ok(None) if !world.config.speech.stt.chain.iter().any(|tier| tier == "local-whisper") => {
+            works("recogniser", world.config.speech.stt.chain.join(", "))
+        }
+        Ok(None) => {
             let model = &world.config.speech.stt.model;
             works("recogniser", format!("{model}, loaded in {:.1} s", began.elapsed().as_secs_f64()))
         }
         Err(failure) => fails("recogniser", failure.what, failure.remedy),
     }
+}
+
+/// Not to use clouds is nothing wrong, so this tells and never fails.
+fn clouds(world: &World, cancel: CancellationToken) -> Finding {
+    let part = "clouds";
+    if let Err(no) = world.cloud.consents() {
+        return works(part, no.to_string());
+    }
+    let told = |(tier, may): (String, Result<(), _>)| match may {
+        Ok(()) => format!("{tier} is ready"),
+        Err(no) => format!("{tier}: {no}"),
+    };
+    let tiers: Vec<String> = world.recognisers(|_| {}, cancel).clouds().into_iter().map(told).collect();
+    works(part, if tiers.is_empty() { "none is in speech.stt.chain".into() } else { tiers.join("; ") })
 }
 
 /// The voice, and the loudspeaker by playing a moment of silence.

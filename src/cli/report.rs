@@ -1,12 +1,15 @@
 //! What a command tells: results on standard output, trouble as one line and a remedy on standard
 //! error, and an exit code.
 
+use std::collections::HashSet;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use parking_lot::Mutex;
 use serde::Serialize;
 
+use crate::app::World;
+use crate::cloud::Announcement;
 use crate::config::ConfigError;
 use crate::domain::{Failure, Progress, Reply, Tone};
 use crate::server::{ClientError, ControlError, LockError};
@@ -18,6 +21,20 @@ pub(super) struct Problem {
     code: u8,
     what: String,
     remedy: String,
+}
+
+/// Tells what is sent away, each thing once.
+pub(super) fn announcements(world: &World) {
+    let told = Mutex::new(HashSet::new());
+    world.cloud.announce_to(move |announcement| {
+        let (what, remedy) = match announcement {
+            Announcement::Instead(it) => (it.what, it.remedy),
+            Announcement::ByChoice(text) => (text, String::new()),
+        };
+        if told.lock().insert(what.clone()) {
+            warn(&what, &remedy);
+        }
+    });
 }
 
 /// How a command ended.

@@ -38,6 +38,7 @@ pub(super) async fn run(world: &World, text: &str, out: Option<&PathBuf>, json: 
         return Err(Problem::usage("nothing is to be said", "as in: voice-terminal say \"hello\""));
     }
     let cancel = shutdown::on_signals(|| {})?;
+    report::announcements(world);
     let voice = Voice { synthesisers: world.synthesisers(), mouth: world.mouth(), told: false, json };
     tokio::select! {
         outcome = say(voice, text, out) => outcome,

@@ -37,7 +37,10 @@ struct Said {
 pub(super) async fn run(world: &World, files: &[PathBuf], json: bool) -> Outcome {
     let cancel = shutdown::on_signals(|| {})?;
     let recognisers = world.recognisers(|_| {}, cancel.child_token());
-    recognisers.warm().await?;
+    report::announcements(world);
+    if let Some(degradation) = recognisers.prepare().await? {
+        report::warn(&degradation.what, &degradation.remedy);
+    }
     let mut code = ExitCode::SUCCESS;
     for file in files {
         match transcribe(world, &recognisers, file, &cancel).await {

@@ -3,6 +3,7 @@
 //! An unknown or mistyped key is an error that names its place and the nearest right key: a setting
 //! that is silently ignored is worse than none.
 
+mod cloud;
 mod layers;
 mod paths;
 mod reload;
@@ -11,6 +12,7 @@ mod secret;
 mod suggestions;
 mod validate;
 
+pub use cloud::{Ai, Azure, Cache, Cloud, Google, OpenAi, Redis};
 pub use layers::{ConfigError, Origin, Sources};
 pub use paths::Paths;
 pub use reload::{Difference, Watcher};

@@ -60,6 +60,21 @@ impl Paths {
         self.state.join("voice-terminal.log")
     }
 
+    /// What services elsewhere have cost this month.
+    pub fn cloud(&self) -> PathBuf {
+        self.state.join("cloud.json")
+    }
+
+    /// The secret that seals what is kept in a shared cache.
+    pub fn cache_secret(&self) -> PathBuf {
+        self.state.join("cache.key")
+    }
+
+    /// Where the keys of services are: beside the configuration.
+    pub fn keys(&self) -> PathBuf {
+        self.config_file.with_file_name("keys")
+    }
+
     /// The journal's file.
     pub fn journal(&self, config: &Config) -> PathBuf {
         config.store.journal.path.clone().unwrap_or_else(|| self.state.join("journal.sqlite"))

@@ -80,12 +80,15 @@ impl Difference {
                 ("audio", old.audio != new.audio),
                 ("listening", old.listening != new.listening),
                 ("speech", old.speech != new.speech),
+                ("cloud", old.cloud != new.cloud),
+                ("ai", old.ai != new.ai),
                 ("safety", old.safety != new.safety),
                 ("breakers", old.breakers != new.breakers),
             ]),
             at_next_start: names(&[
                 ("terminal", old.terminal != new.terminal),
                 ("store", old.store != new.store),
+                ("cache", old.cache != new.cache),
             ]),
         }
     }

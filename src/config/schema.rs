@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::fmt::serde::unsigned_duration::friendly::compact::{optional, required};
 use serde::{Deserialize, Serialize};
 
-use super::DatabaseUrl;
+use super::{Ai, Cache, Cloud, DatabaseUrl};
 
 /// The whole configuration, after all layers.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -26,6 +26,12 @@ pub struct Config {
     pub safety: Safety,
     /// The history.
     pub store: Store,
+    /// Services elsewhere.
+    pub cloud: Cloud,
+    /// Who is asked what words mean, when the rules don't know.
+    pub ai: Ai,
+    /// What can be made again.
+    pub cache: Cache,
     /// Overrides of breaker settings, by chain (`voice-stt`) or tier (`local-whisper`); the tier's
     /// win over its chain's.
     pub breakers: BTreeMap<String, BreakerOverride>,
@@ -164,7 +170,7 @@ pub struct Stt {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tts {
-    /// The voices, in order: `local-neural`, `local-fast`, `local-coqui`. Empty prints only.
+    /// The voices, in order: `local-neural`, `local-fast`, `local-coqui`, and the clouds'. Empty prints only.
     pub chain: Vec<String>,
     /// The neural voice: a model's name, or the path of a Piper voice.
     pub voice: String,
@@ -205,6 +211,8 @@ pub struct Safety {
     pub confirmation_expires: Duration,
     /// Below this confidence, speech raises the verdict one step.
     pub minimum_confidence: f32,
+    /// Whether what an AI made of words is always asked first, if it changes anything.
+    pub confirm_ai: bool,
 }
 
 /// The history.
@@ -358,7 +366,9 @@ impl Default for Endpoint {
 impl Default for Stt {
     fn default() -> Self {
         Self {
-            chain: vec!["local-whisper".into()],
+            chain: ["local-whisper", "cloud-google-stt", "cloud-azure-stt", "openai-stt"]
+                .map(String::from)
+                .into(),
             model: "tiny.en".into(),
             language: "en".into(),
             threads: 0,
@@ -373,7 +383,9 @@ impl Default for Stt {
 impl Default for Tts {
     fn default() -> Self {
         Self {
-            chain: vec!["local-neural".into(), "local-fast".into()],
+            chain: ["local-neural", "local-fast", "cloud-google-tts", "cloud-azure-tts", "openai-tts"]
+                .map(String::from)
+                .into(),
             voice: "joe".into(),
             rate: 1.0,
             coqui: "http://127.0.0.1:5002".into(),
@@ -396,6 +408,11 @@ impl Default for Terminal {
 
 impl Default for Safety {
     fn default() -> Self {
-        Self { allow: Vec::new(), confirmation_expires: Duration::from_secs(30), minimum_confidence: 0.35 }
+        Self {
+            allow: Vec::new(),
+            confirmation_expires: Duration::from_secs(30),
+            minimum_confidence: 0.35,
+            confirm_ai: true,
+        }
     }
 }

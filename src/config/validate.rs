@@ -5,14 +5,28 @@ use crate::breaker::Settings;
 use super::{BreakerOverride, Config, ConfigError, ListeningMode};
 
 /// The chains and tiers whose breakers can be set.
-pub(super) const BREAKER_NAMES: [&str; 22] = [
+pub(super) const BREAKER_NAMES: &[&str] = &[
     "default",
     "voice-stt",
     "local-whisper",
+    "voice-cloud",
+    "cloud-google-stt",
+    "cloud-azure-stt",
+    "openai-stt",
     "voice-tts",
     "local-neural",
     "local-fast",
     "local-coqui",
+    "cloud-google-tts",
+    "cloud-azure-tts",
+    "openai-tts",
+    "cache",
+    "cache-redis",
+    "ai-service",
+    "ai-1",
+    "ai-2",
+    "ai-3",
+    "ai-4",
     "tmux-session",
     "tmux-control",
     "tmux-process",
@@ -32,15 +46,18 @@ pub(super) const BREAKER_NAMES: [&str; 22] = [
 
 impl Config {
     /// The settings of a tier's breaker: the built-in defaults, changed by `breakers.default`, by
-    /// its chain's section, by that of the tiers that are like it, and by its own.
+    /// its chain's section, by `breakers.voice-cloud` if it is a cloud that hears or speaks, by that of the
+    /// tiers that are like it, and by its own.
     pub fn breaker(&self, chain: &str, tier: &str) -> Settings {
         let mut settings = Settings::default();
         let kin = match tier {
             "postgresql-primary" => "database-primary",
             "postgresql-replica-2" | "postgresql-replica-3" => "postgresql-replica",
+            _ if tier.ends_with("-stt") || tier.ends_with("-tts") => "voice-cloud",
             _ => tier,
         };
-        for name in ["default", chain, kin, tier] {
+        let group = if kin == "voice-cloud" { kin } else { chain };
+        for name in ["default", group, kin, tier] {
             if let Some(change) = self.breakers.get(name) {
                 change.apply(&mut settings);
             }
@@ -107,7 +124,7 @@ impl Config {
             (probability(self.safety.minimum_confidence), "safety.minimum_confidence", "from 0.0 to 1.0"),
         ];
         if let Some((_, key, must_be)) =
-            rules.into_iter().chain(self.history_rules()).find(|(holds, ..)| !holds)
+            rules.into_iter().chain(self.history_rules()).chain(self.cloud_rules()).find(|(holds, ..)| !holds)
         {
             return Err(refused(format!("{key} must be {must_be}")));
         }
@@ -135,6 +152,24 @@ impl Config {
                 "three at most, and beside a store.postgres.primary",
             ),
             ((1..=32).contains(&postgres.connections), "store.postgres.connections", "from 1 to 32"),
+        ]
+    }
+
+    fn cloud_rules(&self) -> [(bool, &'static str, &'static str); 3] {
+        let cloud = &self.cloud;
+        let prices = [
+            self.ai.price,
+            cloud.google.stt_price,
+            cloud.google.tts_price,
+            cloud.azure.stt_price,
+            cloud.azure.tts_price,
+            cloud.openai.stt_price,
+            cloud.openai.tts_price,
+        ];
+        [
+            ((1..=10_000).contains(&cloud.rate), "cloud.rate", "from 1 to 10000"),
+            (cloud.monthly_cost >= 0.0, "cloud.monthly_cost", "0.0 or more"),
+            (prices.into_iter().all(|price| price >= 0.0), "each price under cloud and ai", "0.0 or more"),
         ]
     }
 }

@@ -6,6 +6,8 @@ use crate::domain::{Degradation, Event, Mode};
 
 /// The chains without which nobody is heard.
 const VOICE: [&str; 2] = ["audio-input", "voice-stt"];
+/// Where these end, when none of their tiers works.
+const DEAF: &str = "text-input-mode";
 
 /// The standing of each chain, and the mode that follows from it.
 #[derive(Debug)]
@@ -57,7 +59,8 @@ impl Condition {
     }
 
     fn with_mode(&mut self, mut events: Vec<Event>) -> Vec<Event> {
-        let standing = VOICE.map(|chain| self.chains.get(chain).map(Option::is_none));
+        let hears = |it: &Option<Degradation>| it.as_ref().is_none_or(|it| it.now != DEAF);
+        let standing = VOICE.map(|chain| self.chains.get(chain).map(hears));
         let mode = if !self.voice_wanted || standing.contains(&Some(false)) {
             Mode::Text
         } else if standing.contains(&None) {
@@ -95,6 +98,18 @@ mod tests {
         assert_eq!(events, [Event::ModeChanged { mode: Mode::Voice }]);
         condition.degraded(lost("voice-stt"));
         assert_eq!(condition.mode(), Mode::Text);
+    }
+
+    #[test]
+    fn whoever_recognises_instead_keeps_the_voice() {
+        let mut condition = Condition::new(true);
+        condition.serving("audio-input", "heard");
+        let instead = Degradation { now: "cloud-google-stt".into(), ..lost("voice-stt") };
+        assert_eq!(condition.degraded(instead).len(), 2);
+        assert_eq!(condition.mode(), Mode::Voice);
+        condition.degraded(lost("voice-stt"));
+        assert_eq!(condition.mode(), Mode::Text);
+        assert_eq!(condition.serving("voice-stt", "It is back.").len(), 2);
     }
 
     #[test]

@@ -18,9 +18,9 @@ use super::listening::{Arrival, Heed, ListeningOptions, Vigil};
 use super::performance::{Context, Ending, Performance, Words};
 use super::wording;
 use crate::domain::{
-    Attention, BoxFuture, Completeness, Confidence, Content, Degradation, Event, FailureKind, Intent,
-    Interpreter, Journal, Listening, ListeningChange, Mode, Origin, PauseId, Pcm, Ran, Recogniser, Reply,
-    Situation, Stage, Terminal, Tone, Transcript, Utterance, UtteranceId,
+    Assistant, Attention, BoxFuture, Completeness, Confidence, Content, Degradation, Event, FailureKind,
+    Intent, Interpreter, Journal, Listening, ListeningChange, Mode, Origin, PauseId, Pcm, Privacy, Ran,
+    Recogniser, Reply, Situation, Stage, Terminal, Tone, Transcript, Utterance, UtteranceId,
 };
 use heeding::Spoken;
 
@@ -39,6 +39,10 @@ pub struct Ports {
     pub interpreter: Arc<dyn Interpreter>,
     /// The terminal.
     pub terminal: Arc<dyn Terminal>,
+    /// Who may know what the rules don't.
+    pub assistant: Arc<dyn Assistant>,
+    /// What may leave this machine.
+    pub privacy: Arc<dyn Privacy>,
     /// The history.
     pub journal: Arc<dyn Journal>,
 }
@@ -104,6 +108,8 @@ pub enum Input {
         options: Options,
         /// In place of the old one.
         interpreter: Arc<dyn Interpreter>,
+        /// In place of the old one.
+        assistant: Arc<dyn Assistant>,
     },
     /// A text is being spoken: what sounds like it for a while is an echo.
     Speaking(String),
@@ -272,12 +278,13 @@ impl Coordinator {
             }
             Input::Notice(text) => self.tell(Event::Notice { text }),
             Input::BackgroundEnded(ran) => self.tell(Event::Notice { text: wording::background(&ran) }),
-            Input::Reconfigured { options, interpreter } => {
+            Input::Reconfigured { options, interpreter, assistant } => {
                 let events = self.condition.voice_wanted(options.voice_wanted);
                 self.tell_all(events);
                 self.vigil.reconfigure(options.listening.clone());
                 self.options = options;
                 self.ports.interpreter = interpreter;
+                self.ports.assistant = assistant;
             }
             Input::Speaking(text) => {
                 self.speaking = true;
@@ -350,7 +357,8 @@ impl Coordinator {
                 self.hearing.hear(unheard, pause);
             }
             Content::Transcribed(text) => {
-                let transcribed = Spoken { id, text, confidence: Confidence::CERTAIN, answer };
+                let transcribed =
+                    Spoken { id, text, confidence: Confidence::CERTAIN, degraded: false, answer };
                 let heed = self.heed(None, &transcribed.text);
                 self.take(heed, transcribed).await;
             }
@@ -440,8 +448,13 @@ impl Coordinator {
         let arrival = self.vigil.departs(id);
         match result {
             Ok(transcript) => {
-                let serving = "I understand speech again.";
-                let events = self.condition.serving("voice-stt", serving);
+                let degraded = !self.hearing.is_first(&transcript.tier);
+                // What sends speech away has been announced before it did; then this is no news.
+                let events = if degraded {
+                    self.condition.degraded(wording::heard_by(&transcript.tier))
+                } else {
+                    self.condition.serving("voice-stt", "I understand speech again.")
+                };
                 self.tell_all(events);
                 if may_be_echo && self.echo.is(&transcript.text) {
                     tracing::info!(%id, "our own voice came back, and is not answered");
@@ -461,7 +474,7 @@ impl Coordinator {
                 self.note(id, Stage::Transcribed(transcript.clone())).await;
                 self.tell(Event::Transcribed { id, transcript: transcript.clone() });
                 let Transcript { text, confidence, .. } = transcript;
-                self.take(heed, Spoken { id, text, confidence, answer }).await;
+                self.take(heed, Spoken { id, text, confidence, degraded, answer }).await;
             }
             Err(failure) => {
                 if failure.kind == FailureKind::Unavailable {
@@ -489,6 +502,14 @@ impl Coordinator {
         if let Some(understood) = ending.understood {
             self.vigil.took_turn(understood, tokio::time::Instant::now());
         }
+        let events = match ending.assisted {
+            Some(Ok(())) => self.condition.serving("ai-service", "The AI answers again."),
+            Some(Err(failure)) if failure.kind == FailureKind::Unavailable => {
+                self.condition.degraded(wording::without_ai(failure))
+            }
+            _ => Vec::new(),
+        };
+        self.tell_all(events);
         if let Some(failure) = ending.failure.filter(|failure| failure.kind == FailureKind::Unavailable) {
             let events = self.condition.degraded(Degradation {
                 chain: failure.dependency,

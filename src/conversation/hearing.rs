@@ -66,6 +66,11 @@ impl Hearing {
         self.recogniser = recogniser;
     }
 
+    /// Whether a tier is the one that is wanted.
+    pub(super) fn is_first(&self, tier: &str) -> bool {
+        self.recogniser.is_first(tier)
+    }
+
     /// Utterances that wait.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.len()

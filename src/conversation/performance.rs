@@ -1,6 +1,7 @@
 //! A turn, performed: words → meaning → step → terminal → answer, each stage in the journal before
 //! the next begins.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -10,8 +11,8 @@ use super::confirmation::Question;
 use super::turn::{self, Asked, Deed, Place, Step};
 use super::wording;
 use crate::domain::{
-    Action, Command, Confidence, Cue, Degradation, Event, Failure, Intent, Listening, Mode, Outcome, Reply,
-    Situation, Stage, Target, UtteranceId,
+    Action, Command, Confidence, Cue, Degradation, Event, Failure, Intent, Interpretation, Listening, Mode,
+    Outcome, Puzzle, Reply, Situation, Stage, Target, UtteranceId,
 };
 
 /// All that can be said takes minutes to say.
@@ -56,6 +57,8 @@ pub(super) struct Ending {
     pub(super) terminal_served: bool,
     /// Whether it was understood; `None` when nobody said anything.
     pub(super) understood: Option<bool>,
+    /// How asking the assistant went, if it was asked.
+    pub(super) assisted: Option<Result<(), Failure>>,
 }
 
 /// One turn under way.
@@ -67,6 +70,7 @@ pub(super) struct Performance {
     failure: Option<Failure>,
     terminal_served: bool,
     understood: Option<bool>,
+    assisted: Option<Result<(), Failure>>,
     id: UtteranceId,
 }
 
@@ -92,6 +96,7 @@ impl Performance {
             failure: None,
             terminal_served: false,
             understood: None,
+            assisted: None,
             id,
         }
     }
@@ -124,6 +129,7 @@ impl Performance {
             failure: self.failure,
             terminal_served: self.terminal_served,
             understood: self.understood,
+            assisted: self.assisted,
         }
     }
 
@@ -135,7 +141,10 @@ impl Performance {
             degraded: words.degraded,
             spoken: words.spoken,
         };
-        let interpretation = self.ports.interpreter.interpret(&words.text, words.confidence, &situation);
+        let mut interpretation = self.ports.interpreter.interpret(&words.text, words.confidence, &situation);
+        if let Some(better) = self.assist(&interpretation, words, &situation).await? {
+            interpretation = better;
+        }
         self.note(&Stage::Understood(interpretation.clone())).await;
         (self.tell)(Event::Understood { id: self.id, interpretation: interpretation.clone() });
         if interpretation.intent == Intent::Nothing {
@@ -155,10 +164,17 @@ impl Performance {
             Step::Ignore => return Ok(None),
             Step::Refuse(reason) => wording::refused(&reason),
             Step::NothingAsked => wording::nothing_asked(),
-            Step::NotUnderstood(heard, nearest) => wording::not_understood(&heard, &nearest),
+            Step::NotUnderstood(heard, nearest) => {
+                let reply = wording::not_understood(&heard, &nearest);
+                match self.assisted {
+                    Some(Err(_)) => wording::by_rules_only(reply),
+                    _ => reply,
+                }
+            }
             Step::Repeat => context.last_reply.clone().unwrap_or_else(wording::nothing_to_repeat),
             Step::Help => Reply::new(crate::domain::Tone::Answer, &context.help, HELP_SPOKEN),
             Step::Status => self.status(context, &situation),
+            Step::StayLocal => wording::stays_local(self.ports.privacy.stay_local()),
             Step::Withdraw => self.withdraw().await?.unwrap_or_else(wording::nothing_asked),
             Step::Expired => {
                 let summary = self.question.as_ref().map(|question| question.summary.clone());
@@ -176,6 +192,51 @@ impl Performance {
             }
         };
         Ok(Some(reply))
+    }
+
+    /// Asks the assistant what the rules don't understand; not while a question is open, to which those words
+    /// may be an unclear answer.
+    async fn assist(
+        &mut self,
+        by_rules: &Interpretation,
+        words: &Words,
+        situation: &Situation,
+    ) -> Result<Option<Interpretation>, Cut> {
+        let assistant = Arc::clone(&self.ports.assistant);
+        let is_puzzle = matches!(by_rules.intent, Intent::Unknown { .. }) && !situation.question_open;
+        if !is_puzzle || !assistant.is_there() {
+            return Ok(None);
+        }
+        let puzzle = Puzzle {
+            words: words.text.clone(),
+            sessions: situation.sessions.iter().map(|session| session.name.clone()).collect(),
+            screen: if assistant.wants_screen() { self.screen(situation).await? } else { None },
+        };
+        let understood = self.unless_cancelled(assistant.understand(&puzzle)).await?;
+        let (assisted, intent) = match understood {
+            Ok(Intent::Unknown { .. }) => (Ok(()), None),
+            Ok(intent) => (Ok(()), Some(intent)),
+            Err(failure) => (Err(failure), None),
+        };
+        self.assisted = Some(assisted);
+        Ok(intent.map(|intent| self.ports.interpreter.judge(intent, words.confidence, situation)))
+    }
+
+    /// What the current session shows, if there is one.
+    async fn screen(&self, situation: &Situation) -> Result<Option<String>, Cut> {
+        if situation.sessions.is_empty() {
+            return Ok(None);
+        }
+        let terminal = &self.ports.terminal;
+        let look = async {
+            let target = Some(terminal.current().await?);
+            terminal.perform(&Command { target, action: Action::DescribeSession }).await
+        };
+        Ok(match self.unless_cancelled(look).await? {
+            Ok(Outcome::Described { screen, .. }) => Some(screen),
+            // It may know without.
+            Ok(_) | Err(_) => None,
+        })
     }
 
     fn status(&self, context: &Context, situation: &Situation) -> Reply {

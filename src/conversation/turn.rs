@@ -49,6 +49,8 @@ pub(super) enum Step {
     Help,
     /// Tell how things stand.
     Status,
+    /// Send nothing away any more.
+    StayLocal,
 }
 
 /// Whether and how the open question stands.
@@ -72,6 +74,7 @@ pub(super) fn decide(interpretation: Interpretation, asked: Asked) -> Step {
         Intent::Unknown { heard, nearest } => return Step::NotUnderstood(heard, nearest),
         Intent::Help => return Step::Help,
         Intent::Status => return Step::Status,
+        Intent::StayLocal => return Step::StayLocal,
         Intent::Repeat => return Step::Repeat,
         Intent::Confirm => {
             return match asked {
@@ -124,6 +127,7 @@ fn deed(intent: Intent) -> Option<Deed> {
         | Intent::Help
         | Intent::Status
         | Intent::Listen { .. }
+        | Intent::StayLocal
         | Intent::Unknown { .. }
         | Intent::Nothing => return None,
     })

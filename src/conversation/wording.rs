@@ -210,6 +210,41 @@ pub(super) fn stopped(command: Option<&Command>) -> Reply {
     }
 }
 
+/// Another tier than the wanted one recognises.
+pub(super) fn heard_by(tier: &str) -> Degradation {
+    Degradation {
+        chain: "voice-stt".into(),
+        now: tier.into(),
+        what: format!("The recogniser of your choice is down; {tier} is used instead"),
+        remedy: "`voice-terminal doctor` tells why".into(),
+    }
+}
+
+/// The AI is down: the rules go on.
+pub(super) fn without_ai(failure: Failure) -> Degradation {
+    Degradation {
+        chain: failure.dependency,
+        now: "rules".into(),
+        what: format!("{} Only the rules understand you now", sentence(&failure.what)),
+        remedy: failure.remedy,
+    }
+}
+
+/// What the rules answer in an AI's place.
+pub(super) fn by_rules_only(mut reply: Reply) -> Reply {
+    reply.text += " (The AI could not be asked; only the rules tried.)";
+    reply
+}
+
+pub(super) fn stays_local(anything_left: bool) -> Reply {
+    let text = if anything_left {
+        "Nothing leaves this machine any more, until I am started again."
+    } else {
+        "Nothing leaves this machine anyway."
+    };
+    Reply::plain(Tone::Answer, text)
+}
+
 pub(super) fn nothing_to_repeat() -> Reply {
     Reply::plain(Tone::Answer, "I haven't said anything yet.")
 }

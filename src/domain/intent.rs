@@ -100,6 +100,8 @@ pub enum Intent {
         /// How from now on.
         change: ListeningChange,
     },
+    /// Send nothing away any more.
+    StayLocal,
     /// Nothing that is known.
     Unknown {
         /// What was heard.

@@ -29,7 +29,10 @@ pub use listening::{Attention, Cue, Gate, Listening, ListeningChange, ListeningM
 pub use mode::{Degradation, Mode};
 pub use pause::{Completeness, PauseId};
 pub use pcm::{Pcm, SAMPLE_RATE, Sound};
-pub use ports::{BoxFuture, Interpreter, Journal, Recogniser, Situation, Terminal};
+pub use ports::{
+    Assistant, BoxFuture, Cache, CacheKey, Interpreter, Journal, Privacy, Puzzle, Recogniser, Situation,
+    Terminal,
+};
 pub use record::{Record, Stage};
 pub use reply::{Reply, Tone, sentence};
 pub use transcript::{Confidence, Transcript};

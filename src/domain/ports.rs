@@ -2,10 +2,11 @@
 //! gets out of an adapter's module is already behind its breakers.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use super::{
-    Command, Completeness, Confidence, Failure, Interpretation, Outcome, Pcm, Record, SessionInfo, Stage,
-    Target, Transcript, Utterance, UtteranceId,
+    Command, Completeness, Confidence, Failure, Intent, Interpretation, Outcome, Pcm, Record, SessionInfo,
+    Stage, Target, Transcript, Utterance, UtteranceId,
 };
 
 /// A boxed future, so that ports can be trait objects.
@@ -23,6 +24,11 @@ pub trait Recogniser: Send + Sync {
     /// Recognises what somebody has said so far, who may go on: `None` unless it costs nothing but work
     /// on this machine, and can be done at once. Dropping the future cancels the work itself.
     fn speculate<'a>(&'a self, speech: &'a Pcm) -> BoxFuture<'a, Option<Transcript>>;
+
+    /// Whether a tier is the one that is wanted; another one raises verdicts.
+    fn is_first(&self, _tier: &str) -> bool {
+        true
+    }
 }
 
 /// What is known at the moment of interpretation.
@@ -46,6 +52,33 @@ pub trait Interpreter: Send + Sync {
 
     /// Whether these words are all that somebody has to say.
     fn completeness(&self, words: &str, situation: &Situation) -> Completeness;
+
+    /// Judges what an [`Assistant`] made of words. Never laxer than if the same had been typed.
+    fn judge(&self, intent: Intent, confidence: Confidence, situation: &Situation) -> Interpretation;
+}
+
+/// Words that the rules don't understand, and what may help to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Puzzle {
+    /// The words.
+    pub words: String,
+    /// The names of the sessions.
+    pub sessions: Vec<String>,
+    /// What the terminal shows, escapes stripped, if that may be told.
+    pub screen: Option<String>,
+}
+
+/// Somebody who may know what words mean: the whole `ai-service` chain.
+pub trait Assistant: Send + Sync {
+    /// Whether there is anybody to be asked.
+    fn is_there(&self) -> bool;
+
+    /// Whether they may see the screen.
+    fn wants_screen(&self) -> bool;
+
+    /// What the words mean; [`Intent::Unknown`] if nobody knows. It is a stranger's guess, to be judged by
+    /// [`Interpreter::judge`]. Dropping the future stops the asking.
+    fn understand<'a>(&'a self, puzzle: &'a Puzzle) -> BoxFuture<'a, Result<Intent, Failure>>;
 }
 
 /// The terminal: the whole `tmux-session` chain.
@@ -62,6 +95,32 @@ pub trait Terminal: Send + Sync {
     /// Does one thing, at most once. Dropping the future stops the waiting, not a program that
     /// already runs in a pane.
     fn perform<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Outcome, Failure>>;
+}
+
+/// What something that can be made again is kept under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheKey {
+    /// What it is, such as `phrase`.
+    pub kind: &'static str,
+    /// All that it was made from.
+    pub id: String,
+    /// How long it is good for.
+    pub keep: Duration,
+}
+
+/// Keeps what can be made again: the whole `cache` chain. Neither call ever fails, or takes long.
+pub trait Cache: Send + Sync {
+    /// What is kept under a key, if that is still there. Whoever asks checks that it makes sense.
+    fn get<'a>(&'a self, key: &'a CacheKey) -> BoxFuture<'a, Option<Vec<u8>>>;
+
+    /// Keeps it, perhaps.
+    fn put<'a>(&'a self, key: &'a CacheKey, content: Vec<u8>) -> BoxFuture<'a, ()>;
+}
+
+/// What may leave this machine.
+pub trait Privacy: Send + Sync {
+    /// Sends nothing away any more in this run. Gives whether anything could have been sent.
+    fn stay_local(&self) -> bool;
 }
 
 /// The history: the whole `database` chain, of which an acknowledged write survives `kill -9`.

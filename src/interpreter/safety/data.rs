@@ -104,6 +104,7 @@ pub(super) struct Sentences {
     pub(super) fork_bomb: String,
     pub(super) device: String,
     pub(super) writes: String,
+    pub(super) made_by_ai: String,
     pub(super) secret: String,
     pub(super) variable: String,
     pub(super) dynamic: String,

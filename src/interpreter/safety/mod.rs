@@ -101,6 +101,7 @@ impl Policy {
             | Intent::Help
             | Intent::Status
             | Intent::Listen { .. }
+            | Intent::StayLocal
             | Intent::Unknown { .. }
             | Intent::Nothing => return Verdict::Allow,
         };
@@ -110,6 +111,18 @@ impl Policy {
     /// The verdict on text with characters in it that do other things than they show.
     pub(super) fn hidden_characters(&self) -> Verdict {
         Verdict::Refuse { reason: self.rules.sentences.control_characters.clone() }
+    }
+
+    /// The verdict on what an AI made of words: never laxer, and never without a question.
+    pub(super) fn made_by_ai(&self, verdict: Verdict) -> Verdict {
+        let made = &self.rules.sentences.made_by_ai;
+        match verdict {
+            Verdict::Allow => Verdict::Confirm { consequence: made.clone() },
+            Verdict::Confirm { consequence } => {
+                Verdict::Confirm { consequence: format!("{made} {consequence}") }
+            }
+            refused @ Verdict::Refuse { .. } => refused,
+        }
     }
 
     fn raised(&self, verdict: Verdict, doubt: Doubt) -> Verdict {

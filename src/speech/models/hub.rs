@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::ModelError;
 use super::error::ModelErrorKind;
-use crate::speech::http;
+use crate::http;
 
 const CONNECT: Duration = Duration::from_secs(5);
 /// A download that gives nothing for this long is broken off; what came is kept for the next try.

@@ -10,7 +10,7 @@ use reqwest::{Client, Url};
 use super::error::SynthesisError;
 use super::wav;
 use crate::domain::Sound;
-use crate::speech::http;
+use crate::http;
 
 /// More than a clause ever is: half a minute at 48 kHz.
 const LONGEST: usize = 6 << 20;

@@ -1,6 +1,7 @@
 //! Why something could not be said.
 
 use crate::breaker::{Class, Classify};
+use crate::cloud::CloudError;
 
 /// Why something could not be said.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +29,9 @@ pub enum SynthesisError {
     /// A server can't be reached.
     #[error("the speech server can't be reached")]
     Unreachable,
+    /// A service elsewhere.
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
     /// What a server sent is no sound.
     #[error("the speech server sent no sound")]
     NoSound,
@@ -47,6 +51,7 @@ impl SynthesisError {
         match self {
             Self::NoEspeak => "install it: apt install espeak-ng".into(),
             Self::NoVoice { remedy, .. } => remedy.clone(),
+            Self::Cloud(error) => error.remedy(),
             Self::Unusable => {
                 "choose another speech.tts.voice, or fetch it anew: voice-terminal models fetch".into()
             }
@@ -60,6 +65,9 @@ impl SynthesisError {
 
 impl Classify for SynthesisError {
     fn class(&self) -> Class {
-        Class::Failure
+        match self {
+            Self::Cloud(error) => error.class(),
+            _ => Class::Failure,
+        }
     }
 }

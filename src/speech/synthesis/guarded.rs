@@ -10,7 +10,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, broadcast, mpsc};
 
-use super::cache::Cache;
+use super::cache;
 use super::clauses::clauses;
 use super::coqui::Coqui;
 use super::error::SynthesisError;
@@ -19,16 +19,21 @@ use super::phonemes::Phonemiser;
 use super::piper::Piper;
 use super::pronounce::Pronouncer;
 use crate::breaker::{Breaker, Chain, Effect, Exhausted, Fallback, Tier, Unready, Why};
+use crate::cloud::CloudError;
 use crate::config::Tts;
-use crate::domain::{BoxFuture, Failure, FailureKind, Sound};
+use crate::domain::{BoxFuture, Cache, Failure, FailureKind, Sound};
+use crate::redact::redacted;
+use crate::speech::cloud::{self, Clouds, Remote};
 
 /// The name of the chain.
 pub const CHAIN: &str = "voice-tts";
 /// The tiers that `speech.tts.chain` can name.
-pub const TIERS: [&str; 3] = ["local-neural", "local-fast", "local-coqui"];
+pub const TIERS: [&str; 6] =
+    ["local-neural", "local-fast", "local-coqui", cloud::TTS[0], cloud::TTS[1], cloud::TTS[2]];
 
-/// How long a clause may take over all tiers. A reply that comes later than this is printed long since.
-const DEADLINE: Duration = Duration::from_secs(6);
+/// How long a clause may take at each tier, one after the other. A reply that comes later than two or three of
+/// these is printed long since, but who listens may not see it.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Clauses that are made ahead of the one that is heard.
 const AHEAD: usize = 2;
 
@@ -46,7 +51,9 @@ pub struct Synthesisers {
     chain: Chain<'static, str, Sound, SynthesisError>,
     first: Option<String>,
     pronouncer: Pronouncer,
-    cache: Mutex<Cache>,
+    cache: Arc<dyn Cache>,
+    /// All that the sound of a text depends on.
+    voice: String,
 }
 
 /// What the voices are built from.
@@ -57,6 +64,10 @@ pub struct Parts<'a> {
     pub voice: Arc<dyn Fn() -> Result<PathBuf, (String, String)> + Send + Sync>,
     /// Told when another voice has to speak.
     pub fallbacks: broadcast::Sender<Fallback>,
+    /// The services elsewhere.
+    pub clouds: Clouds,
+    /// Keeps phrases.
+    pub cache: Arc<dyn Cache>,
     /// The breaker of each tier.
     pub breaker: &'a dyn Fn(&str) -> Arc<Breaker>,
 }
@@ -80,16 +91,25 @@ impl Synthesisers {
                     }),
                     "local-fast" => Box::new(Fast { breaker, rate }),
                     "local-coqui" => Box::new(Server { breaker, server: Coqui::new(&config.coqui) }),
+                    elsewhere if cloud::TTS.contains(&elsewhere) => {
+                        let first = config.chain.first().is_some_and(|first| first == name);
+                        let instead_of = (!first).then(|| "My usual voice".to_owned());
+                        Box::new(Elsewhere { breaker, remote: parts.clouds.voice(name, rate, instead_of) })
+                    }
                     _ => return None,
                 };
                 Some(tier)
             })
             .collect();
+        let first = config.chain.first().map_or("", String::as_str);
+        let voice = format!("{first} {} {} {}", config.voice, config.rate, parts.clouds.voices());
         Self {
             first: tiers.first().map(|tier| tier.breaker().name().to_owned()),
-            chain: Chain::new(CHAIN, DEADLINE, tiers).telling(parts.fallbacks.clone()),
+            chain: Chain::new(CHAIN, PATIENCE * tiers.len().max(2) as u32, tiers)
+                .telling(parts.fallbacks.clone()),
             pronouncer: Pronouncer::new(&config.lexicon),
-            cache: Mutex::default(),
+            cache: Arc::clone(&parts.cache),
+            voice,
         }
     }
 
@@ -101,24 +121,26 @@ impl Synthesisers {
     /// One clause. Cancel-safe.
     async fn clause(&self, clause: &str) -> Result<Spoken, Failure> {
         let text = self.pronouncer.say(clause);
-        let cached = self.cache.lock().get(&text);
-        if let (Some(sound), Some(first)) = (cached, &self.first) {
+        let key = cache::key(&self.voice, &text);
+        if let (Some(key), Some(first)) = (&key, &self.first)
+            && let Some(sound) = self.cache.get(key).await.and_then(|kept| cache::unpack(&kept))
+        {
             return Ok(Spoken { sound, tier: first.clone() });
         }
         let served = self.chain.call(&text, Effect::Idempotent).await.map_err(|none| failure(&none))?;
-        if served.rank == 0 {
+        if let (0, Some(key)) = (served.rank, &key) {
             // What another voice said is not kept: it would be heard long after the first is back.
-            self.cache.lock().put(&text, &served.value);
+            self.cache.put(key, cache::pack(&served.value)).await;
         }
         Ok(Spoken { sound: served.value, tier: served.tier })
     }
 
-    /// Has a text said, clause by clause: while one is heard, the next is made. The receiver yields the
+    /// Has a text said, without its secrets, clause by clause: while one is heard, the next is made. The receiver yields the
     /// clauses in order, and ends; dropping it stops the work. A clause that no tier can say ends it with
     /// an error.
     pub fn say(self: &Arc<Self>, text: &str) -> mpsc::Receiver<Result<Spoken, Failure>> {
         let (sender, receiver) = mpsc::channel(AHEAD);
-        let (this, clauses) = (Arc::clone(self), clauses(text));
+        let (this, clauses) = (Arc::clone(self), clauses(&redacted(text)));
         tokio::spawn(async move {
             for clause in clauses {
                 let said = tokio::select! {
@@ -246,5 +268,31 @@ impl Tier<str, Sound, SynthesisError> for Server {
 
     fn ready(&self) -> Result<(), Unready> {
         self.server.as_ref().map(|_| ()).map_err(|what| Unready(what.clone()))
+    }
+}
+
+/// A service elsewhere.
+struct Elsewhere {
+    breaker: Arc<Breaker>,
+    /// Or what is wrong with its configuration.
+    remote: Result<Remote<str, Sound>, Unready>,
+}
+
+impl Tier<str, Sound, SynthesisError> for Elsewhere {
+    fn breaker(&self) -> &Breaker {
+        &self.breaker
+    }
+
+    fn serve<'a>(&'a self, clause: &'a str) -> BoxFuture<'a, Result<Sound, SynthesisError>> {
+        Box::pin(async move {
+            match &self.remote {
+                Ok(remote) => Ok(remote.ask(clause).await?),
+                Err(unready) => Err(CloudError::NotSent { what: unready.to_string() }.into()),
+            }
+        })
+    }
+
+    fn ready(&self) -> Result<(), Unready> {
+        self.remote.as_ref().map_err(Clone::clone)?.ready()
     }
 }

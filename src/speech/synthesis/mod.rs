@@ -2,7 +2,7 @@
 //!
 //! **Mechanics.** [`Synthesisers`] splits a reply into clauses (`clauses`), writes each out as it is
 //! read aloud (`pronounce`), and sends it down the chain: a neural voice (`piper`, from phonemes by
-//! espeak-ng), a plain and quick one (`formant`), a server on this machine (`coqui`).
+//! espeak-ng), a plain and quick one (`formant`), a server on this machine (`coqui`), or a service elsewhere ([`super::cloud`]).
 
 mod cache;
 mod clauses;
@@ -13,7 +13,7 @@ mod guarded;
 mod phonemes;
 mod piper;
 mod pronounce;
-mod wav;
+pub(in crate::speech) mod wav;
 
 pub use error::SynthesisError;
 pub use guarded::{CHAIN, Parts, Spoken, Synthesisers, TIERS};

@@ -12,7 +12,7 @@ use symphonia::core::meta::MetadataOptions;
 use crate::domain::Sound;
 
 /// Decodes a whole file. `None` if it is no sound.
-pub(super) fn decode(bytes: Vec<u8>) -> Option<Sound> {
+pub(in crate::speech) fn decode(bytes: Vec<u8>) -> Option<Sound> {
     let stream = MediaSourceStream::new(Box::new(Cursor::new(bytes)), MediaSourceStreamOptions::default());
     let probe = symphonia::default::get_probe();
     let mut format =

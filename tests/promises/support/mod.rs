@@ -1,10 +1,12 @@
 //! Set-up of the real things that the promises are tested against.
 
+pub mod clouds;
 pub mod models;
 pub mod postgres;
 pub mod pulse;
 pub mod recogniser;
 pub mod recordings;
+pub mod redis;
 pub mod spoken;
 pub mod tmux;
 pub mod user;

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use tokio_util::sync::{CancellationToken, DropGuard};
 use voice_terminal::breaker::{Breaker, Settings};
-use voice_terminal::config::Stt;
+use voice_terminal::cloud::Gate;
+use voice_terminal::config::{Cloud, Stt};
 use voice_terminal::domain::Progress;
-use voice_terminal::speech::{Parts, Recognisers};
+use voice_terminal::speech::{Clouds, Parts, Recognisers};
 
 use super::models;
 
@@ -51,12 +52,24 @@ pub fn start_with(config: Stt, settings: Settings) -> Running {
             models: models::models_in(models::directory()),
             breaker: Arc::clone(&breaker),
             fallbacks: tokio::sync::broadcast::Sender::new(16),
+            clouds: clouds(),
             executable: env!("CARGO_BIN_EXE_voice-terminal").into(),
             progress: Box::new(move |progress| told.lock().unwrap().push(progress)),
         },
         cancel.clone(),
     );
     Running { recognisers, breaker, progress, _stop: cancel.drop_guard() }
+}
+
+/// Services elsewhere, none of which may be used.
+fn clouds() -> Clouds {
+    let config = Cloud::default();
+    Clouds {
+        gate: Arc::new(Gate::new(&config, "/nonexistent/cloud.json".into())),
+        config,
+        keys: "/nonexistent".into(),
+        breaker: Arc::new(|tier| Arc::new(Breaker::new(tier, Settings::default()))),
+    }
 }
 
 /// Whether a process runs. One that has ended and not been reaped doesn't; one whose first thread has

@@ -1,0 +1,275 @@
+//! Whether something may be sent away now.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::CloudError;
+use super::ledger::{self, Cost, Limits};
+use crate::breaker::{Clock, Quota, Rate, Unready};
+use crate::config;
+use crate::domain::{Degradation, Privacy};
+
+/// What is about to be sent where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Use {
+    /// The chain, such as `voice-stt`.
+    pub chain: &'static str,
+    /// The tier.
+    pub tier: String,
+    /// The service, as people call it.
+    pub who: &'static str,
+    /// What is sent away, such as "your audio"; empty if nothing leaves this machine.
+    pub what: &'static str,
+    /// What doesn't work, if this is not the first choice: "Local Whisper".
+    pub instead_of: Option<String>,
+    /// What to do in its place once it is withdrawn: "type instead".
+    pub otherwise: &'static str,
+}
+
+/// Told before something is sent away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Announcement {
+    /// A cloud serves in place of something else.
+    Instead(Degradation),
+    /// A cloud serves because it is configured to be the first; told once a run.
+    ByChoice(String),
+}
+
+impl Use {
+    fn announcement(&self) -> Announcement {
+        let Self { who, what, otherwise, .. } = self;
+        match &self.instead_of {
+            Some(down) => {
+                let using = match *what {
+                    "" => format!("using {who}, on this machine"),
+                    what => {
+                        format!("using {who}, which sends {what} away. Say \"stay local\" to {otherwise}")
+                    }
+                };
+                Announcement::Instead(Degradation {
+                    chain: self.chain.to_owned(),
+                    now: self.tier.clone(),
+                    what: format!("{down} is down; {using}"),
+                    remedy: "`voice-terminal doctor` tells why".into(),
+                })
+            }
+            None => Announcement::ByChoice(format!(
+                "Using {who}, as configured, which sends {what} away. Say \"stay local\" to {otherwise}."
+            )),
+        }
+    }
+}
+
+type Tell = Arc<dyn Fn(Announcement) + Send + Sync>;
+
+/// The gate. Share it as `Arc<Gate>`.
+pub struct Gate {
+    settings: Mutex<Settings>,
+    ledger: PathBuf,
+    withdrawn: AtomicBool,
+    tell: Mutex<Option<Tell>>,
+    told: Mutex<HashSet<String>>,
+}
+
+struct Settings {
+    consent: bool,
+    rate: u32,
+    quota: Arc<Quota>,
+    limits: Limits,
+}
+
+impl Settings {
+    fn of(config: &config::Cloud) -> Self {
+        let rate = Rate { calls: config.rate.max(1), period: Duration::from_mins(1) };
+        let quota = Quota::new(Some(rate), None, Clock::default()).or_else(|error| {
+            tracing::error!(%error, "a rate was refused");
+            Quota::new(None, None, Clock::default())
+        });
+        let limits = Limits { sound: config.monthly_sound, dollars: config.monthly_cost };
+        match quota {
+            Ok(quota) => Self { consent: config.consent, rate: config.rate, quota: Arc::new(quota), limits },
+            // No rate and no budget have nothing that could be refused.
+            Err(error) => unreachable!("{error}"),
+        }
+    }
+}
+
+impl std::fmt::Debug for Gate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let consent = self.settings.lock().consent;
+        f.debug_struct("Gate").field("consent", &consent).finish_non_exhaustive()
+    }
+}
+
+impl Gate {
+    /// With the ledger in this file.
+    pub fn new(config: &config::Cloud, ledger: PathBuf) -> Self {
+        Self {
+            settings: Mutex::new(Settings::of(config)),
+            ledger,
+            withdrawn: AtomicBool::new(false),
+            tell: Mutex::default(),
+            told: Mutex::default(),
+        }
+    }
+
+    /// Takes up a changed configuration. What was withdrawn stays so; calls of this minute still count.
+    pub fn configure(&self, config: &config::Cloud) {
+        let mut settings = self.settings.lock();
+        let mut new = Settings::of(config);
+        if new.rate == settings.rate {
+            new.quota = Arc::clone(&settings.quota);
+        }
+        *settings = new;
+    }
+
+    /// Whom to tell before something is sent. It must not wait.
+    pub fn announce_to(&self, tell: impl Fn(Announcement) + Send + Sync + 'static) {
+        *self.tell.lock() = Some(Arc::new(tell));
+    }
+
+    /// Whether something could be sent as far as the user's will goes.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn consents(&self) -> Result<(), Unready> {
+        if !self.settings.lock().consent {
+            return Err(Unready("clouds are not used without cloud.consent = true".into()));
+        }
+        if self.withdrawn.load(Ordering::SeqCst) {
+            return Err(Unready("nothing is sent away any more, as you said".into()));
+        }
+        Ok(())
+    }
+
+    /// Whether something could be sent at this moment.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn look(&self) -> Result<(), Unready> {
+        self.consents()?;
+        Ok(self.quota().look()?)
+    }
+
+    fn quota(&self) -> Arc<Quota> {
+        Arc::clone(&self.settings.lock().quota)
+    }
+
+    /// Passes the gate: what is to be sent is paid for and announced when this returns.
+    ///
+    /// # Errors
+    /// [`CloudError::NotSent`]; nothing was announced then.
+    pub async fn pass(&self, what: &Use, cost: Cost) -> Result<(), CloudError> {
+        let no = |what: String| CloudError::NotSent { what };
+        self.consents().map_err(|unready| no(unready.to_string()))?;
+        self.quota().take(1).map_err(|spent| no(spent.to_string()))?;
+        let (path, limits) = (self.ledger.clone(), self.settings.lock().limits);
+        let spent = tokio::task::spawn_blocking(move || ledger::spend(&path, cost, limits)).await;
+        spent
+            .map_err(|_| no("the program is going down".into()))?
+            .map_err(|refusal| no(refusal.to_string()))?;
+        // It may have been withdrawn while the disk was busy.
+        self.consents().map_err(|unready| no(unready.to_string()))?;
+        self.announce(what);
+        Ok(())
+    }
+
+    /// Announces what stays on this machine after all: a server of the user's own, in place of something
+    /// that is down.
+    pub fn announce_own(&self, what: &Use) {
+        if what.instead_of.is_some() {
+            self.announce(&Use { what: "", ..what.clone() });
+        }
+    }
+
+    fn announce(&self, what: &Use) {
+        if what.instead_of.is_none() && !self.told.lock().insert(what.tier.clone()) {
+            return;
+        }
+        let tell = self.tell.lock().clone();
+        if let Some(tell) = tell {
+            tell(what.announcement());
+        } else {
+            tracing::warn!(tier = what.tier, "a cloud is used, and nobody is there to be told");
+        }
+    }
+}
+
+impl Privacy for Gate {
+    fn stay_local(&self) -> bool {
+        let was_withdrawn = self.withdrawn.swap(true, Ordering::SeqCst);
+        !was_withdrawn && self.settings.lock().consent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn using(instead_of: Option<&str>) -> Use {
+        Use {
+            chain: "voice-stt",
+            tier: "cloud-google-stt".into(),
+            who: "Google",
+            what: "your audio",
+            instead_of: instead_of.map(str::to_owned),
+            otherwise: "type instead",
+        }
+    }
+
+    fn gate(config: &config::Cloud) -> (tempfile::TempDir, Gate, Arc<Mutex<Vec<Announcement>>>) {
+        let directory = tempfile::tempdir().unwrap();
+        let gate = Gate::new(config, directory.path().join("cloud.json"));
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let tell = Arc::clone(&told);
+        gate.announce_to(move |announcement| tell.lock().push(announcement));
+        (directory, gate, told)
+    }
+
+    #[tokio::test]
+    async fn without_consent_nothing_passes_and_nothing_is_spent() {
+        let (directory, gate, told) = gate(&config::Cloud::default());
+        assert!(gate.look().is_err());
+        gate.pass(&using(None), Cost::default()).await.unwrap_err();
+        assert!(told.lock().is_empty() && !directory.path().join("cloud.json").exists());
+        gate.configure(&config::Cloud { consent: true, ..config::Cloud::default() });
+        gate.pass(&using(None), Cost::default()).await.unwrap();
+        assert!(gate.stay_local());
+        gate.configure(&config::Cloud { consent: true, ..config::Cloud::default() });
+        assert!(gate.look().is_err() && gate.pass(&using(None), Cost::default()).await.is_err());
+        assert!(!gate.stay_local());
+    }
+
+    #[tokio::test]
+    async fn its_use_is_announced_before() {
+        let (_directory, gate, told) = gate(&config::Cloud { consent: true, ..config::Cloud::default() });
+        for _ in 0..2 {
+            gate.pass(&using(None), Cost::default()).await.unwrap();
+        }
+        assert_eq!(told.lock().len(), 1);
+        gate.pass(&using(Some("Local Whisper")), Cost::default()).await.unwrap();
+        let Announcement::Instead(news) = told.lock()[1].clone() else { panic!("{told:?}") };
+        let expected = "Local Whisper is down; using Google, which sends your audio away. \
+                        Say \"stay local\" to type instead";
+        assert_eq!((news.what.as_str(), news.now.as_str()), (expected, "cloud-google-stt"));
+    }
+
+    #[tokio::test]
+    async fn rate_and_budget_shut_it() {
+        let config = config::Cloud { consent: true, rate: 2, ..config::Cloud::default() };
+        let (_directory, gate, _) = gate(&config);
+        for _ in 0..2 {
+            gate.pass(&using(None), Cost::default()).await.unwrap();
+        }
+        assert!(gate.look().unwrap_err().to_string().contains("too often"));
+        gate.configure(&config::Cloud { rate: 60, monthly_cost: 0.01, ..config });
+        let cost = Cost { microdollars: 10_001, ..Cost::default() };
+        let error = gate.pass(&using(None), cost).await.unwrap_err();
+        assert!(error.to_string().contains("cloud.monthly_cost"), "{error}");
+    }
+}
