@@ -151,7 +151,9 @@ fn a_daemon_tells_what_happens_to_whoever_reads_it_as_json() {
         said.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
     let kinds: Vec<&str> = events.iter().filter_map(|event| event["event"].as_str()).collect();
     let mut after = kinds.iter();
-    for kind in ["mode_changed", "heard", "understood", "acting", "replied"] {
+    // The mode changes when it is known that nobody can be heard, which may be at any time.
+    assert!(kinds.contains(&"mode_changed"), "{kinds:?}");
+    for kind in ["heard", "understood", "acting", "replied"] {
         assert!(after.any(|other| *other == kind), "{kind} in {kinds:?}");
     }
 }
