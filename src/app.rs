@@ -18,7 +18,7 @@ use crate::cloud::{Gate, is_local};
 use crate::config::{self, Config, ConfigError, DatabaseUrl, Paths, Sources};
 use crate::conversation::{Coordinator, Input, ListeningOptions, Options, Ports};
 use crate::domain::{
-    Assistant, Degradation, Event, Listening, ListeningMode, Privacy, Progress, Reply, Utterance,
+    Assistant, Degradation, Event, InputMode, Listening, ListeningMode, Privacy, Progress, Reply, Utterance,
 };
 use crate::interpreter::{PhraseGroup, Rules};
 use crate::server::{ChainStanding, Control, Delivery};
@@ -379,6 +379,11 @@ impl World {
             confirmation_expires: self.config.safety.confirmation_expires,
             help: help(&rules.phrases()),
             listening: self.listening(),
+            input: match self.config.interpreter.mode {
+                config::InputMode::Command => InputMode::Command,
+                config::InputMode::Dictation => InputMode::Dictation,
+                config::InputMode::Spelling => InputMode::Spelling,
+            },
         }
     }
 

@@ -50,6 +50,11 @@ fn may_choose(intent: &Intent) -> bool {
         | Intent::Cancel
         | Intent::Repeat
         | Intent::Listen { .. }
+        | Intent::Mode { .. }
+        | Intent::Scratch
+        | Intent::Undo
+        | Intent::Again { .. }
+        | Intent::Sequence { .. }
         | Intent::StayLocal
         | Intent::Unknown { .. }
         | Intent::Nothing => false,

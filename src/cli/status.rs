@@ -19,6 +19,7 @@ pub(super) async fn run(world: &World, json: bool) -> Outcome {
         status.version, status.pid, standing.mode
     ));
     report::line(format!("  {}", listen::shown(&standing.listening)));
+    report::line(format!("  words are taken as: {}", standing.input.name()));
     for chain in &status.chains {
         report::line(format!("  {:<14} {}  ({})", chain.chain, chain.in_use, chain.tiers.join(" → ")));
     }

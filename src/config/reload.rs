@@ -79,6 +79,7 @@ impl Difference {
             at_once: names(&[
                 ("audio", old.audio != new.audio),
                 ("listening", old.listening != new.listening),
+                ("interpreter", old.interpreter != new.interpreter),
                 ("speech", old.speech != new.speech),
                 ("cloud", old.cloud != new.cloud),
                 ("ai", old.ai != new.ai),

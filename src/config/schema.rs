@@ -18,6 +18,8 @@ pub struct Config {
     pub audio: Audio,
     /// Whom to listen to.
     pub listening: Listening,
+    /// How words are taken.
+    pub interpreter: Interpreter,
     /// Recognition.
     pub speech: Speech,
     /// tmux.
@@ -115,6 +117,27 @@ pub enum ListeningMode {
     PushToTalk,
     /// From one press of a key to the next.
     Toggle,
+}
+
+/// How words are taken.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Interpreter {
+    /// What they are taken as at the start.
+    pub mode: InputMode,
+}
+
+/// What words are taken as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InputMode {
+    /// As commands.
+    #[default]
+    Command,
+    /// As text for the pane.
+    Dictation,
+    /// As letters for the pane.
+    Spelling,
 }
 
 /// Signs of what it hears.

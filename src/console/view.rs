@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::domain::{Attention, Event, Listening, Mode, Origin, Tone, UtteranceId, sentence};
+use crate::domain::{Attention, Event, InputMode, Listening, Mode, Origin, Tone, UtteranceId, sentence};
 
 /// Where lines go. Writing never fails for the caller: a console that has gone is no error.
 pub trait Screen: Send {
@@ -33,18 +33,22 @@ pub struct View<S> {
     spoken: Option<UtteranceId>,
     progress: Option<String>,
     listening: Option<Listening>,
+    input: InputMode,
 }
 
 impl<S: Screen> View<S> {
     /// A view on a screen.
     pub fn new(screen: S) -> Self {
-        Self { screen, spoken: None, progress: None, listening: None }
+        Self { screen, spoken: None, progress: None, listening: None, input: InputMode::Command }
     }
 
     /// Shows one event, if it is of interest to a person.
     pub fn show(&mut self, event: &Event) {
         if let Event::ListeningChanged(listening) = event {
             self.listening = Some(listening.clone());
+        }
+        if let Event::InputChanged { input } = event {
+            self.input = *input;
         }
         if let Some(mark) = self.mark(event) {
             self.screen.mark(mark);
@@ -62,14 +66,20 @@ impl<S: Screen> View<S> {
     /// The mark in the prompt that an event brings about.
     fn mark(&self, event: &Event) -> Option<char> {
         let listening = self.listening.as_ref();
-        if listening.is_some_and(|listening| !listening.visible) {
+        let shown = listening.filter(|listening| listening.visible);
+        let standing = match shown.map(|listening| listening.attention) {
+            None | Some(Attention::Attentive) => input_mark(self.input),
+            Some(attention) => mark(attention),
+        };
+        if matches!(event, Event::InputChanged { .. }) {
+            return Some(standing);
+        }
+        if listening.is_some() && shown.is_none() {
             return None;
         }
         match event {
             Event::SpeechStarted => Some(HEARS),
-            Event::NothingSaid | Event::Heard { .. } | Event::ListeningChanged(_) => {
-                Some(listening.map_or(PROMPT, |listening| mark(listening.attention)))
-            }
+            Event::NothingSaid | Event::Heard { .. } | Event::ListeningChanged(_) => Some(standing),
             _ => None,
         }
     }
@@ -77,6 +87,15 @@ impl<S: Screen> View<S> {
     fn text(&mut self, event: &Event) -> Option<String> {
         match event {
             Event::ListeningChanged(listening) => listening.visible.then(|| attention(listening)),
+            Event::InputChanged { input } => Some(match input {
+                InputMode::Command => format!("{} Commands.", input_mark(*input)),
+                InputMode::Dictation => {
+                    format!("{} Dictation: what you say goes into the pane.", input_mark(*input))
+                }
+                InputMode::Spelling => {
+                    format!("{} Spelling: letters go into the pane.", input_mark(*input))
+                }
+            }),
             // Whoever has to do something to be heard is told what.
             Event::ModeChanged { mode: Mode::Voice }
                 if let Some(listening) =
@@ -138,6 +157,15 @@ impl<S: Screen> View<S> {
             }
             Event::Notice { text } => Some(format!("· {text}")),
         }
+    }
+}
+
+/// The sign for what words are taken as, while they are heard.
+fn input_mark(input: InputMode) -> char {
+    match input {
+        InputMode::Command => PROMPT,
+        InputMode::Dictation => '¶',
+        InputMode::Spelling => 'α',
     }
 }
 

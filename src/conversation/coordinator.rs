@@ -14,13 +14,14 @@ use super::condition::Condition;
 use super::confirmation::Question;
 use super::echo::Echo;
 use super::hearing::{Answer, Hearing, Progress, Unheard};
+use super::insertions::Insertions;
 use super::listening::{Arrival, Heed, ListeningOptions, Vigil};
 use super::performance::{Context, Ending, Performance, Words};
 use super::wording;
 use crate::domain::{
     Assistant, Attention, BoxFuture, Completeness, Confidence, Content, Degradation, Event, FailureKind,
-    Intent, Interpreter, Journal, Listening, ListeningChange, Mode, Origin, PauseId, Pcm, Privacy, Ran,
-    Recogniser, Reply, Situation, Stage, Terminal, Tone, Transcript, Utterance, UtteranceId,
+    InputMode, Intent, Interpreter, Journal, Listening, ListeningChange, Mode, Origin, PauseId, Pcm, Privacy,
+    Ran, Recogniser, Reply, Situation, Stage, Terminal, Tone, Transcript, Utterance, UtteranceId,
 };
 use heeding::Spoken;
 
@@ -58,6 +59,8 @@ pub struct Options {
     pub help: String,
     /// Whom to listen to.
     pub listening: ListeningOptions,
+    /// What words are taken as at the start, and when this changes.
+    pub input: InputMode,
 }
 
 /// What comes into the conversation.
@@ -135,6 +138,8 @@ pub struct Standing {
     pub mode: Mode,
     /// Whom it listens to.
     pub listening: Listening,
+    /// What words are taken as.
+    pub input: InputMode,
     /// What is degraded.
     pub degradations: Vec<Degradation>,
     /// The question that is open, in a few words.
@@ -153,6 +158,11 @@ pub struct Coordinator {
     condition: Condition,
     question: Option<Question>,
     last_reply: Option<Reply>,
+    /// What words are taken as.
+    input: InputMode,
+    /// What was done last.
+    last: Option<Intent>,
+    insertions: Insertions,
     echo: Echo,
     hearing: Hearing,
     vigil: Vigil,
@@ -187,6 +197,9 @@ impl Coordinator {
         let vigil = Vigil::new(options.listening.clone());
         let listening = watch::Sender::new(vigil.standing(tokio::time::Instant::now()));
         Self {
+            input: options.input,
+            last: None,
+            insertions: Insertions::default(),
             ports,
             options,
             events,
@@ -215,6 +228,9 @@ impl Coordinator {
         let mut open = true;
         if self.listening.borrow().attention != Attention::Attentive {
             self.tell(Event::ListeningChanged(self.listening.borrow().clone()));
+        }
+        if self.input != InputMode::Command {
+            self.tell(Event::InputChanged { input: self.input });
         }
         while open || self.is_busy() {
             let expires =
@@ -282,6 +298,9 @@ impl Coordinator {
                 let events = self.condition.voice_wanted(options.voice_wanted);
                 self.tell_all(events);
                 self.vigil.reconfigure(options.listening.clone());
+                if options.input != self.options.input {
+                    self.take_as(options.input);
+                }
                 self.options = options;
                 self.ports.interpreter = interpreter;
                 self.ports.assistant = assistant;
@@ -311,6 +330,7 @@ impl Coordinator {
                 let _ = answer.send(Standing {
                     mode: self.condition.mode(),
                     listening: self.listening.borrow().clone(),
+                    input: self.input,
                     degradations: self.condition.degradations(),
                     question: self.question.as_ref().map(|question| question.summary.clone()),
                     waiting: self.waiting.len() + self.hearing.waiting(),
@@ -363,7 +383,8 @@ impl Coordinator {
                 self.take(heed, transcribed).await;
             }
             Content::Text(text) => {
-                let words = Words { id, text, confidence: Confidence::CERTAIN, degraded: false, spoken };
+                let (confidence, input) = (Confidence::CERTAIN, self.input);
+                let words = Words { id, text, confidence, degraded: false, spoken, input };
                 self.enqueue(words, answer).await;
             }
         }
@@ -387,7 +408,23 @@ impl Coordinator {
                 let reply = wording::listening(change, &self.listening.borrow());
                 self.answer_at_once(id, reply, answer).await;
             }
+            // What was said before it is taken as it was meant.
+            (&Intent::Mode { mode }, _) => {
+                let id = words.id;
+                self.note(id, Stage::Understood(interpretation.clone())).await;
+                self.tell(Event::Understood { id, interpretation });
+                self.take_as(mode);
+                self.answer_at_once(id, wording::input(mode), answer).await;
+            }
             _ => self.waiting.push_back((words, answer)),
+        }
+    }
+
+    /// Takes words otherwise from now on, and tells so.
+    fn take_as(&mut self, input: InputMode) {
+        if input != self.input {
+            self.input = input;
+            self.tell(Event::InputChanged { input });
         }
     }
 
@@ -414,6 +451,8 @@ impl Coordinator {
             let context = Context {
                 question: self.question.take(),
                 last_reply: self.last_reply.clone(),
+                last: self.last.clone(),
+                insertions: std::mem::take(&mut self.insertions),
                 mode: self.condition.mode(),
                 listening: self.listening.borrow().clone(),
                 degradations: self.condition.degradations(),
@@ -431,6 +470,7 @@ impl Coordinator {
                 let situation = Situation {
                     question_open: self.question.is_some(),
                     spoken: true,
+                    input: self.input,
                     ..Situation::default()
                 };
                 let text = self.vigil.without_phrase(&transcript.text);
@@ -499,6 +539,7 @@ impl Coordinator {
         let answer = self.turn.take().and_then(|turn| turn.answer);
         tracing::debug!(id = %ending.id, "turn ended");
         self.question = ending.question;
+        (self.last, self.insertions) = (ending.last, ending.insertions);
         if let Some(understood) = ending.understood {
             self.vigil.took_turn(understood, tokio::time::Instant::now());
         }

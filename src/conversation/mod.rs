@@ -14,6 +14,7 @@ mod confirmation;
 mod coordinator;
 mod echo;
 mod hearing;
+mod insertions;
 mod listening;
 mod performance;
 mod turn;

@@ -7,12 +7,13 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::Ports;
-use super::confirmation::Question;
+use super::confirmation::{Plan, Question};
+use super::insertions::Insertions;
 use super::turn::{self, Asked, Deed, Place, Step};
 use super::wording;
 use crate::domain::{
-    Action, Command, Confidence, Cue, Degradation, Event, Failure, Intent, Interpretation, Listening, Mode,
-    Outcome, Puzzle, Reply, Situation, Stage, Target, UtteranceId,
+    Action, Command, Confidence, Cue, Degradation, Event, Failure, InputMode, Intent, Interpretation,
+    Listening, Mode, Outcome, Puzzle, Reply, Situation, Stage, Target, UtteranceId,
 };
 
 /// All that can be said takes minutes to say.
@@ -29,6 +30,8 @@ pub(super) struct Words {
     pub(super) degraded: bool,
     /// They were spoken, not typed.
     pub(super) spoken: bool,
+    /// What they were taken as when they were said.
+    pub(super) input: InputMode,
 }
 
 /// What a turn may know of the conversation.
@@ -36,6 +39,10 @@ pub(super) struct Words {
 pub(super) struct Context {
     pub(super) question: Option<Question>,
     pub(super) last_reply: Option<Reply>,
+    /// What was done last.
+    pub(super) last: Option<Intent>,
+    /// What may be taken back.
+    pub(super) insertions: Insertions,
     pub(super) mode: Mode,
     pub(super) listening: Listening,
     pub(super) degradations: Vec<Degradation>,
@@ -51,6 +58,10 @@ pub(super) struct Ending {
     pub(super) reply: Option<Reply>,
     /// The question that is open from now on.
     pub(super) question: Option<Question>,
+    /// What was done last, in this turn or before it.
+    pub(super) last: Option<Intent>,
+    /// What may be taken back from now on.
+    pub(super) insertions: Insertions,
     /// The chain that failed.
     pub(super) failure: Option<Failure>,
     /// Whether the terminal did something.
@@ -67,6 +78,9 @@ pub(super) struct Performance {
     cancel: CancellationToken,
     tell: Box<dyn Fn(Event) + Send + Sync>,
     question: Option<Question>,
+    last: Option<Intent>,
+    insertions: Insertions,
+    input: InputMode,
     failure: Option<Failure>,
     terminal_served: bool,
     understood: Option<bool>,
@@ -93,6 +107,9 @@ impl Performance {
             cancel,
             tell,
             question: None,
+            last: None,
+            insertions: Insertions::default(),
+            input: InputMode::Command,
             failure: None,
             terminal_served: false,
             understood: None,
@@ -105,6 +122,9 @@ impl Performance {
     /// with the question that then is open.
     pub(super) async fn run(mut self, words: Words, mut context: Context) -> Ending {
         self.question = context.question.take();
+        self.last = context.last.take();
+        self.insertions = std::mem::take(&mut context.insertions);
+        self.input = words.input;
         let reply = match self.perform(&words, &context).await {
             Ok(reply) => reply,
             Err(Cut::Failed(failure)) => {
@@ -126,6 +146,8 @@ impl Performance {
             id: self.id,
             reply,
             question: self.question,
+            last: self.last,
+            insertions: self.insertions,
             failure: self.failure,
             terminal_served: self.terminal_served,
             understood: self.understood,
@@ -140,6 +162,8 @@ impl Performance {
             question_open: self.question.is_some(),
             degraded: words.degraded,
             spoken: words.spoken,
+            input: words.input,
+            last: self.last.clone(),
         };
         let mut interpretation = self.ports.interpreter.interpret(&words.text, words.confidence, &situation);
         if let Some(better) = self.assist(&interpretation, words, &situation).await? {
@@ -160,6 +184,7 @@ impl Performance {
             Some(question) if question.has_expired() => Asked::Expired,
             Some(_) => Asked::Open,
         };
+        let intent = interpretation.intent.clone();
         let reply = match turn::decide(interpretation, asked) {
             Step::Ignore => return Ok(None),
             Step::Refuse(reason) => wording::refused(&reason),
@@ -175,6 +200,9 @@ impl Performance {
             Step::Help => Reply::new(crate::domain::Tone::Answer, &context.help, HELP_SPOKEN),
             Step::Status => self.status(context, &situation),
             Step::StayLocal => wording::stays_local(self.ports.privacy.stay_local()),
+            Step::Scratch => self.scratch().await?,
+            Step::NothingToRepeat => wording::nothing_to_do_again(),
+            Step::NothingToUndo => wording::nothing_to_undo(self.last.as_ref()),
             Step::Withdraw => self.withdraw().await?.unwrap_or_else(wording::nothing_asked),
             Step::Expired => {
                 let summary = self.question.as_ref().map(|question| question.summary.clone());
@@ -182,13 +210,13 @@ impl Performance {
                 wording::expired(&summary.unwrap_or_default())
             }
             Step::Confirmed => self.confirmed().await?,
-            Step::Do(deed) => {
+            Step::Do(deeds) => {
                 self.withdraw().await?;
-                self.act(deed).await?
+                self.act(deeds, intent).await?
             }
-            Step::Ask(deed, consequence) => {
+            Step::Ask(deeds, consequence) => {
                 self.withdraw().await?;
-                self.ask(deed, &consequence, context.lifetime).await?
+                self.ask(deeds, intent, &consequence, context.lifetime).await?
             }
         };
         Ok(Some(reply))
@@ -203,7 +231,9 @@ impl Performance {
         situation: &Situation,
     ) -> Result<Option<Interpretation>, Cut> {
         let assistant = Arc::clone(&self.ports.assistant);
-        let is_puzzle = matches!(by_rules.intent, Intent::Unknown { .. }) && !situation.question_open;
+        let is_puzzle = matches!(by_rules.intent, Intent::Unknown { .. })
+            && !situation.question_open
+            && situation.input == InputMode::Command;
         if !is_puzzle || !assistant.is_there() {
             return Ok(None);
         }
@@ -246,7 +276,7 @@ impl Performance {
             pane: crate::domain::PaneId(String::new()),
         });
         let target = self.question.as_ref().and_then(Question::target).cloned().or(current);
-        wording::status(context.mode, &context.listening, &context.degradations, target.as_ref())
+        wording::status(context.mode, self.input, &context.listening, &context.degradations, target.as_ref())
     }
 
     /// Drops the open question, and takes back what was inserted for it.
@@ -261,35 +291,127 @@ impl Performance {
     async fn confirmed(&mut self) -> Result<Reply, Cut> {
         // Taken before it is sent: whatever happens now, the same "yes" can't be used twice.
         let Some(question) = self.question.take() else { return Ok(wording::nothing_asked()) };
-        let outcome = self.send(&question.command).await?;
-        Ok(wording::outcome(&outcome))
-    }
-
-    async fn act(&mut self, deed: Deed) -> Result<Reply, Cut> {
-        match deed {
-            Deed::Act(action, place) => {
-                let command = self.bind(action, place).await?;
+        match question.plan {
+            Plan::Command(command) => {
                 let outcome = self.send(&command).await?;
-                Ok(match (&command.action, &command.target) {
-                    (Action::Insert { text }, Some(target)) => wording::inserted(target, text),
-                    _ => wording::outcome(&outcome),
-                })
+                self.last = Some(question.intent);
+                Ok(wording::outcome(&outcome))
             }
-            Deed::RunLine(text) => {
-                let submit = self.insert(text).await?;
-                Ok(wording::outcome(&self.send(&submit).await?))
+            Plan::Steps { target, deeds } => {
+                if let Some(target) = target {
+                    let terminal = &self.ports.terminal;
+                    let now = self.unless_cancelled(terminal.current()).await?.map_err(Cut::Failed)?;
+                    if (&now.session, &now.pane) != (&target.session, &target.pane) {
+                        return Ok(wording::moved_on(&question.summary, &target, &now));
+                    }
+                }
+                self.act(deeds, question.intent).await
             }
         }
     }
 
-    async fn ask(&mut self, deed: Deed, consequence: &str, lifetime: Duration) -> Result<Reply, Cut> {
-        let command = match deed {
-            Deed::Act(action, place) => self.bind(action, place).await?,
-            Deed::RunLine(text) => self.insert(text).await?,
+    /// Does one thing after the other, up to the first that fails.
+    async fn act(&mut self, deeds: Vec<Deed>, intent: Intent) -> Result<Reply, Cut> {
+        if let [_] = deeds.as_slice() {
+            let Some(deed) = deeds.into_iter().next() else { return Ok(wording::nothing_asked()) };
+            let (reply, _) = self.act_once(deed).await?;
+            self.last = Some(intent);
+            return Ok(reply);
+        }
+        let mut done = Vec::new();
+        // A program that was started and goes on has the pane.
+        let mut is_occupied = false;
+        for (at, deed) in deeds.iter().enumerate() {
+            if is_occupied && deed.writes() {
+                return Ok(wording::broken_off(done, wording::occupied(), &deeds[at..]));
+            }
+            is_occupied &= !deed.goes_elsewhere();
+            match self.act_once(deed.clone()).await {
+                Ok((reply, Outcome::Ran(ran))) if ran.finished && ran.status.is_some_and(|it| it != 0) => {
+                    return Ok(wording::broken_off(done, reply, &deeds[at + 1..]));
+                }
+                Ok((reply, outcome)) => {
+                    is_occupied |= matches!(outcome, Outcome::Ran(ran) if !ran.finished);
+                    done.push(reply);
+                }
+                Err(Cut::Failed(failure)) => {
+                    let reply = wording::failure(&failure);
+                    self.failure = Some(failure);
+                    return Ok(wording::broken_off(done, reply, &deeds[at..]));
+                }
+                Err(Cut::Cancelled(command)) => {
+                    let reply = wording::stopped(command.as_ref());
+                    return Ok(wording::broken_off(done, reply, &deeds[at + 1..]));
+                }
+            }
+        }
+        self.last = Some(intent);
+        Ok(wording::all_done(done))
+    }
+
+    async fn act_once(&mut self, deed: Deed) -> Result<(Reply, Outcome), Cut> {
+        match deed {
+            Deed::Act(action, place) => {
+                let mut command = self.bind(action, place).await?;
+                if let (Action::Insert { text }, Some(target)) = (&mut command.action, &command.target)
+                    && self.input == InputMode::Dictation
+                    && self.insertions.ends_in(&target.pane)
+                    && !text.starts_with(['.', ',', ';', ':', '!', '?', ')'])
+                {
+                    // It goes on where the last sentence ended.
+                    text.insert(0, ' ');
+                }
+                let outcome = self.send(&command).await?;
+                let reply = match (command.action, command.target) {
+                    (Action::Insert { text }, Some(target)) => {
+                        let reply = wording::inserted(&target, &text);
+                        self.insertions.push(target, text);
+                        reply
+                    }
+                    _ => wording::outcome(&outcome),
+                };
+                Ok((reply, outcome))
+            }
+            Deed::RunLine(text) => {
+                let submit = self.insert(text).await?;
+                let outcome = self.send(&submit).await?;
+                Ok((wording::outcome(&outcome), outcome))
+            }
+        }
+    }
+
+    /// Takes back exactly what was put in last, where it was put.
+    async fn scratch(&mut self) -> Result<Reply, Cut> {
+        let Some((target, text)) = self.insertions.pop() else { return Ok(wording::nothing_to_scratch()) };
+        let reply = wording::scratched(&target, &text);
+        self.send(&Command { target: Some(target), action: Action::Erase { text } }).await?;
+        Ok(reply)
+    }
+
+    async fn ask(
+        &mut self,
+        mut deeds: Vec<Deed>,
+        intent: Intent,
+        consequence: &str,
+        lifetime: Duration,
+    ) -> Result<Reply, Cut> {
+        let (plan, summary, reply) = if deeds.len() == 1 {
+            let command = match deeds.remove(0) {
+                Deed::Act(action, place) => self.bind(action, place).await?,
+                Deed::RunLine(text) => self.insert(text).await?,
+            };
+            let summary = wording::summary(&command);
+            let reply = wording::question(&command, &summary, consequence);
+            (Plan::Command(command), summary, reply)
+        } else {
+            let is_here = deeds.first().is_some_and(Deed::is_here);
+            let bound =
+                if is_here { self.bind(Action::ReadOutput, Place::Current).await?.target } else { None };
+            let summary = wording::plan(&deeds, bound.as_ref());
+            let reply = wording::question_of_several(&summary, consequence);
+            (Plan::Steps { target: bound, deeds }, summary, reply)
         };
-        let summary = wording::summary(&command);
-        let reply = wording::question(&command, &summary, consequence);
-        self.question = Some(Question::new(command, summary, lifetime));
+        self.question = Some(Question::new(plan, intent, summary, lifetime));
         Ok(reply)
     }
 
@@ -322,6 +444,11 @@ impl Performance {
             () = self.cancel.cancelled() => return Err(Cut::Cancelled(Some(command.clone()))),
         };
         self.terminal_served = true;
+        if let (Action::Submit { .. } | Action::Press { .. }, Some(target)) =
+            (&command.action, &command.target)
+        {
+            self.insertions.forget(&target.pane);
+        }
         self.note(&Stage::Acted(outcome.clone())).await;
         Ok(outcome)
     }

@@ -27,10 +27,10 @@ pub(super) enum Deed {
 pub(super) enum Step {
     /// Nobody said anything: nothing to do or say.
     Ignore,
-    /// Do it now.
-    Do(Deed),
+    /// Do it now: one after the other, up to the first that fails.
+    Do(Vec<Deed>),
     /// Ask first.
-    Ask(Deed, String),
+    Ask(Vec<Deed>, String),
     /// Don't, and say why.
     Refuse(String),
     /// The answer to the open question is yes.
@@ -51,6 +51,12 @@ pub(super) enum Step {
     Status,
     /// Send nothing away any more.
     StayLocal,
+    /// Take back the text that was put in last.
+    Scratch,
+    /// Nothing was done that could be done again.
+    NothingToRepeat,
+    /// What was done last can't be taken back.
+    NothingToUndo,
 }
 
 /// Whether and how the open question stands.
@@ -68,14 +74,19 @@ pub(super) enum Asked {
 /// what they set off was judged when the question was asked.
 pub(super) fn decide(interpretation: Interpretation, asked: Asked) -> Step {
     let Interpretation { intent, verdict } = interpretation;
-    let deed = match intent {
-        // Listening is changed before a turn begins.
-        Intent::Nothing | Intent::Listen { .. } => return Step::Ignore,
+    let deeds = match intent {
+        // Listening and the mode are changed before a turn begins.
+        Intent::Nothing | Intent::Listen { .. } | Intent::Mode { .. } => return Step::Ignore,
         Intent::Unknown { heard, nearest } => return Step::NotUnderstood(heard, nearest),
         Intent::Help => return Step::Help,
         Intent::Status => return Step::Status,
         Intent::StayLocal => return Step::StayLocal,
         Intent::Repeat => return Step::Repeat,
+        // What was inserted for a question was put in last.
+        Intent::Scratch | Intent::Undo if asked != Asked::No => return Step::Withdraw,
+        Intent::Scratch => return Step::Scratch,
+        Intent::Undo => return Step::NothingToUndo,
+        Intent::Again { .. } => return Step::NothingToRepeat,
         Intent::Confirm => {
             return match asked {
                 Asked::Open => Step::Confirmed,
@@ -86,13 +97,42 @@ pub(super) fn decide(interpretation: Interpretation, asked: Asked) -> Step {
         Intent::Deny | Intent::Cancel => {
             return if asked == Asked::No { Step::NothingAsked } else { Step::Withdraw };
         }
-        intent => deed(intent),
+        Intent::Sequence { steps } => steps.into_iter().map(deed).collect::<Option<Vec<_>>>(),
+        intent => deed(intent).map(|deed| vec![deed]),
     };
-    match (deed, verdict) {
+    match (deeds, verdict) {
         (_, Verdict::Refuse { reason }) => Step::Refuse(reason),
-        (Some(deed), Verdict::Confirm { consequence }) => Step::Ask(deed, consequence),
-        (Some(deed), Verdict::Allow) => Step::Do(deed),
+        (Some(deeds), Verdict::Confirm { consequence }) => Step::Ask(deeds, consequence),
+        (Some(deeds), Verdict::Allow) => Step::Do(deeds),
         (None, _) => Step::Ignore,
+    }
+}
+
+impl Deed {
+    /// Whether it puts something into the current pane, where nothing may be in its way.
+    pub(super) fn writes(&self) -> bool {
+        matches!(self, Self::RunLine(_) | Self::Act(Action::Insert { .. } | Action::Press { .. }, _))
+    }
+
+    /// Whether another pane is current after it.
+    pub(super) fn goes_elsewhere(&self) -> bool {
+        matches!(
+            self,
+            Self::Act(
+                Action::NewSession { .. }
+                    | Action::SwitchSession { .. }
+                    | Action::NewWindow { .. }
+                    | Action::SelectWindow { .. }
+                    | Action::SplitPane { .. }
+                    | Action::SelectPane { .. },
+                _
+            )
+        )
+    }
+
+    /// Whether it needs to be known where it happens before it is asked about.
+    pub(super) fn is_here(&self) -> bool {
+        matches!(self, Self::RunLine(_) | Self::Act(_, Place::Current))
     }
 }
 
@@ -127,6 +167,11 @@ fn deed(intent: Intent) -> Option<Deed> {
         | Intent::Help
         | Intent::Status
         | Intent::Listen { .. }
+        | Intent::Mode { .. }
+        | Intent::Scratch
+        | Intent::Undo
+        | Intent::Again { .. }
+        | Intent::Sequence { .. }
         | Intent::StayLocal
         | Intent::Unknown { .. }
         | Intent::Nothing => return None,
@@ -146,10 +191,10 @@ mod tests {
         let run = || Intent::Run { command: "make".into() };
         let confirm = Verdict::Confirm { consequence: "It builds.".into() };
         let refuse = Verdict::Refuse { reason: "No.".into() };
-        assert_eq!(step(run(), Verdict::Allow, Asked::No), Step::Do(Deed::RunLine("make".into())));
+        assert_eq!(step(run(), Verdict::Allow, Asked::No), Step::Do(vec![Deed::RunLine("make".into())]));
         assert_eq!(
             step(run(), confirm, Asked::No),
-            Step::Ask(Deed::RunLine("make".into()), "It builds.".into())
+            Step::Ask(vec![Deed::RunLine("make".into())], "It builds.".into())
         );
         assert_eq!(step(run(), refuse, Asked::No), Step::Refuse("No.".into()));
     }
@@ -167,6 +212,6 @@ mod tests {
     fn a_named_session_is_killed_and_no_other() {
         let kill = Intent::KillSession { name: Some("build".into()) };
         let deed = Deed::Act(Action::KillSession, Place::Session("build".into()));
-        assert_eq!(step(kill, Verdict::Allow, Asked::No), Step::Do(deed));
+        assert_eq!(step(kill, Verdict::Allow, Asked::No), Step::Do(vec![deed]));
     }
 }

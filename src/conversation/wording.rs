@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::turn::{Deed, Place};
 use crate::domain::{
-    Action, Attention, Command, Degradation, Failure, FailureKind, Listening, ListeningChange, Mode, Outcome,
-    Ran, Reply, SessionInfo, Target, Tone, sentence,
+    Action, Attention, Command, Degradation, Failure, FailureKind, InputMode, Intent, Listening,
+    ListeningChange, Mode, Outcome, Ran, Reply, SessionInfo, Target, Tone, sentence,
 };
 
 /// Lines of output that are printed; the whole of it is in the history.
@@ -146,6 +147,122 @@ pub(super) fn question(command: &Command, summary: &str, consequence: &str) -> R
     Reply::new(Tone::Question, text, format!("{summary}? {consequence} Confirm or cancel?"))
 }
 
+/// Several things, before they are done.
+pub(super) fn plan(deeds: &[Deed], target: Option<&Target>) -> String {
+    let at = target.map_or_else(String::new, |target| format!(", beginning in {}", target.session_name));
+    format!("{}{at}", deeds.iter().map(planned).collect::<Vec<_>>().join(", then "))
+}
+
+fn planned(deed: &Deed) -> String {
+    match deed {
+        Deed::RunLine(line) => format!("run `{}`", shortened(line)),
+        Deed::Act(Action::Insert { text }, _) => format!("type `{}`", shortened(text)),
+        Deed::Act(Action::KillSession, Place::Session(name)) => format!("kill session {name}"),
+        Deed::Act(Action::DescribeSession, Place::Session(name)) => format!("look at {name}"),
+        Deed::Act(Action::KillSession, _) => "kill the current session".into(),
+        Deed::Act(action, _) => summary(&Command { target: None, action: action.clone() }),
+    }
+}
+
+pub(super) fn question_of_several(summary: &str, consequence: &str) -> Reply {
+    let text = format!("Shall I {summary}? {consequence}\nSay or type \"confirm\", or \"cancel\".");
+    Reply::new(Tone::Question, text, format!("{summary}? {consequence} Confirm or cancel?"))
+}
+
+/// Several things were done; the same ones in a row are told once.
+pub(super) fn all_done(replies: Vec<Reply>) -> Reply {
+    let tone = replies.iter().map(|reply| reply.tone).find(|tone| *tone != Tone::Answer);
+    let mut told: Vec<(Reply, usize)> = Vec::new();
+    for reply in replies {
+        match told.last_mut() {
+            Some((last, times)) if *last == reply => *times += 1,
+            _ => told.push((reply, 1)),
+        }
+    }
+    let join = |part: fn(&Reply) -> &str, between: &str| {
+        let line = |(reply, times): &(Reply, usize)| match times {
+            1 => part(reply).to_owned(),
+            times => format!("{} ({times} times)", part(reply)),
+        };
+        told.iter().map(line).collect::<Vec<_>>().join(between)
+    };
+    let speech = join(|reply| &reply.speech, ". ").replace(".. ", ". ");
+    Reply::new(tone.unwrap_or(Tone::Answer), join(|reply| &reply.text, "\n"), speech)
+}
+
+/// Some of several things were done, then this happened, and these were not done.
+pub(super) fn broken_off(done: Vec<Reply>, reply: Reply, undone: &[Deed]) -> Reply {
+    let rest = undone.iter().map(planned).collect::<Vec<_>>().join(", then ");
+    let speech = reply.speech.clone();
+    let text = all_done(done.into_iter().chain([reply]).collect()).text;
+    if undone.is_empty() {
+        return Reply::new(Tone::Problem, text, speech);
+    }
+    Reply::new(
+        Tone::Problem,
+        format!("{text}\nI stopped there; not done: {rest}."),
+        format!("{speech} I stopped there."),
+    )
+}
+
+/// A program has the pane that something was to be put into.
+pub(super) fn occupied() -> Reply {
+    Reply::plain(Tone::Problem, "What I started is still running there.")
+}
+
+/// Commands go elsewhere than when the question was asked.
+pub(super) fn moved_on(summary: &str, then: &Target, now: &Target) -> Reply {
+    let place = if then.session == now.session { "another pane" } else { now.session_name.as_str() };
+    Reply::plain(
+        Tone::Problem,
+        format!("Commands go to {place} by now, so I did nothing of this: {summary}. Say it again."),
+    )
+}
+
+pub(super) fn nothing_to_do_again() -> Reply {
+    Reply::plain(Tone::Problem, "There is nothing that I could do again so often.")
+}
+
+pub(super) fn nothing_to_undo(last: Option<&Intent>) -> Reply {
+    let text = match last {
+        None => "There is nothing to undo.",
+        Some(Intent::Run { .. }) => "A command that ran can't be taken back by me.",
+        Some(Intent::Press { .. }) => "A key that was pressed can't be taken back by me.",
+        Some(_) => "That can't be taken back by me.",
+    };
+    Reply::plain(Tone::Problem, text)
+}
+
+pub(super) fn nothing_to_scratch() -> Reply {
+    Reply::plain(Tone::Answer, "There is nothing of mine to take back.")
+}
+
+pub(super) fn scratched(target: &Target, text: &str) -> Reply {
+    Reply::new(
+        Tone::Answer,
+        format!("Took `{}` back in {}.", shortened(text.trim()), target.session_name),
+        "Scratched.",
+    )
+}
+
+/// What words are taken as from now on.
+pub(super) fn input(mode: InputMode) -> Reply {
+    let (text, speech) = match mode {
+        InputMode::Command => ("Command mode.", "Command mode."),
+        InputMode::Dictation => (
+            "Dictation: what you say or type goes into the pane. \"Scratch that\" takes the last of it back, \
+             \"command mode\" ends it.",
+            "Dictation mode.",
+        ),
+        InputMode::Spelling => (
+            "Spelling: letters, digits and signs go into the pane. \"Scratch that\" takes the last of it back, \
+             \"command mode\" ends it.",
+            "Spelling mode.",
+        ),
+    };
+    Reply::new(Tone::Answer, text, speech)
+}
+
 pub(super) fn inserted(target: &Target, text: &str) -> Reply {
     Reply::new(
         Tone::Answer,
@@ -279,6 +396,7 @@ pub(super) fn unheard(failure: &Failure) -> Reply {
 
 pub(super) fn status(
     mode: Mode,
+    input: InputMode,
     listening: &Listening,
     degradations: &[Degradation],
     target: Option<&Target>,
@@ -294,6 +412,9 @@ pub(super) fn status(
         None => "There is no session yet.".into(),
     };
     let mut lines = vec![format!("{voice} {place}")];
+    if input != InputMode::Command {
+        lines.push(format!("The mode is {}; say \"command mode\" to end it.", input.name()));
+    }
     lines.extend(
         degradations
             .iter()

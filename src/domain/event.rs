@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Command, Cue, Degradation, Interpretation, Listening, Mode, Origin, Reply, Transcript, UtteranceId,
+    Command, Cue, Degradation, InputMode, Interpretation, Listening, Mode, Origin, Reply, Transcript,
+    UtteranceId,
 };
 
 /// Something that happened. A closed set: a watcher matches on all of it.
@@ -19,6 +20,11 @@ pub enum Event {
     },
     /// It listens to others, or not any more, or does so otherwise.
     ListeningChanged(Listening),
+    /// Words are taken otherwise from now on.
+    InputChanged {
+        /// As what.
+        input: InputMode,
+    },
     /// A sign is due, for whoever wants to hear one.
     Cue {
         /// Which.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ListeningChange;
+use super::{InputMode, ListeningChange};
 
 /// A meaning. Serialised with its name in `intent`, which is the name that grammar data uses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +100,25 @@ pub enum Intent {
         /// How from now on.
         change: ListeningChange,
     },
+    /// Take what is said as commands, as text, or as letters, from now on.
+    Mode {
+        /// As which.
+        mode: InputMode,
+    },
+    /// Take back the text that was put in last.
+    Scratch,
+    /// Take back what was done last, where that is possible.
+    Undo,
+    /// Do what was done last again.
+    Again {
+        /// How often, 1 or more.
+        times: u8,
+    },
+    /// Several things, one after the other, up to the first that fails.
+    Sequence {
+        /// Two or more, each of which [`is_step`](Intent::is_step).
+        steps: Vec<Intent>,
+    },
     /// Send nothing away any more.
     StayLocal,
     /// Nothing that is known.
@@ -111,6 +130,79 @@ pub enum Intent {
     },
     /// Nothing at all was said.
     Nothing,
+}
+
+impl Intent {
+    /// So many steps a sequence has at most.
+    pub const MOST_STEPS: usize = 12;
+
+    /// Whether it is one thing that the terminal is asked to do, so that something else can be done after it.
+    pub fn is_step(&self) -> bool {
+        matches!(
+            self,
+            Self::NewSession { .. }
+                | Self::SwitchSession { .. }
+                | Self::ListSessions
+                | Self::KillSession { .. }
+                | Self::DescribeSession { .. }
+                | Self::NewWindow { .. }
+                | Self::SelectWindow { .. }
+                | Self::RenameWindow { .. }
+                | Self::CloseWindow
+                | Self::SplitPane { .. }
+                | Self::SelectPane { .. }
+                | Self::ZoomPane
+                | Self::ClosePane
+                | Self::Scroll { .. }
+                | Self::ReadOutput
+                | Self::Run { .. }
+                | Self::Type { .. }
+                | Self::Press { .. }
+        )
+    }
+
+    /// The steps in order: of a sequence its own, else the one.
+    pub fn steps(&self) -> &[Self] {
+        match self {
+            Self::Sequence { steps } => steps,
+            one => std::slice::from_ref(one),
+        }
+    }
+
+    /// Several things in order; `None` if there is nothing to do, too much, or something that is no step.
+    pub fn sequence(parts: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let mut steps = Vec::new();
+        for part in parts {
+            match part {
+                Self::Sequence { steps: more } => steps.extend(more),
+                one => steps.push(one),
+            }
+        }
+        if steps.len() == 1 {
+            return steps.pop();
+        }
+        let is_one = (2..=Self::MOST_STEPS).contains(&steps.len()) && steps.iter().all(Self::is_step);
+        is_one.then_some(Self::Sequence { steps })
+    }
+
+    /// The same so many times; `None` if that is no step, or too much. Keys and scrolling count for themselves.
+    pub fn repeated(self, times: u8) -> Option<Self> {
+        if times == 0 {
+            return None;
+        }
+        match self {
+            Self::Press { mut press } => {
+                press.times = press.times.checked_mul(times).filter(|times| *times <= KeyPress::MOST)?;
+                Some(Self::Press { press })
+            }
+            Self::Scroll { scroll } => Some(Self::Scroll { scroll: scroll.times(times.into())? }),
+            one if times == 1 => (one.is_step() || matches!(one, Self::Sequence { .. })).then_some(one),
+            many => {
+                let all = usize::from(times) * many.steps().len();
+                (all <= Self::MOST_STEPS).then(|| Self::sequence(vec![many; times.into()]))?
+            }
+        }
+    }
 }
 
 /// Which window.
@@ -167,6 +259,23 @@ pub enum Scroll {
     Top,
     /// To the newest line, which leaves the scroll-back view.
     Bottom,
+}
+
+impl Scroll {
+    fn times(self, times: u16) -> Option<Self> {
+        Some(match self {
+            Self::LinesUp(lines) => Self::LinesUp(lines.checked_mul(times)?),
+            Self::LinesDown(lines) => Self::LinesDown(lines.checked_mul(times)?),
+            Self::PagesUp(pages) => Self::PagesUp(pages.checked_mul(times)?),
+            Self::PagesDown(pages) => Self::PagesDown(pages.checked_mul(times)?),
+            end @ (Self::Top | Self::Bottom) => end,
+        })
+    }
+}
+
+impl KeyPress {
+    /// So often a key is pressed at once, at most.
+    pub const MOST: u8 = 100;
 }
 
 /// A key, with `control` and `alt` held or not, pressed a number of times.

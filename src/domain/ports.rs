@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use super::{
-    Command, Completeness, Confidence, Failure, Intent, Interpretation, Outcome, Pcm, Record, SessionInfo,
-    Stage, Target, Transcript, Utterance, UtteranceId,
+    Command, Completeness, Confidence, Failure, InputMode, Intent, Interpretation, Outcome, Pcm, Record,
+    SessionInfo, Stage, Target, Transcript, Utterance, UtteranceId,
 };
 
 /// A boxed future, so that ports can be trait objects.
@@ -43,6 +43,10 @@ pub struct Situation {
     /// Whether the words were spoken. Typed text is kept to the letter; what was spoken is written
     /// as one would have typed it.
     pub spoken: bool,
+    /// What words are taken as.
+    pub input: InputMode,
+    /// What was done last, for "again" and "undo".
+    pub last: Option<Intent>,
 }
 
 /// Words to meaning and verdict. Pure: no I/O, no waiting.

@@ -29,6 +29,18 @@ impl Verdict {
         if other.strictness() > self.strictness() { other } else { self }
     }
 
+    /// The verdict on two things that are done together: the stricter one; of two questions, both.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Confirm { consequence: one }, Self::Confirm { consequence: other }) => {
+                let consequence = if one.contains(&other) { one } else { format!("{one} {other}") };
+                Self::Confirm { consequence }
+            }
+            (one, other) => one.or_stricter(other),
+        }
+    }
+
     fn strictness(&self) -> u8 {
         match self {
             Self::Allow => 0,

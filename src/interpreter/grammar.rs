@@ -6,7 +6,7 @@
 
 mod completeness;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -15,9 +15,9 @@ use toml::Spanned;
 use super::GrammarError;
 use super::normalise::{Noise, Words, fold};
 use super::slots::{Captured, Kind, List, Slots};
-use super::spoken::{Spoken, SpokenData, SymbolData};
+use super::spoken::{PunctuationData, Spoken, SpokenData, SymbolData};
 use super::template::{Piece, expand};
-use crate::domain::Intent;
+use crate::domain::{InputMode, Intent, Situation};
 
 /// A phrase of the grammar.
 #[derive(Debug)]
@@ -34,6 +34,30 @@ pub(super) struct Phrase {
     pub(super) defaults: HashMap<String, Value>,
     when: Option<When>,
     exact: bool,
+    beside_text: Option<BesideText>,
+}
+
+/// When a phrase means the same where other words are text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum BesideText {
+    Always,
+    QuestionOpen,
+}
+
+/// What phrases are said into.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Moment {
+    /// Whether a question waits for an answer.
+    pub(super) question_open: bool,
+    /// What words are taken as.
+    pub(super) input: InputMode,
+}
+
+impl From<&Situation> for Moment {
+    fn from(situation: &Situation) -> Self {
+        Self { question_open: situation.question_open, input: situation.input }
+    }
 }
 
 /// When a phrase means something.
@@ -51,6 +75,8 @@ pub(super) struct Grammar {
     pub(super) slots: Slots,
     pub(super) noise: Noise,
     pub(super) spoken: Spoken,
+    /// Words between two things that are to be done.
+    pub(super) joiners: HashSet<String>,
     /// The names of slots; captures hold an index.
     names: Vec<String>,
     tree: Vec<Node>,
@@ -85,19 +111,30 @@ impl Phrase {
     }
 
     /// Whether it means something now, said in these words.
-    fn is_meant(&self, words: &Words<'_>, question_open: bool, dropped: bool) -> bool {
+    fn is_meant(&self, words: &Words<'_>, moment: Moment, dropped: bool) -> bool {
         let now = match self.when {
             None => true,
-            Some(When::QuestionOpen) => question_open,
+            Some(When::QuestionOpen) => moment.question_open,
             Some(When::Spoken) => words.spoken,
         };
-        now && !(self.exact && dropped)
+        let here = match self.beside_text {
+            _ if moment.input == InputMode::Command => true,
+            Some(BesideText::Always) => true,
+            Some(BesideText::QuestionOpen) => moment.question_open,
+            None => false,
+        };
+        now && here && !(self.exact && dropped)
     }
 }
 
 impl Found<'_> {
     pub(super) fn get(&self, name: &str) -> Option<&Captured> {
-        self.captures.iter().find(|(slot, _)| *slot == name).map(|(_, captured)| captured)
+        self.captures().find(|(slot, _)| *slot == name).map(|(_, captured)| captured)
+    }
+
+    /// What was said in the slots, by their names.
+    pub(super) fn captures(&self) -> impl Iterator<Item = (&str, &Captured)> {
+        self.captures.iter().map(|(slot, captured)| (*slot, captured))
     }
 }
 
@@ -110,13 +147,12 @@ impl Grammar {
     }
 
     /// Finds the phrase that all the words make, with or without the fillers at their end.
-    pub(super) fn find(&self, words: &Words<'_>, question_open: bool) -> Option<Found<'_>> {
+    pub(super) fn find(&self, words: &Words<'_>, moment: Moment) -> Option<Found<'_>> {
         let all = words.list.len();
         let meant = words.without_last_fillers();
         [all, meant].into_iter().take(if meant < all { 2 } else { 1 }).find_map(|length| {
             let dropped = words.dropped || length < all;
-            let mut walk =
-                Walk { grammar: self, words, length, question_open, dropped, captures: Vec::new() };
+            let mut walk = Walk { grammar: self, words, length, moment, dropped, captures: Vec::new() };
             let phrase = walk.from(0, 0)?;
             let captures =
                 walk.captures.into_iter().map(|(name, it)| (self.names[name].as_str(), it)).collect();
@@ -130,7 +166,7 @@ struct Walk<'g, 'w> {
     grammar: &'g Grammar,
     words: &'w Words<'w>,
     length: usize,
-    question_open: bool,
+    moment: Moment,
     dropped: bool,
     captures: Vec<(usize, Captured)>,
 }
@@ -171,9 +207,8 @@ impl Walk<'_, '_> {
     }
 
     fn end_of(&self, node: &Node) -> Option<usize> {
-        let is_meant = |phrase: &usize| {
-            self.grammar.phrases[*phrase].is_meant(self.words, self.question_open, self.dropped)
-        };
+        let is_meant =
+            |phrase: &usize| self.grammar.phrases[*phrase].is_meant(self.words, self.moment, self.dropped);
         node.end.filter(is_meant)
     }
 }
@@ -185,6 +220,8 @@ struct Document {
     fillers: Vec<String>,
     #[serde(default)]
     hesitations: Vec<String>,
+    #[serde(default)]
+    joiners: Vec<String>,
     #[serde(default)]
     rules: BTreeMap<String, String>,
     #[serde(default)]
@@ -199,6 +236,8 @@ struct Document {
     alphabet: BTreeMap<char, Vec<String>>,
     #[serde(default)]
     spoken: SpokenData,
+    #[serde(default)]
+    punctuation: Vec<PunctuationData>,
 }
 
 #[derive(Deserialize)]
@@ -220,6 +259,7 @@ struct PhraseData {
     when: Option<When>,
     #[serde(default)]
     exact: bool,
+    beside_text: Option<BesideText>,
     templates: Vec<Spanned<String>>,
 }
 
@@ -236,13 +276,14 @@ impl Compiler<'_> {
 
     fn compile(&self, document: &Document) -> Result<Grammar, GrammarError> {
         let set = |words: &[String]| words.iter().map(|word| fold(word)).collect();
-        let Document { symbols, programs, alphabet, spoken, .. } = document;
-        let spoken = Spoken::new(symbols, programs, alphabet, spoken);
+        let Document { symbols, programs, alphabet, spoken, punctuation, .. } = document;
+        let spoken = Spoken::new(symbols, programs, alphabet, spoken, punctuation);
         let mut grammar = Grammar {
             phrases: Vec::new(),
             slots: Slots::new(self.lists(document)?, &spoken),
             noise: Noise { fillers: set(&document.fillers), hesitations: set(&document.hesitations) },
             spoken,
+            joiners: set(&document.joiners),
             names: Vec::new(),
             tree: vec![Node::default()],
         };
@@ -339,6 +380,7 @@ impl Compiler<'_> {
             defaults: data.defaults.clone(),
             when: data.when,
             exact: data.exact,
+            beside_text: data.beside_text,
         });
         Ok(())
     }
@@ -349,8 +391,8 @@ impl Compiler<'_> {
             let said = slots.iter().find(|(slot, _)| slot == name);
             said.map(|(_, kind)| grammar.slots.sample(*kind)).or_else(|| data.defaults.get(name).cloned())
         };
-        for (name, _) in slots {
-            if !mentions(data.meaning.get_ref(), name) {
+        for (name, kind) in slots {
+            if *kind != Kind::Anything && !mentions(data.meaning.get_ref(), name) {
                 return Err(format!("the meaning has no use for {{{name}}}"));
             }
         }

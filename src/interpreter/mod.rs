@@ -7,13 +7,14 @@
 //! **Mechanics.** The words are compared without their habits ([`normalise`]), and walked down a tree
 //! of phrases ([`grammar`]) that is compiled from data (`config/grammar.toml`). What was said in a
 //! phrase's slots ([`slots`], [`numbers`], [`names`]) is put into the phrase's meaning, which is an
-//! intent. The rest of a line is kept exactly as it was typed, or written as one would type what was
+//! intent. Several of them can be said in a row, and one several times ([`clauses`]). The rest of a line is kept exactly as it was typed, or written as one would type what was
 //! said ([`spoken`]). The safety policy ([`safety`]) judges the result. What no phrase fits is answered
 //! with the nearest ones ([`nearest`]); it is never guessed at.
 //!
-//! **Limits.** One intent an utterance. English. It takes time in proportion to the length of the
+//! **Limits.** English. It takes time in proportion to the length of the
 //! input, and a few microseconds for what people say.
 
+mod clauses;
 mod error;
 mod grammar;
 mod names;
@@ -23,6 +24,7 @@ mod numbers;
 mod rules;
 mod safety;
 mod slots;
+mod spelling;
 mod spoken;
 mod template;
 

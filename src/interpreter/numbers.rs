@@ -55,10 +55,18 @@ pub(super) fn digits(words: &[impl AsRef<str>]) -> Option<(String, usize)> {
     (used > 0 && said).then_some((digits, used))
 }
 
+/// All of the words as one number in digits: "forty two" is 42, "five one" 51, "oh five" 05.
+pub(super) fn written(words: &[impl AsRef<str>]) -> Option<String> {
+    if let Some((digits, _)) = digits(words).filter(|(_, used)| *used == words.len()) {
+        return Some(digits);
+    }
+    spoken(words).filter(|reading| reading.words == words.len()).map(|reading| reading.value.to_string())
+}
+
 /// A number written in digits or said in words.
 fn spoken(words: &[impl AsRef<str>]) -> Option<Reading> {
     let first = words.first()?.as_ref();
-    if let Some(value) = written(first) {
+    if let Some(value) = in_digits(first) {
         return Some(Reading { value, words: 1 });
     }
     let (mut total, mut group, mut used) = (0_u32, None::<u32>, 0);
@@ -104,7 +112,7 @@ fn spoken(words: &[impl AsRef<str>]) -> Option<Reading> {
     group.map(|value| Reading { value: total + value, words: used })
 }
 
-fn written(word: &str) -> Option<u32> {
+fn in_digits(word: &str) -> Option<u32> {
     let digits = ["st", "nd", "rd", "th"].iter().find_map(|it| word.strip_suffix(it)).unwrap_or(word);
     if !digits.starts_with(|c: char| c.is_ascii_digit()) {
         return None;

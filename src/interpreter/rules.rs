@@ -8,10 +8,12 @@ use super::names;
 use super::nearest::Phrasebook;
 use super::normalise::{Words, is_hidden};
 use super::safety::{Doubt, Policy};
-use super::slots::Captured;
+use super::slots::{Captured, Kind};
+use super::spoken::Spoken;
 use crate::config;
 use crate::domain::{
-    Completeness, Confidence, Intent, Interpretation, Interpreter, ListeningChange, Situation, Verdict,
+    Completeness, Confidence, Direction, InputMode, Intent, Interpretation, Interpreter, ListeningChange,
+    Pane, Scroll, Situation, Verdict, Window,
 };
 
 const GRAMMAR: &str = include_str!("../../config/grammar.toml");
@@ -21,7 +23,7 @@ const SAFETY: &str = include_str!("../../config/safety.toml");
 /// and is where every chain of interpreters ends.
 #[derive(Debug)]
 pub struct Rules {
-    grammar: Grammar,
+    pub(super) grammar: Grammar,
     policy: Policy,
     phrasebook: Phrasebook,
     minimum_confidence: f32,
@@ -80,10 +82,16 @@ impl Rules {
     }
 
     fn understand(&self, words: &Words<'_>, sure: bool, situation: &Situation) -> Intent {
-        let found = self.grammar.find(words, situation.question_open);
-        let intent = found.and_then(|found| self.meaning(&found, words, situation));
+        let intent = match situation.input {
+            InputMode::Command => self.clauses(words, situation).map(|it| resolved(it, situation)),
+            InputMode::Dictation | InputMode::Spelling => {
+                let found = self.grammar.find(words, situation.into());
+                let phrase = found.and_then(|found| self.meaning(&found, words, situation));
+                phrase.map(|it| resolved(it, situation)).or_else(|| self.text(words, situation.input))
+            }
+        };
         match intent {
-            Some(Intent::Unknown { .. }) | None => self.unknown(words, situation.question_open),
+            Some(Intent::Unknown { .. }) | None => self.unknown(words, situation),
             // An unsure "yes" sets nothing off.
             Some(Intent::Confirm) if !sure => {
                 unknown(words.source, ["confirm", "cancel"].map(String::from).into())
@@ -96,7 +104,29 @@ impl Rules {
         }
     }
 
-    fn meaning(&self, found: &Found<'_>, words: &Words<'_>, situation: &Situation) -> Option<Intent> {
+    /// Words as text for the pane.
+    fn text(&self, words: &Words<'_>, input: InputMode) -> Option<Intent> {
+        if !words.spoken {
+            let text = words.source.trim_end_matches(['\n', '\r']).replace(is_hidden, "");
+            return (!text.trim().is_empty()).then_some(Intent::Type { text });
+        }
+        if words.list.is_empty() {
+            return None;
+        }
+        let text = match input {
+            InputMode::Spelling if words.more => return None,
+            InputMode::Spelling => self.grammar.slots.spelled(words)?,
+            _ => self.grammar.spoken.dictated(&words.source.replace(is_hidden, "")),
+        };
+        (!text.trim().is_empty()).then_some(Intent::Type { text })
+    }
+
+    pub(super) fn meaning(
+        &self,
+        found: &Found<'_>,
+        words: &Words<'_>,
+        situation: &Situation,
+    ) -> Option<Intent> {
         let value_of = |name: &str| match found.get(name) {
             Some(Captured::Value(value)) => Some(value.clone()),
             Some(Captured::Name { words: range, session }) => {
@@ -104,7 +134,7 @@ impl Rules {
                 let name = if *session { names::resolved(name, &situation.sessions) } else { name };
                 Some(name.into())
             }
-            Some(Captured::Rest { from, command }) => Some(self.rest(words, *from, *command).into()),
+            Some(Captured::Rest { from, kind }) => Some(self.rest(words, *from, *kind).into()),
             None => found.phrase.defaults.get(name).cloned(),
         };
         let meaning = fill(&found.phrase.meaning, &value_of)?;
@@ -120,21 +150,27 @@ impl Rules {
 
     /// The rest of the line: as it was typed, or as one would type what was said. Without hidden
     /// characters; see [`Self::interpret`].
-    fn rest(&self, words: &Words<'_>, from: usize, command: bool) -> String {
+    fn rest(&self, words: &Words<'_>, from: usize, kind: Kind) -> String {
         let rest = words.source[from..].trim_end_matches(['\n', '\r']);
         let rest = rest.replace(is_hidden, "");
-        match (words.spoken, command) {
-            (false, _) => rest,
-            (true, true) => self.grammar.spoken.command(&rest),
-            (true, false) => self.grammar.spoken.text(&rest),
+        match kind {
+            _ if !words.spoken => rest,
+            Kind::Command => self.grammar.spoken.command(&rest),
+            Kind::Dictation => self.grammar.spoken.dictated(&rest),
+            Kind::Verbatim => Spoken::verbatim(&rest),
+            _ => self.grammar.spoken.text(&rest),
         }
     }
 
-    fn unknown(&self, words: &Words<'_>, question_open: bool) -> Intent {
+    fn unknown(&self, words: &Words<'_>, situation: &Situation) -> Intent {
+        let question_open = situation.question_open;
         // "Okay" answers a question, though not clearly; else it is nothing.
         let answers = question_open && words.dropped;
         if words.list.is_empty() && words.spoken && !answers {
             return Intent::Nothing;
+        }
+        if situation.input != InputMode::Command {
+            return unknown(words.source, vec!["command mode".into()]);
         }
         let mut nearest = Vec::new();
         // A command line without its "run".
@@ -160,6 +196,57 @@ impl Rules {
         }
         unknown(words.source, nearest)
     }
+}
+
+/// "Again" and "undo" by what was done last. Where that can't be, they stay what they are.
+fn resolved(intent: Intent, situation: &Situation) -> Intent {
+    let last = situation.last.as_ref();
+    let other = match intent {
+        Intent::Again { times } => last.and_then(|last| last.clone().repeated(times)),
+        Intent::Undo => last.and_then(inverse),
+        _ => None,
+    };
+    other.unwrap_or(intent)
+}
+
+/// What takes back what was done, if something does.
+fn inverse(done: &Intent) -> Option<Intent> {
+    let opposite = |direction: Direction| match direction {
+        Direction::Left => Direction::Right,
+        Direction::Right => Direction::Left,
+        Direction::Up => Direction::Down,
+        Direction::Down => Direction::Up,
+    };
+    Some(match done {
+        Intent::Type { .. } => Intent::Scratch,
+        Intent::ZoomPane => Intent::ZoomPane,
+        // What was made is current.
+        Intent::SplitPane { .. } => Intent::ClosePane,
+        Intent::NewWindow { .. } => Intent::CloseWindow,
+        Intent::SelectWindow { window: Window::Next } => Intent::SelectWindow { window: Window::Previous },
+        Intent::SelectWindow { window: Window::Previous } => Intent::SelectWindow { window: Window::Next },
+        Intent::SelectPane { pane: Pane::Next } => Intent::SelectPane { pane: Pane::Previous },
+        Intent::SelectPane { pane: Pane::Previous } => Intent::SelectPane { pane: Pane::Next },
+        Intent::SelectPane { pane: Pane::Toward(direction) } => {
+            Intent::SelectPane { pane: Pane::Toward(opposite(*direction)) }
+        }
+        Intent::Scroll { scroll } => Intent::Scroll {
+            scroll: match *scroll {
+                Scroll::LinesUp(lines) => Scroll::LinesDown(lines),
+                Scroll::LinesDown(lines) => Scroll::LinesUp(lines),
+                Scroll::PagesUp(pages) => Scroll::PagesDown(pages),
+                Scroll::PagesDown(pages) => Scroll::PagesUp(pages),
+                Scroll::Top => Scroll::Bottom,
+                Scroll::Bottom => return None,
+            },
+        },
+        _ => return None,
+    })
+}
+
+/// Whether it puts text into a pane.
+fn holds_text(intent: &Intent) -> bool {
+    intent.steps().iter().any(|step| matches!(step, Intent::Run { .. } | Intent::Type { .. }))
 }
 
 fn unknown(heard: &str, nearest: Vec<String>) -> Intent {
@@ -188,8 +275,7 @@ impl Interpreter for Rules {
         let intent = self.understand(&parsed, sure, situation);
         let mut verdict = self.policy.judge(&intent, doubt);
         // The text was cleaned of them, and is not what it was meant to be.
-        let holds_text = matches!(intent, Intent::Run { .. } | Intent::Type { .. });
-        if holds_text && words.trim_end_matches(['\n', '\r']).contains(is_hidden) {
+        if holds_text(&intent) && words.trim_end_matches(['\n', '\r']).contains(is_hidden) {
             verdict = self.policy.hidden_characters();
         }
         Interpretation { intent, verdict }
@@ -197,18 +283,22 @@ impl Interpreter for Rules {
 
     fn completeness(&self, words: &str, situation: &Situation) -> Completeness {
         let parsed = Words::new(words, situation.spoken, &self.grammar.noise);
+        let intent = self.understand(&parsed, true, situation);
         // To stop is for now, whatever may follow.
-        if matches!(
-            self.understand(&parsed, true, situation),
-            Intent::Cancel | Intent::Confirm | Intent::Deny
-        ) {
+        if matches!(intent, Intent::Cancel | Intent::Confirm | Intent::Deny) {
             return Completeness::Complete;
         }
+        // Who dictates may be thinking.
+        if situation.input != InputMode::Command {
+            let goes_on = matches!(intent, Intent::Type { .. } | Intent::Unknown { .. });
+            return if goes_on { Completeness::Unfinished } else { Completeness::Complete };
+        }
         let known = |name: Range<usize>| names::is_known(&names::said(&parsed, name), &situation.sessions);
-        self.grammar.completeness(&parsed, situation.question_open, &known)
+        self.grammar.completeness(&parsed, situation.into(), &known)
     }
 
     fn judge(&self, intent: Intent, confidence: Confidence, situation: &Situation) -> Interpretation {
+        let hides = |text: &str| text.contains(|c: char| c.is_control() || is_hidden(c));
         let verdict = match &intent {
             // A name is shown in questions, so nothing may hide in it either.
             Intent::Run { command: text }
@@ -219,7 +309,7 @@ impl Interpreter for Rules {
             | Intent::NewWindow { name: Some(text) }
             | Intent::KillSession { name: Some(text) }
             | Intent::DescribeSession { name: Some(text) }
-                if text.contains(|c: char| c.is_control() || is_hidden(c)) =>
+                if hides(text) =>
             {
                 self.policy.hidden_characters()
             }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::normalise::Words;
 use super::numbers;
+use super::spelling::Speller;
 use super::spoken::Spoken;
 
 /// Names are that many words at most; a longer one is a misheard sentence.
@@ -27,19 +28,31 @@ pub(super) enum Kind {
     Count,
     /// 0 ‥ 65535.
     Number,
+    /// All that follows: letters, digits and signs by their names.
+    Spelling,
+    /// All that follows: letters by their names, to be written as capitals.
+    Capitals,
+    /// All that follows: digits, or a number.
+    Digits,
     /// A few words that name a session that there is, or should be.
     Session,
     /// A few words.
     Name,
     /// The rest of the line: a command line.
     Command,
-    /// The rest of the line: text.
+    /// The rest of the line: text, with signs by their names.
     Text,
+    /// The rest of the line: a sentence, with its punctuation by name.
+    Dictation,
+    /// The rest of the line, word for word.
+    Verbatim,
+    /// The rest of the line, which doesn't matter.
+    Anything,
 }
 
 impl Kind {
     pub(super) fn is_rest(self) -> bool {
-        matches!(self, Self::Command | Self::Text)
+        matches!(self, Self::Command | Self::Text | Self::Dictation | Self::Verbatim | Self::Anything)
     }
 }
 
@@ -50,8 +63,8 @@ pub(super) enum Captured {
     Value(Value),
     /// Words by their indices, to be read as a name.
     Name { words: Range<usize>, session: bool },
-    /// The original from here to its end.
-    Rest { from: usize, command: bool },
+    /// The original from here to its end, to be written as this kind is.
+    Rest { from: usize, kind: Kind },
 }
 
 /// Words and what they stand for.
@@ -82,7 +95,7 @@ impl List {
 #[derive(Debug)]
 pub(super) struct Slots {
     lists: Vec<(String, List)>,
-    letters: HashMap<String, char>,
+    speller: Speller,
     symbols: List,
 }
 
@@ -100,7 +113,7 @@ impl Slots {
                 symbols.add(words.to_vec(), json!({ "char": symbol }));
             }
         }
-        Self { lists: lists.into_iter().collect(), letters: spoken.letters().clone(), symbols }
+        Self { lists: lists.into_iter().collect(), speller: Speller::new(spoken), symbols }
     }
 
     /// The kind of this name.
@@ -111,10 +124,16 @@ impl Slots {
             "times" => Kind::Times,
             "count" => Kind::Count,
             "number" => Kind::Number,
+            "spelling" => Kind::Spelling,
+            "capitals" => Kind::Capitals,
+            "digits" => Kind::Digits,
             "session" => Kind::Session,
             "name" => Kind::Name,
             "command" => Kind::Command,
             "text" => Kind::Text,
+            "dictation" => Kind::Dictation,
+            "verbatim" => Kind::Verbatim,
+            "anything" => Kind::Anything,
             list => Kind::List(self.lists.iter().position(|(name, _)| name == list)?),
         })
     }
@@ -128,7 +147,7 @@ impl Slots {
             }
             Kind::Letter | Kind::Key => json!({ "char": "a" }),
             Kind::Times | Kind::Count | Kind::Number => json!(1),
-            Kind::Session | Kind::Name | Kind::Command | Kind::Text => json!("a"),
+            _ => json!("a"),
         }
     }
 
@@ -159,8 +178,7 @@ impl Slots {
         length: usize,
     ) -> Vec<(Captured, usize)> {
         if kind.is_rest() {
-            let rest =
-                rest_from(words, at).map(|from| Captured::Rest { from, command: kind == Kind::Command });
+            let rest = rest_from(words, at).map(|from| Captured::Rest { from, kind });
             return rest.map(|captured| (captured, 0)).into_iter().collect();
         }
         let texts: Vec<&str> =
@@ -168,6 +186,10 @@ impl Slots {
         if texts.is_empty() {
             return Vec::new();
         }
+        let all = |written: Option<String>| match written {
+            Some(text) if !words.more => vec![(Captured::Value(text.into()), length - at)],
+            _ => Vec::new(),
+        };
         let numbers = |least: u32, most: u32| {
             let found = numbers::readings(&texts).into_iter();
             found
@@ -188,8 +210,21 @@ impl Slots {
                 .map(|count| (at..at + count, count))
                 .map(|(words, count)| (Captured::Name { words, session: kind == Kind::Session }, count))
                 .collect(),
-            Kind::Command | Kind::Text => Vec::new(),
+            Kind::Spelling => all(self.speller.spelled(words, at..length)),
+            Kind::Capitals => {
+                let letters = self.speller.spelled(words, at..length);
+                all(letters
+                    .filter(|it| it.bytes().all(|b| b.is_ascii_alphabetic()))
+                    .map(|it| it.to_uppercase()))
+            }
+            Kind::Digits => all(numbers::written(&texts)),
+            Kind::Command | Kind::Text | Kind::Dictation | Kind::Verbatim | Kind::Anything => Vec::new(),
         }
+    }
+
+    /// All of the words as letters and signs, if they are that.
+    pub(super) fn spelled(&self, words: &Words<'_>) -> Option<String> {
+        self.speller.spelled(words, 0..words.list.len())
     }
 
     fn letter(&self, word: &str) -> Option<(Captured, usize)> {
@@ -198,7 +233,7 @@ impl Slots {
             (Some(letter), None) if letter.is_ascii_alphabetic() => Some(letter),
             _ => None,
         };
-        let letter = alone.or_else(|| self.letters.get(word).copied())?;
+        let letter = alone.or_else(|| self.speller.letter(word))?;
         Some((Captured::Value(json!({ "char": letter })), 1))
     }
 

@@ -8,6 +8,7 @@
 //! Words that change what follows: "literal star" is the word, "space" keeps apart, "capital r" and
 //! "uppercase a b" are capitals, "number forty two" is 42, "spell air bat" is `ab`.
 
+mod dictation;
 mod writer;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -15,6 +16,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::Deserialize;
 
 use super::normalise::{chunks, fold};
+use dictation::Dictation;
+pub(super) use dictation::PunctuationData;
 use writer::Writer;
 
 /// A symbol in the grammar data.
@@ -54,6 +57,7 @@ pub(super) struct Spoken {
     programs: Table<String>,
     letters: HashMap<String, char>,
     subcommands: HashSet<String>,
+    dictation: Dictation,
 }
 
 #[derive(Debug, Clone)]
@@ -111,6 +115,7 @@ impl Spoken {
         programs: &BTreeMap<String, Vec<String>>,
         alphabet: &BTreeMap<char, Vec<String>>,
         settings: &SpokenData,
+        punctuation: &[PunctuationData],
     ) -> Self {
         let symbol = |data: &SymbolData| {
             let symbol = Symbol { text: data.text.clone(), join: data.join };
@@ -128,6 +133,7 @@ impl Spoken {
                 .flat_map(|(letter, words)| words.iter().map(|word| (fold(word), *letter)))
                 .collect(),
             subcommands: settings.subcommands.iter().cloned().collect(),
+            dictation: Dictation::new(punctuation),
         }
     }
 
@@ -150,6 +156,17 @@ impl Spoken {
             said.pop();
         }
         Writer::new(self, &said, true).write()
+    }
+
+    /// Writes what was dictated.
+    pub(super) fn dictated(&self, said: &str) -> String {
+        self.dictation.write(said)
+    }
+
+    /// What was said, word for word: without the full stop of the recogniser.
+    pub(super) fn verbatim(said: &str) -> String {
+        let said = said.trim();
+        said.strip_suffix('.').filter(|it| !it.ends_with('.')).unwrap_or(said).to_owned()
     }
 
     /// Writes what was said as text.

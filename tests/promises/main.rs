@@ -26,6 +26,7 @@ mod recogniser_trouble;
 mod recordings;
 mod speaking;
 mod spoken;
+mod spoken_language;
 mod support;
 mod terminal;
 mod terminal_safety;

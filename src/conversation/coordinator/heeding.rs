@@ -61,7 +61,7 @@ impl Coordinator {
         let Spoken { id, confidence, degraded, answer, .. } = spoken;
         match heed {
             Heed::Act(text) => {
-                let words = Words { id, text, confidence, degraded, spoken: true };
+                let words = Words { id, text, confidence, degraded, spoken: true, input: self.input };
                 self.enqueue(words, answer).await;
             }
             Heed::Called => {
@@ -78,7 +78,9 @@ impl Coordinator {
     }
 
     pub(super) fn meaning(&self, words: &Words) -> Interpretation {
-        let situation = Situation { spoken: words.spoken, ..Situation::default() };
+        let question_open = self.question.is_some();
+        let Words { spoken, input, .. } = *words;
+        let situation = Situation { spoken, input, question_open, ..Situation::default() };
         self.ports.interpreter.interpret(&words.text, words.confidence, &situation)
     }
 }

@@ -3,7 +3,7 @@
 //! Every walk down the tree along the words is looked at, not only the one that is understood: whoever has
 //! said "split" has said a command, and may be about to say "right".
 
-use super::{Captured, Grammar, Kind, Node};
+use super::{Captured, Grammar, Kind, Moment, Node};
 use crate::domain::Completeness;
 use crate::interpreter::normalise::Words;
 
@@ -34,7 +34,7 @@ impl Grammar {
     pub(in crate::interpreter) fn completeness(
         &self,
         words: &Words<'_>,
-        question_open: bool,
+        moment: Moment,
         known_name: &dyn Fn(std::ops::Range<usize>) -> bool,
     ) -> Completeness {
         let length = words.without_last_fillers();
@@ -42,7 +42,7 @@ impl Grammar {
             return Completeness::Unknown;
         }
         let mut reached = Reached::default();
-        let walk = Walk { grammar: self, words, length, question_open, known_name };
+        let walk = Walk { grammar: self, words, length, moment, known_name };
         walk.from(0, 0, &mut reached);
         match reached {
             Reached { open: true, .. } | Reached { whole: false, goes_on: true, .. } => {
@@ -59,7 +59,7 @@ struct Walk<'a> {
     grammar: &'a Grammar,
     words: &'a Words<'a>,
     length: usize,
-    question_open: bool,
+    moment: Moment,
     known_name: &'a dyn Fn(std::ops::Range<usize>) -> bool,
 }
 
@@ -70,7 +70,7 @@ impl Walk<'_> {
         if at == length {
             let end = node
                 .end
-                .filter(|&phrase| grammar.phrases[phrase].is_meant(words, self.question_open, words.dropped));
+                .filter(|&phrase| grammar.phrases[phrase].is_meant(words, self.moment, words.dropped));
             reached.whole |= end.is_some();
             reached.goes_on |= grammar.leads_elsewhere(node, end);
             return;

@@ -25,7 +25,7 @@ fn a_word_wins_over_a_slot_and_a_list_over_a_name() {
     let grammar = Grammar::compile("small", SMALL).unwrap();
     let say = |text: &str| {
         let words = Words::new(text, false, &grammar.noise);
-        grammar.find(&words, false).and_then(|found| found.phrase.say.clone())
+        grammar.find(&words, Moment::default()).and_then(|found| found.phrase.say.clone())
     };
     assert_eq!(say("go to the left").as_deref(), Some("go left"));
     assert_eq!(say("go port, please").as_deref(), Some("go left"));
@@ -76,7 +76,7 @@ fn ten_thousand_phrases_cost_no_more_than_fifty() {
     }
     let grammar = Grammar::compile("many", &text).unwrap();
     let words = Words::new("phrase d x1999", false, &grammar.noise);
-    assert!(grammar.find(&words, false).is_some());
+    assert!(grammar.find(&words, Moment::default()).is_some());
     let root = &grammar.tree[0];
     assert_eq!(root.words.len(), 2, "one step chooses among all phrases");
 }

@@ -78,6 +78,11 @@ impl Policy {
                 let which = name.as_deref().unwrap_or("the current session");
                 ask(&filled(&sentences.kill_session, which))
             }
+            // All of it is as bad as the worst of it.
+            Intent::Sequence { steps } => {
+                let verdicts = steps.iter().map(|step| self.judge(step, doubt));
+                return verdicts.fold(Verdict::Allow, Verdict::with);
+            }
             Intent::CloseWindow => ask(&sentences.close_window),
             Intent::ClosePane => ask(&sentences.close_pane),
             Intent::NewSession { .. }
@@ -101,6 +106,10 @@ impl Policy {
             | Intent::Help
             | Intent::Status
             | Intent::Listen { .. }
+            | Intent::Mode { .. }
+            | Intent::Scratch
+            | Intent::Undo
+            | Intent::Again { .. }
             | Intent::StayLocal
             | Intent::Unknown { .. }
             | Intent::Nothing => return Verdict::Allow,

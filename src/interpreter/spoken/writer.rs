@@ -77,6 +77,11 @@ impl<'a> Writer<'a> {
                 self.word(straight(next.raw));
                 Some(2)
             }
+            // A word of its own, unless what follows would be something else.
+            "escape" if self.spoken.symbols.find(after).is_some() => {
+                self.word(straight(next.raw));
+                Some(2)
+            }
             "space" => {
                 self.pieces.push(Piece { text: String::new(), join: Some(Join::None), opens: false });
                 Some(1)
@@ -297,7 +302,7 @@ fn straight(word: &str) -> String {
         .collect()
 }
 
-fn capitalised(word: &str) -> String {
+pub(super) fn capitalised(word: &str) -> String {
     let mut chars = word.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }

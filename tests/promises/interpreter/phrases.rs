@@ -1,7 +1,7 @@
 //! Phrases, as people say them, as recognisers write them, and as people type them.
 
 use serde::Deserialize;
-use voice_terminal::domain::{Completeness, Confidence, Intent, Interpreter, Situation, Verdict};
+use voice_terminal::domain::{Completeness, Confidence, InputMode, Intent, Interpreter, Situation, Verdict};
 
 use super::{rules, session, typed};
 
@@ -18,6 +18,9 @@ struct Case {
     spoken: bool,
     #[serde(default)]
     open: bool,
+    #[serde(default)]
+    input: InputMode,
+    last: Option<Intent>,
     say: Vec<String>,
     /// The exact intent.
     means: Option<Intent>,
@@ -40,6 +43,8 @@ fn every_phrase_means_what_it_should() {
             sessions: sessions.clone(),
             question_open: case.open,
             spoken: case.spoken,
+            input: case.input,
+            last: case.last.clone(),
             ..Situation::default()
         };
         let confidence = if case.spoken { Confidence::new(0.9) } else { Confidence::CERTAIN };

@@ -1,0 +1,122 @@
+//! Letters, digits and signs by their names: "air bat cap", "alpha bravo", "capital x ray", "oh five", "dash".
+//!
+//! Either all that was said is spelled, or nothing of it: what can't be spelled was meant otherwise.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::normalise::Words;
+use super::numbers;
+use super::spoken::Spoken;
+
+/// What recognisers make of letters that are said in a row ("ABC") is no longer than that.
+const LONGEST_ROW: usize = 8;
+
+/// What letters and signs are called.
+#[derive(Debug)]
+pub(super) struct Speller {
+    letters: HashMap<String, char>,
+    /// By the first word; the longest first.
+    signs: HashMap<String, Vec<(Vec<String>, String)>>,
+}
+
+impl Speller {
+    pub(super) fn new(spoken: &Spoken) -> Self {
+        let mut signs: HashMap<String, Vec<(Vec<String>, String)>> = HashMap::new();
+        for (words, sign) in spoken.symbols() {
+            signs.entry(words[0].clone()).or_default().push((words.to_vec(), sign.into()));
+        }
+        for named in signs.values_mut() {
+            named.sort_by_key(|(words, _)| std::cmp::Reverse(words.len()));
+        }
+        Self { letters: spoken.letters().clone(), signs }
+    }
+
+    /// The letter of this name.
+    pub(super) fn letter(&self, word: &str) -> Option<char> {
+        self.letters.get(word).copied()
+    }
+
+    /// What these words spell, if all of them do.
+    pub(super) fn spelled(&self, words: &Words<'_>, range: Range<usize>) -> Option<String> {
+        let texts: Vec<&str> = words.list[range.clone()].iter().map(|word| word.text.as_str()).collect();
+        let mut spelled = String::new();
+        let mut at = 0;
+        while at < texts.len() {
+            let rest = &texts[at..];
+            let raw = &words.source[words.list[range.start + at].place.clone()];
+            at += match rest[0] {
+                "capital" | "uppercase" | "upper" if rest.len() > 1 => {
+                    let (letter, taken) = self.name(&rest[1..])?;
+                    spelled.extend(letter.to_uppercase());
+                    1 + taken
+                }
+                "space" => {
+                    spelled.push(' ');
+                    1
+                }
+                "number" if rest.len() > 1 => {
+                    let taken =
+                        (1..rest.len()).rev().find(|end| numbers::written(&rest[1..=*end]).is_some())?;
+                    spelled.push_str(&numbers::written(&rest[1..=taken])?);
+                    1 + taken
+                }
+                word => {
+                    if let Some((letter, taken)) = self.name(rest) {
+                        spelled.push(letter);
+                        taken
+                    } else if let Some((sign, taken)) = self.sign(rest) {
+                        spelled.push_str(sign);
+                        taken
+                    } else if let Some((number, taken)) = number(rest) {
+                        spelled.push_str(&number);
+                        taken
+                    } else {
+                        spelled.push_str(&row(word, raw)?);
+                        1
+                    }
+                }
+            };
+        }
+        (!spelled.is_empty()).then_some(spelled)
+    }
+
+    /// A letter by itself or by its name.
+    fn name(&self, words: &[&str]) -> Option<(char, usize)> {
+        // "X-ray" is two words.
+        if let [one, two, ..] = words
+            && let Some(letter) = self.letters.get(&format!("{one}{two}"))
+        {
+            return Some((*letter, 2));
+        }
+        let mut chars = words.first()?.chars();
+        match (chars.next(), chars.next()) {
+            (Some(letter), None) if letter.is_ascii_alphabetic() => Some((letter, 1)),
+            _ => Some((self.letter(words[0])?, 1)),
+        }
+    }
+
+    fn sign(&self, words: &[&str]) -> Option<(&str, usize)> {
+        let named = self.signs.get(words[0])?;
+        let fits = |sign: &&(Vec<String>, String)| {
+            words.len() >= sign.0.len() && sign.0.iter().zip(words).all(|(a, b)| a == b)
+        };
+        named.iter().find(fits).map(|(name, sign)| (sign.as_str(), name.len()))
+    }
+}
+
+/// The longest number that the words begin with.
+fn number(words: &[&str]) -> Option<(String, usize)> {
+    let most = words.len().min(12);
+    (1..=most).rev().find_map(|end| Some((numbers::written(&words[..end])?, end)))
+}
+
+/// Letters that a recogniser wrote as one: "ABC", "L.S.", and digits.
+fn row(word: &str, raw: &str) -> Option<String> {
+    let letters: String = word.chars().filter(|c| *c != '.').collect();
+    let is_row = !letters.is_empty()
+        && letters.len() <= LONGEST_ROW
+        && letters.bytes().all(|b| b.is_ascii_alphanumeric())
+        && (word.contains('.') || raw.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()));
+    is_row.then_some(letters)
+}

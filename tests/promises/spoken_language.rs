@@ -1,0 +1,112 @@
+//! Several things said in a row, text that is dictated and taken back, and the modes, all against a real tmux.
+
+use std::fs;
+
+use crate::support::user::{Ran, User};
+
+fn lines(user: &User, lines: &str) -> Ran {
+    let ran = user.run_with(&["run"], lines.as_bytes());
+    assert_eq!(ran.code(), 0, "{ran:?}");
+    ran
+}
+
+fn panes(user: &User) -> usize {
+    user.tmux(&["list-panes", "-t", "=main:", "-F", "x"]).lines().count()
+}
+
+/// The last line of the pane that has something on it.
+fn prompt(user: &User) -> String {
+    let pane = user.tmux(&["capture-pane", "-p", "-t", "=main:"]);
+    pane.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default().to_owned()
+}
+
+#[test]
+fn several_things_are_done_in_order() {
+    let user = User::new();
+    let ran = lines(&user, "split right and split down and run echo one two\nnext pane three times\n");
+    assert_eq!(panes(&user), 3, "{ran:?}");
+    assert!(ran.out.contains("one two"), "{ran:?}");
+    assert!(ran.out.contains("(3 times)"), "{ran:?}");
+    let records = user.history();
+    assert_eq!(records.len(), 2, "one utterance is one record");
+}
+
+#[test]
+fn the_worst_part_binds_all_of_it() {
+    let user = User::new();
+    let ran = lines(&user, "split right and run touch made\nno\n");
+    assert!(ran.out.contains("Shall I split the pane, then run `touch made`, beginning in main?"), "{ran:?}");
+    assert_eq!(panes(&user), 1, "nothing of it before the answer: {ran:?}");
+    assert!(!user.path("home/made").exists());
+    let ran = lines(&user, "split right and run touch made\nconfirm\nconfirm\n");
+    assert_eq!(panes(&user), 2, "once: {ran:?}");
+    assert!(user.path("home/made").exists(), "{ran:?}");
+    let ran = lines(&user, "split right and run rm -rf ~\nconfirm\n");
+    assert_eq!(panes(&user), 2, "{ran:?}");
+    assert!(user.path("home").exists());
+    let ran = lines(&user, "zoom and run touch later\nnew window\nconfirm\n");
+    assert!(!user.path("home/later").exists(), "another thing was said in between: {ran:?}");
+}
+
+#[test]
+fn it_stops_at_the_first_that_fails_and_says_so() {
+    let user = User::new();
+    let ran = lines(&user, "split right and run false and split right\n");
+    assert_eq!(panes(&user), 2, "{ran:?}");
+    assert!(ran.out.contains("failed with exit status 1"), "{ran:?}");
+    assert!(ran.out.contains("I stopped there; not done: split the pane."), "{ran:?}");
+    let ran = lines(&user, "zoom and switch to nowhere and split down\n");
+    assert_eq!(panes(&user), 2, "{ran:?}");
+    assert!(ran.out.contains("not done: switch to nowhere, then split the pane"), "{ran:?}");
+}
+
+#[test]
+fn what_was_put_in_last_is_taken_back_and_nothing_else() {
+    let user = User::new();
+    lines(&user, "type one two\ntype three\nscratch that\n");
+    assert!(prompt(&user).ends_with("one two"), "{}", prompt(&user));
+    let ran = lines(&user, "scratch that\n");
+    assert!(ran.out.contains("nothing of mine to take back"), "another run's text is not ours: {ran:?}");
+    assert!(prompt(&user).ends_with("one two"));
+    lines(&user, "type one two\nundo\n");
+    assert!(
+        prompt(&user).ends_with("one two") && !prompt(&user).ends_with("twoone two"),
+        "{}",
+        prompt(&user)
+    );
+    let ran = lines(&user, "scratch that\nundo\nagain\n");
+    assert!(ran.out.contains("There is nothing to undo."), "{ran:?}");
+}
+
+#[test]
+fn dictation_goes_into_the_pane_until_it_is_ended() {
+    let user = User::new();
+    let ran = lines(
+        &user,
+        "dictation mode\nsplit right\nthen run touch made\nstatus\nescape command mode\nscratch that\n\
+         scratch that\ncommand mode\nstatus\n",
+    );
+    assert_eq!(panes(&user), 1, "{ran:?}");
+    assert!(!user.path("home/made").exists());
+    assert!(prompt(&user).ends_with("split right then run touch made"), "{}\n{ran:?}", prompt(&user));
+    assert!(ran.out.contains("¶ Dictation"), "{ran:?}");
+    assert!(ran.out.contains("» Commands."), "{ran:?}");
+    assert!(ran.out.contains("Commands go to session main."), "{ran:?}");
+}
+
+#[test]
+fn a_mode_that_is_configured_is_shown_from_the_start() {
+    let user = User::new();
+    user.configure("[interpreter]\nmode = \"spelling\"\n");
+    let ran = lines(&user, "spell air bat\ncommand mode\n");
+    assert!(ran.out.contains("α Spelling"), "{ran:?}");
+    let mut daemon = user.daemon();
+    let status = user.run(&["status"]);
+    assert!(status.out.contains("words are taken as: spelling"), "{status:?}");
+    let changed = user.run(&["do", "command mode"]);
+    assert!(changed.out.contains("Command mode."), "{changed:?}");
+    assert_eq!(user.run(&["status", "--json"]).json()[0]["standing"]["input"], "command");
+    daemon.signal("TERM");
+    daemon.ended();
+    fs::remove_file(user.configuration()).unwrap();
+}
