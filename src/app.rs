@@ -20,7 +20,7 @@ use crate::conversation::{Coordinator, Input, ListeningOptions, Options, Ports};
 use crate::domain::{
     Assistant, Degradation, Event, InputMode, Listening, ListeningMode, Privacy, Progress, Reply, Utterance,
 };
-use crate::interpreter::{PhraseGroup, Rules};
+use crate::interpreter::{OWN, PhraseGroup, Rules};
 use crate::server::{ChainStanding, Control, Delivery};
 use crate::shutdown::PATIENCE;
 use crate::speech::models::{ModelBreakers, Models};
@@ -146,13 +146,26 @@ impl World {
     /// The rules that words are interpreted by.
     ///
     /// # Errors
-    /// An entry of `safety.allow` that can't be meant.
+    /// A phrase of the user's, or an entry of `safety.allow`, that can't be meant.
     pub fn rules(&self) -> Result<Rules, ConfigError> {
-        Rules::new(&self.config.safety).map_err(|error| ConfigError {
-            origin: None,
-            line: None,
-            what: error.to_string(),
-            remedy: "change safety.allow in your configuration".into(),
+        let phrases = &self.config.phrases;
+        Rules::with_phrases(&self.config.safety, &phrases.text).map_err(|error| {
+            if error.file == OWN
+                && let Some(file) = &phrases.file
+            {
+                return ConfigError {
+                    origin: Some(config::Origin::File(file.clone())),
+                    line: error.line,
+                    what: error.what,
+                    remedy: "docs/phrases.md tells what can stand there".into(),
+                };
+            }
+            ConfigError {
+                origin: None,
+                line: None,
+                what: error.to_string(),
+                remedy: "change safety.allow in your configuration".into(),
+            }
         })
     }
 

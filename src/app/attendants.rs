@@ -12,9 +12,10 @@ use super::{World, progress};
 use crate::audio::{Ear, Heard, Mouth, Playback};
 use crate::breaker::State;
 use crate::cloud::Announcement;
-use crate::config::{Config, Difference, Watcher};
+use crate::config::{Config, ConfigError, Difference, Watcher};
 use crate::conversation::Input;
-use crate::domain::{Degradation, Event, Failure, Listening};
+use crate::domain::{Assistant, Degradation, Event, Failure, Listening};
+use crate::interpreter::Rules;
 use crate::shutdown::PATIENCE;
 use crate::speech::{self, Recognisers};
 use crate::store::{self, Recovered, Store};
@@ -169,13 +170,10 @@ pub(super) async fn follow(world: watch::Sender<World>, inbox: mpsc::WeakSender<
     loop {
         let changed = watcher.changed().await;
         let old = world.borrow().clone();
-        let changed = changed.and_then(|config| {
-            let new = World { config, ..old.clone() };
-            new.check()?;
-            let rules = new.rules()?;
-            let assistant = new.assistant()?;
-            Ok((new, rules, assistant))
-        });
+        let changed = match changed {
+            Ok(config) => rebuilt(World { config, ..old.clone() }).await,
+            Err(error) => Err(error),
+        };
         let text = match changed {
             Ok((new, rules, assistant)) => {
                 let difference = Difference::between(&old.config, &new.config);
@@ -196,6 +194,21 @@ pub(super) async fn follow(world: watch::Sender<World>, inbox: mpsc::WeakSender<
         };
         send(&inbox, Input::Notice(text)).await;
     }
+}
+
+/// What is built from a changed configuration.
+async fn rebuilt(new: World) -> Result<(World, Rules, Arc<dyn Assistant>), ConfigError> {
+    new.check()?;
+    let assistant = new.assistant()?;
+    let world = new.clone();
+    // Thousands of phrases take a while.
+    let rules = tokio::task::spawn_blocking(move || world.rules()).await.map_err(|error| ConfigError {
+        origin: None,
+        line: None,
+        what: format!("the rules could not be built: {error}"),
+        remedy: "start voice-terminal again".into(),
+    })??;
+    Ok((new, rules, assistant))
 }
 
 /// What a changed configuration means; nothing if nothing has changed.

@@ -30,8 +30,9 @@ pub(super) fn run(world: &World, action: Option<Action>, json: bool) -> Outcome 
             // An address may hold a password.
             report::line(redacted(text.trim_end()));
         }
-        // It would not have come here if it weren't right.
+        // Without the phrases it would not have come here if it weren't right.
         Action::Check => {
+            world.rules()?;
             let file = &world.paths.config_file;
             let there = if file.exists() { "read" } else { "not there, which is fine" };
             report::line(format!("The configuration is right. {}: {there}.", Paths::shown(file)));

@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
 
 use super::suggestions::{Known, nearest};
-use super::{BreakerOverride, Config, Paths};
+use super::{BreakerOverride, Config, Paths, Phrases};
 
 const DEFAULT: &str = include_str!("../../config/default.toml");
 const PROFILES: [(&str, &str); 3] = [
@@ -24,6 +24,9 @@ const PROFILES: [(&str, &str); 3] = [
 const PREFIX: &str = "VOICE_TERMINAL_";
 /// Variables with the prefix that are not keys.
 const NOT_KEYS: [&str; 3] = ["PROFILE", "CONFIG", "LOG"];
+
+/// A longer file of phrases is something else.
+const LONGEST_PHRASES: u64 = 16 << 20;
 
 /// Where a layer comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,7 +127,35 @@ impl Sources {
             remedy: "see `voice-terminal config show`".into(),
         })?;
         config.validate()?;
-        Ok(config)
+        Ok(Config { phrases: self.phrases()?, ..config })
+    }
+
+    /// The user's files, whether they exist or not: the configuration, and their own phrases beside it.
+    pub(super) fn files(&self) -> Option<[PathBuf; 2]> {
+        let file = self.file.clone()?;
+        let phrases = file.with_file_name("phrases.toml");
+        Some([file, phrases])
+    }
+
+    fn phrases(&self) -> Result<Phrases, ConfigError> {
+        let Some([_, file]) = self.files() else { return Ok(Phrases::default()) };
+        let bad = |what: String, remedy: &str| ConfigError {
+            origin: Some(Origin::File(file.clone())),
+            line: None,
+            what,
+            remedy: remedy.into(),
+        };
+        if std::fs::metadata(&file).is_ok_and(|file| file.len() > LONGEST_PHRASES) {
+            return Err(bad("it is too long".into(), "keep it below 16 MiB"));
+        }
+        match std::fs::read_to_string(&file) {
+            Ok(text) => Ok(Phrases { file: Some(file), text }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Phrases::default()),
+            Err(error) => Err(bad(
+                format!("it can't be read: {error}"),
+                "make it a text file (UTF-8) that you can read, or remove it",
+            )),
+        }
     }
 
     fn texts(&self) -> Result<Vec<(Origin, String)>, ConfigError> {

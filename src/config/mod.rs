@@ -18,7 +18,7 @@ pub use paths::Paths;
 pub use reload::{Difference, Watcher};
 pub use schema::{
     Audio, BreakerOverride, Config, Cues, Endpoint, InputMode, Interpreter, Journal, Listening,
-    ListeningMode, Postgres, Safety, Speech, Store, Stt, Terminal, Tts,
+    ListeningMode, Phrases, Postgres, Safety, Speech, Store, Stt, Terminal, Tts,
 };
 pub use secret::DatabaseUrl;
 use validate::BREAKER_NAMES;

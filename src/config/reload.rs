@@ -1,6 +1,6 @@
-//! The user's file, followed while the program runs.
+//! The user's files, followed while the program runs.
 //!
-//! **Mechanics.** It is looked at twice a second, which sees every way of changing it alike: an
+//! **Mechanics.** They (the configuration, and the user's own phrases beside it) are looked at twice a second, which sees every way of changing it alike: an
 //! editor that writes in place or puts a new file there, a link to one's dotfiles, a network file
 //! system that tells nobody. A file is read once it has stood still for one look, so that none is
 //! read half-written.
@@ -21,17 +21,22 @@ const LOOK: Duration = Duration::from_millis(500);
 /// What tells one content of the file from another; `None` while there is no file.
 type Stamp = Option<(u64, i64, i64, u64)>;
 
+/// The user's files, in the order of [`Sources::files`].
+type Stamps = [Stamp; 2];
+
 /// Watches the user's configuration file.
 #[derive(Debug)]
 pub struct Watcher {
     sources: Sources,
-    read: Stamp,
+    read: Stamps,
 }
 
 impl Watcher {
     /// Changes from now on; what the sources give at this moment is taken as known.
     pub fn new(sources: Sources) -> Self {
-        let read = sources.file.as_ref().and_then(|file| stamp(std::fs::metadata(file)));
+        let read = sources
+            .files()
+            .map_or_else(Stamps::default, |files| files.map(|file| stamp(std::fs::metadata(file))));
         Self { sources, read }
     }
 
@@ -40,13 +45,13 @@ impl Watcher {
     /// # Errors
     /// The changed file can't be used.
     pub async fn changed(&mut self) -> Result<Config, ConfigError> {
-        let Some(file) = self.sources.file.clone() else { return std::future::pending().await };
+        let Some([file, phrases]) = self.sources.files() else { return std::future::pending().await };
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut last = self.read;
         loop {
             looks.tick().await;
-            let now = stamp(tokio::fs::metadata(&file).await);
+            let now = [stamp(tokio::fs::metadata(&file).await), stamp(tokio::fs::metadata(&phrases).await)];
             if now != self.read && now == last {
                 self.read = now;
                 return self.sources.load();
@@ -79,6 +84,7 @@ impl Difference {
             at_once: names(&[
                 ("audio", old.audio != new.audio),
                 ("listening", old.listening != new.listening),
+                ("phrases", old.phrases != new.phrases),
                 ("interpreter", old.interpreter != new.interpreter),
                 ("speech", old.speech != new.speech),
                 ("cloud", old.cloud != new.cloud),

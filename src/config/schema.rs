@@ -20,6 +20,9 @@ pub struct Config {
     pub listening: Listening,
     /// How words are taken.
     pub interpreter: Interpreter,
+    /// The user's own phrases, which have a file of their own.
+    #[serde(skip)]
+    pub phrases: Phrases,
     /// Recognition.
     pub speech: Speech,
     /// tmux.
@@ -117,6 +120,15 @@ pub enum ListeningMode {
     PushToTalk,
     /// From one press of a key to the next.
     Toggle,
+}
+
+/// The user's own phrases, as they are written.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Phrases {
+    /// The file, if there is one.
+    pub file: Option<PathBuf>,
+    /// What it holds.
+    pub text: String,
 }
 
 /// How words are taken.

@@ -12,6 +12,7 @@
 
 use std::ops::Range;
 
+use super::grammar::Moment;
 use super::names;
 use super::normalise::Words;
 use super::numbers;
@@ -38,8 +39,8 @@ struct Seam {
 
 impl Rules {
     /// What all the words mean: one phrase, one several times, or several of them.
-    pub(super) fn clauses(&self, words: &Words<'_>, situation: &Situation) -> Option<Intent> {
-        let whole = self.clause(words, situation);
+    pub(super) fn clauses(&self, words: &Words<'_>, situation: &Situation, moment: Moment) -> Option<Intent> {
+        let whole = self.clause(words, situation, moment);
         if whole.as_ref().is_some_and(|whole| !whole.is_open) || words.more {
             return whole.map(|whole| whole.intent);
         }
@@ -47,7 +48,7 @@ impl Rules {
         let begins = |suffix: usize| suffix.checked_sub(1).map_or(0, |seam| seams[seam].right_begins);
         let part = |range: Range<usize>| {
             let part = Words::new(&words.source[range], words.spoken, &self.grammar.noise);
-            self.clause(&part, situation)
+            self.clause(&part, situation, moment)
         };
         // What follows each seam, from the last one to the whole.
         let mut meanings: Vec<Option<Intent>> = vec![None; seams.len() + 1];
@@ -70,16 +71,16 @@ impl Rules {
     }
 
     /// One phrase, or one several times.
-    fn clause(&self, words: &Words<'_>, situation: &Situation) -> Option<Clause> {
-        let once = self.phrase(words, situation);
+    fn clause(&self, words: &Words<'_>, situation: &Situation, moment: Moment) -> Option<Clause> {
+        let once = self.phrase(words, situation, moment);
         if once.as_ref().is_some_and(|once| !once.is_open) {
             return once;
         }
-        self.repeated(words, situation).or(once)
+        self.repeated(words, situation, moment).or(once)
     }
 
-    fn phrase(&self, words: &Words<'_>, situation: &Situation) -> Option<Clause> {
-        let found = self.grammar.find(words, situation.into())?;
+    fn phrase(&self, words: &Words<'_>, situation: &Situation, moment: Moment) -> Option<Clause> {
+        let found = self.grammar.find(words, moment)?;
         let is_open = found.captures().any(|(_, captured)| match captured {
             Captured::Rest { kind, .. } => *kind == Kind::Command && words.spoken,
             Captured::Name { words: name, session } => {
@@ -92,13 +93,13 @@ impl Rules {
     }
 
     /// "Next pane three times", "run make twice".
-    fn repeated(&self, words: &Words<'_>, situation: &Situation) -> Option<Clause> {
+    fn repeated(&self, words: &Words<'_>, situation: &Situation, moment: Moment) -> Option<Clause> {
         let length = words.without_last_fillers();
         let texts: Vec<&str> = words.list[..length].iter().map(|word| word.text.as_str()).collect();
         let (times, taken) = times(&texts)?;
         let last = words.list.get((length - taken).checked_sub(1)?)?;
         let once = Words::new(&words.source[..last.place.end], words.spoken, &self.grammar.noise);
-        let Clause { intent, is_open } = self.phrase(&once, situation)?;
+        let Clause { intent, is_open } = self.phrase(&once, situation, moment)?;
         if is_open && !words.spoken {
             return None;
         }

@@ -5,6 +5,7 @@
 //! (a user's own phrases) the same way as the built-in one.
 
 mod completeness;
+mod own;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -28,13 +29,28 @@ pub(super) struct Phrase {
     pub(super) say: Option<String>,
     /// What it does.
     pub(super) does: Option<String>,
-    /// The intent with its fields, `{slot}` where something said goes.
-    pub(super) meaning: Value,
+    /// What it means.
+    pub(super) meaning: Meaning,
     /// What slots are worth that were not said.
     pub(super) defaults: HashMap<String, Value>,
     when: Option<When>,
     exact: bool,
     beside_text: Option<BesideText>,
+}
+
+/// What a phrase means.
+#[derive(Debug)]
+pub(super) enum Meaning {
+    /// An intent with its fields, `{slot}` where something said goes.
+    Intent(Value),
+    /// Lines that could be typed instead, with `{slot}` in them: a user's own phrase.
+    Lines {
+        lines: Vec<String>,
+        /// Where they stand in the user's file.
+        at: usize,
+        /// The slots that are said together with them, in each of the ways to say it.
+        slots: Vec<Vec<(String, Kind)>>,
+    },
 }
 
 /// When a phrase means the same where other words are text.
@@ -52,11 +68,13 @@ pub(super) struct Moment {
     pub(super) question_open: bool,
     /// What words are taken as.
     pub(super) input: InputMode,
+    /// Whether a user's own phrases mean nothing.
+    pub(super) built_in_only: bool,
 }
 
 impl From<&Situation> for Moment {
     fn from(situation: &Situation) -> Self {
-        Self { question_open: situation.question_open, input: situation.input }
+        Self { question_open: situation.question_open, input: situation.input, built_in_only: false }
     }
 }
 
@@ -77,6 +95,8 @@ pub(super) struct Grammar {
     pub(super) spoken: Spoken,
     /// Words between two things that are to be done.
     pub(super) joiners: HashSet<String>,
+    /// Parts of templates by their names.
+    rules: BTreeMap<String, String>,
     /// The names of slots; captures hold an index.
     names: Vec<String>,
     tree: Vec<Node>,
@@ -105,6 +125,11 @@ pub(super) struct Found<'g> {
 }
 
 impl Phrase {
+    /// Whether it is a user's own.
+    pub(super) fn is_own(&self) -> bool {
+        matches!(self.meaning, Meaning::Lines { .. })
+    }
+
     /// The phrase to offer, if it means something at any time.
     pub(super) fn offer(&self) -> Option<&str> {
         self.say.as_deref().filter(|_| self.when.is_none())
@@ -123,7 +148,7 @@ impl Phrase {
             Some(BesideText::QuestionOpen) => moment.question_open,
             None => false,
         };
-        now && here && !(self.exact && dropped)
+        now && here && !(self.exact && dropped) && !(self.is_own() && moment.built_in_only)
     }
 }
 
@@ -284,15 +309,14 @@ impl Compiler<'_> {
             noise: Noise { fillers: set(&document.fillers), hesitations: set(&document.hesitations) },
             spoken,
             joiners: set(&document.joiners),
+            rules: document.rules.clone(),
             names: Vec::new(),
             tree: vec![Node::default()],
         };
         for phrase in &document.phrase {
             self.add(&mut grammar, phrase)?;
         }
-        for node in &mut grammar.tree {
-            node.slots.sort_by_key(|branch| branch.kind);
-        }
+        grammar.sort();
         Ok(grammar)
     }
 
@@ -328,42 +352,7 @@ impl Compiler<'_> {
                 )
             };
             for pieces in expand(template.get_ref(), self.rules).map_err(fault)? {
-                let mut slots: Vec<(String, Kind)> = Vec::new();
-                let mut node = 0;
-                for (at, piece) in pieces.iter().enumerate() {
-                    node = match piece {
-                        Piece::Word(word) => {
-                            if at == 0 && grammar.noise.fillers.contains(word) {
-                                return Err(fault(format!("it begins with the filler \"{word}\"")));
-                            }
-                            grammar.word_after(node, word)
-                        }
-                        Piece::Slot(name, kind) => {
-                            let kind = grammar
-                                .slots
-                                .kind(kind)
-                                .ok_or_else(|| fault(format!("there is no kind or list `{kind}`")))?;
-                            if kind.is_rest() && at + 1 < pieces.len() {
-                                return Err(fault(format!(
-                                    "nothing can follow {{{name}}}, the rest of the line"
-                                )));
-                            }
-                            if slots.iter().any(|(slot, _)| slot == name) {
-                                return Err(fault(format!("the slot {{{name}}} is there twice")));
-                            }
-                            slots.push((name.clone(), kind));
-                            grammar.slot_after(node, name, kind)
-                        }
-                    };
-                }
-                match grammar.tree[node].end {
-                    Some(other) if other != index => {
-                        let say = grammar.phrases[other].say.as_deref().unwrap_or("another phrase");
-                        let words = pieces.iter().map(Piece::to_string).collect::<Vec<_>>().join(" ");
-                        return Err(fault(format!("\"{words}\" already means \"{say}\"")));
-                    }
-                    _ => grammar.tree[node].end = Some(index),
-                }
+                let slots = grammar.lay(&pieces, index).map_err(fault)?;
                 let mut names: Vec<String> = slots.iter().map(|(name, _)| name.clone()).collect();
                 names.sort();
                 if !checked.contains(&names) {
@@ -376,7 +365,7 @@ impl Compiler<'_> {
             group: data.group.clone(),
             say: data.say.clone(),
             does: data.does.clone(),
-            meaning: data.meaning.get_ref().clone(),
+            meaning: Meaning::Intent(data.meaning.get_ref().clone()),
             defaults: data.defaults.clone(),
             when: data.when,
             exact: data.exact,
@@ -404,6 +393,52 @@ impl Compiler<'_> {
 }
 
 impl Grammar {
+    /// Slots are tried in the order of their kinds.
+    fn sort(&mut self) {
+        for node in &mut self.tree {
+            node.slots.sort_by_key(|branch| branch.kind);
+        }
+    }
+
+    /// Lays a sequence of words and slots into the tree, to mean a phrase; gives its slots.
+    fn lay(&mut self, pieces: &[Piece], phrase: usize) -> Result<Vec<(String, Kind)>, String> {
+        let mut slots: Vec<(String, Kind)> = Vec::new();
+        let mut node = 0;
+        for (at, piece) in pieces.iter().enumerate() {
+            node = match piece {
+                Piece::Word(word) => {
+                    if at == 0 && self.noise.fillers.contains(word) {
+                        return Err(format!("it begins with the filler \"{word}\""));
+                    }
+                    self.word_after(node, word)
+                }
+                Piece::Slot(name, kind) => {
+                    let kind =
+                        self.slots.kind(kind).ok_or_else(|| format!("there is no kind or list `{kind}`"))?;
+                    if kind.is_rest() && at + 1 < pieces.len() {
+                        return Err(format!("nothing can follow {{{name}}}, the rest of the line"));
+                    }
+                    if slots.iter().any(|(slot, _)| slot == name) {
+                        return Err(format!("the slot {{{name}}} is there twice"));
+                    }
+                    slots.push((name.clone(), kind));
+                    self.slot_after(node, name, kind)
+                }
+            };
+        }
+        match self.tree[node].end {
+            Some(other) if other != phrase => {
+                let say = self.phrases[other].say.as_deref().unwrap_or("another phrase");
+                let words = pieces.iter().map(Piece::to_string).collect::<Vec<_>>().join(" ");
+                Err(format!("\"{words}\" already means \"{say}\""))
+            }
+            _ => {
+                self.tree[node].end = Some(phrase);
+                Ok(slots)
+            }
+        }
+    }
+
     fn word_after(&mut self, node: usize, word: &str) -> usize {
         if let Some(&next) = self.tree[node].words.get(word) {
             return next;
@@ -451,6 +486,35 @@ pub(super) fn fill(meaning: &Value, value_of: &dyn Fn(&str) -> Option<Value>) ->
         )),
         other => Some(other.clone()),
     }
+}
+
+/// A line with its slots filled in; `None` if one of them has no value.
+pub(super) fn fill_line(
+    line: &str,
+    slots: &mut dyn Iterator<Item = (&str, Option<Value>)>,
+) -> Option<String> {
+    let mut filled = String::with_capacity(line.len());
+    let values: Vec<(String, Option<Value>)> =
+        slots.map(|(name, value)| (format!("{{{name}}}"), value)).collect();
+    let mut rest = line;
+    // In one pass, so that what was said is never taken for a slot.
+    while let Some(at) = rest.find('{') {
+        filled.push_str(&rest[..at]);
+        rest = &rest[at..];
+        if let Some((mention, value)) = values.iter().find(|(mention, _)| rest.starts_with(mention)) {
+            match value.as_ref()? {
+                Value::String(text) => filled.push_str(text),
+                Value::Object(fields) => filled.push_str(fields.get("char")?.as_str()?),
+                other => filled.push_str(&other.to_string()),
+            }
+            rest = &rest[mention.len()..];
+        } else {
+            filled.push('{');
+            rest = &rest[1..];
+        }
+    }
+    filled.push_str(rest);
+    Some(filled)
 }
 
 fn mentions(meaning: &Value, name: &str) -> bool {

@@ -29,4 +29,4 @@ mod spoken;
 mod template;
 
 pub use error::GrammarError;
-pub use rules::{PhraseGroup, PhraseHelp, Rules};
+pub use rules::{OWN, PhraseGroup, PhraseHelp, Rules};

@@ -1,5 +1,7 @@
 //! The phrases that are nearest to something that was not understood.
 
+use std::collections::HashMap;
+
 use super::normalise::Words;
 
 /// Words of what was heard that are compared; phrases are short.
@@ -11,10 +13,21 @@ const MOST_OFFERED: usize = 3;
 /// Below this likeness a phrase is no help.
 const LEAST_LIKENESS: f64 = 0.45;
 
+/// So many phrases are always compared; of more, those that share a word or a sound with what was heard.
+const ALWAYS_COMPARED: usize = 256;
+
+/// And so many of these at most.
+const MOST_CANDIDATES: usize = 256;
+
+/// Phrases that share a word are looked at up to here.
+const MOST_SHARING: usize = 1_024;
+
 /// Phrases, ready to be compared.
 #[derive(Debug, Default)]
 pub(super) struct Phrasebook {
     entries: Vec<Entry>,
+    /// Those beyond the ones that are always compared, by their words and how these sound.
+    sharing: HashMap<String, Vec<usize>>,
 }
 
 #[derive(Debug)]
@@ -51,7 +64,37 @@ impl Phrasebook {
             say: say.into(),
             words: say.split_whitespace().map(|word| Sound::new(&super::normalise::fold(word))).collect(),
         };
-        Self { entries: phrases.map(entry).collect() }
+        let entries: Vec<Entry> = phrases.map(entry).collect();
+        let mut sharing: HashMap<String, Vec<usize>> = HashMap::new();
+        for (at, entry) in entries.iter().enumerate().skip(ALWAYS_COMPARED) {
+            for sound in &entry.words {
+                for key in [&sound.word, &sound.skeleton] {
+                    let phrases = sharing.entry(key.clone()).or_default();
+                    if phrases.last() != Some(&at) && phrases.len() < MOST_SHARING {
+                        phrases.push(at);
+                    }
+                }
+            }
+        }
+        Self { entries, sharing }
+    }
+
+    /// The phrases that are worth comparing with what was heard.
+    fn candidates(&self, heard: &[Sound]) -> impl Iterator<Item = &Entry> {
+        let mut shared: HashMap<usize, usize> = HashMap::new();
+        if self.entries.len() > ALWAYS_COMPARED {
+            for key in heard.iter().flat_map(|sound| [&sound.word, &sound.skeleton]) {
+                for &phrase in self.sharing.get(key).into_iter().flatten() {
+                    *shared.entry(phrase).or_default() += 1;
+                }
+            }
+        }
+        let mut others: Vec<(usize, usize)> = shared.into_iter().collect();
+        others.sort_by_key(|&(phrase, count)| (std::cmp::Reverse(count), phrase));
+        let always = 0..self.entries.len().min(ALWAYS_COMPARED);
+        always
+            .chain(others.into_iter().take(MOST_CANDIDATES).map(|(phrase, _)| phrase))
+            .map(|at| &self.entries[at])
     }
 
     /// The nearest phrases, best first; none if nothing comes near.
@@ -61,8 +104,10 @@ impl Phrasebook {
         if heard.is_empty() {
             return Vec::new();
         }
-        let mut ranked: Vec<(f64, &str)> =
-            self.entries.iter().map(|entry| (likeness(&heard, &entry.words), entry.say.as_str())).collect();
+        let mut ranked: Vec<(f64, &str)> = self
+            .candidates(&heard)
+            .map(|entry| (likeness(&heard, &entry.words), entry.say.as_str()))
+            .collect();
         ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
         let near = ranked.into_iter().take(MOST_OFFERED).filter(|(likeness, _)| *likeness >= LEAST_LIKENESS);
         near.map(|(_, say)| say.to_owned()).collect()

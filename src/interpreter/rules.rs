@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::GrammarError;
-use super::grammar::{Found, Grammar, Phrase, fill};
+use super::grammar::{Found, Grammar, Meaning, Moment, Phrase, fill, fill_line};
 use super::names;
 use super::nearest::Phrasebook;
 use super::normalise::{Words, is_hidden};
@@ -17,6 +17,10 @@ use crate::domain::{
 };
 
 const GRAMMAR: &str = include_str!("../../config/grammar.toml");
+/// What the file with a user's own phrases is called in errors.
+pub const OWN: &str = "phrases.toml";
+/// Of a user's own phrases, so many are told to whoever asks for help.
+const MOST_OWN_TOLD: usize = 30;
 const SAFETY: &str = include_str!("../../config/safety.toml");
 
 /// Understands words by the grammar, and judges what they mean. Pure: it needs nothing and nobody,
@@ -55,22 +59,34 @@ impl Rules {
     /// An entry of `safety.allow` that isn't one plain command. (The built-in rules are held right by
     /// tests.)
     pub fn new(safety: &config::Safety) -> Result<Self, GrammarError> {
-        let grammar = Grammar::compile("grammar.toml", GRAMMAR)?;
+        Self::with_phrases(safety, "")
+    }
+
+    /// The same with a user's own phrases, as TOML. They are judged as what they stand for.
+    ///
+    /// # Errors
+    /// In the file `phrases.toml`: what is wrong there, with the line. Else as [`Self::new`].
+    pub fn with_phrases(safety: &config::Safety, phrases: &str) -> Result<Self, GrammarError> {
+        let mut grammar = Grammar::compile("grammar.toml", GRAMMAR)?;
+        grammar.add_own(OWN, phrases)?;
         let policy = Policy::new(SAFETY, safety)?;
         let phrasebook = Phrasebook::new(grammar.phrases.iter().filter_map(Phrase::offer));
-        Ok(Self {
+        let rules = Self {
             grammar,
             policy,
             phrasebook,
             minimum_confidence: safety.minimum_confidence,
             confirm_ai: safety.confirm_ai,
-        })
+        };
+        rules.check_own(OWN, phrases)?;
+        Ok(rules)
     }
 
     /// What can be said, in groups.
     pub fn phrases(&self) -> Vec<PhraseGroup> {
         let mut groups: Vec<PhraseGroup> = Vec::new();
-        for phrase in &self.grammar.phrases {
+        let own = self.grammar.phrases.iter().filter(|phrase| phrase.is_own()).take(MOST_OWN_TOLD);
+        for phrase in self.grammar.phrases.iter().filter(|phrase| !phrase.is_own()).chain(own) {
             let (Some(title), Some(say)) = (&phrase.group, &phrase.say) else { continue };
             let help = PhraseHelp { say: say.clone(), does: phrase.does.clone().unwrap_or_default() };
             match groups.iter_mut().find(|group| group.title == *title) {
@@ -83,7 +99,9 @@ impl Rules {
 
     fn understand(&self, words: &Words<'_>, sure: bool, situation: &Situation) -> Intent {
         let intent = match situation.input {
-            InputMode::Command => self.clauses(words, situation).map(|it| resolved(it, situation)),
+            InputMode::Command => {
+                self.clauses(words, situation, situation.into()).map(|it| resolved(it, situation))
+            }
             InputMode::Dictation | InputMode::Spelling => {
                 let found = self.grammar.find(words, situation.into());
                 let phrase = found.and_then(|found| self.meaning(&found, words, situation));
@@ -137,7 +155,14 @@ impl Rules {
             Some(Captured::Rest { from, kind }) => Some(self.rest(words, *from, *kind).into()),
             None => found.phrase.defaults.get(name).cloned(),
         };
-        let meaning = fill(&found.phrase.meaning, &value_of)?;
+        let meaning = match &found.phrase.meaning {
+            Meaning::Intent(meaning) => fill(meaning, &value_of)?,
+            Meaning::Lines { lines, .. } => {
+                let slots = || found.captures().map(|(name, _)| (name, value_of(name)));
+                let lines = lines.iter().map(|line| fill_line(line, &mut slots()));
+                return self.lines(&lines.collect::<Option<Vec<_>>>()?, situation);
+            }
+        };
         match serde_json::from_value(meaning) {
             Ok(intent) => Some(intent),
             Err(error) => {
@@ -146,6 +171,57 @@ impl Rules {
                 None
             }
         }
+    }
+
+    /// What lines mean that could be typed one after the other.
+    fn lines(&self, lines: &[String], situation: &Situation) -> Option<Intent> {
+        let moment = Moment { built_in_only: true, question_open: false, ..situation.into() };
+        let mut parts = Vec::new();
+        for line in lines {
+            let words = Words::new(line, false, &self.grammar.noise);
+            parts.push(self.clauses(&words, situation, moment)?);
+        }
+        if parts.len() == 1 { parts.pop() } else { Intent::sequence(parts) }
+    }
+
+    /// Whether a user's own phrases all mean something that can be done.
+    fn check_own(&self, file: &str, text: &str) -> Result<(), GrammarError> {
+        let situation = Situation::default();
+        for phrase in &self.grammar.phrases {
+            let Meaning::Lines { lines, at, slots } = &phrase.meaning else { continue };
+            let fault = |what: String| GrammarError::at(file, text, *at, what);
+            for slots in slots {
+                let sample = |line: &String| {
+                    let mut slots = slots
+                        .iter()
+                        .map(|(name, kind)| (name.as_str(), Some(self.grammar.slots.sample(*kind))));
+                    fill_line(line, &mut slots)
+                };
+                let mut steps = 0;
+                for line in lines {
+                    let filled = sample(line).unwrap_or_default();
+                    match self.lines(&[filled], &situation) {
+                        Some(Intent::Confirm | Intent::Deny) => {
+                            return Err(fault(format!("\"{line}\" can only be said by you")));
+                        }
+                        None | Some(Intent::Unknown { .. } | Intent::Nothing) => {
+                            return Err(fault(format!(
+                                "\"{line}\" means nothing; see `voice-terminal interpret`"
+                            )));
+                        }
+                        Some(intent) if lines.len() > 1 && !intent.steps().iter().all(Intent::is_step) => {
+                            return Err(fault(format!("\"{line}\" can't be one of several")));
+                        }
+                        Some(intent) => steps += intent.steps().len(),
+                    }
+                }
+                if steps > Intent::MOST_STEPS {
+                    let most = Intent::MOST_STEPS;
+                    return Err(fault(format!("it does {steps} things; {most} at most can be one phrase")));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The rest of the line: as it was typed, or as one would type what was said. Without hidden

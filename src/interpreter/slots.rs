@@ -138,6 +138,38 @@ impl Slots {
         })
     }
 
+    /// Adds a list.
+    ///
+    /// # Errors
+    /// The name is taken.
+    pub(super) fn add(&mut self, name: &str, list: List) -> Result<(), String> {
+        if self.kind(name).is_some() {
+            return Err(format!("there is a kind or list `{name}` already"));
+        }
+        if name.is_empty() || !name.chars().all(|c| c.is_ascii_lowercase() || c == '_') {
+            return Err(format!("`{name}` is no name; names are small letters and _"));
+        }
+        if list.items.is_empty() {
+            return Err(format!("the list `{name}` is empty"));
+        }
+        self.lists.push((name.into(), list));
+        Ok(())
+    }
+
+    /// Something that can be said in a slot of this kind, where its name would not do.
+    pub(super) fn example(&self, kind: Kind) -> Option<String> {
+        Some(match kind {
+            Kind::List(list) => {
+                let items = self.lists[list].1.items.values().flatten();
+                items.map(|(words, _)| words.join(" ")).min()?
+            }
+            Kind::Letter | Kind::Spelling | Kind::Capitals => "air".into(),
+            Kind::Key => "enter".into(),
+            Kind::Times | Kind::Count | Kind::Number | Kind::Digits => "three".into(),
+            _ => return None,
+        })
+    }
+
     /// A value of this kind, to try a meaning with.
     pub(super) fn sample(&self, kind: Kind) -> Value {
         match kind {

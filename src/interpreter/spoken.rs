@@ -137,6 +137,30 @@ impl Spoken {
         }
     }
 
+    /// Adds what a program's name sounds like.
+    ///
+    /// # Errors
+    /// It is no such name, or sounds like another.
+    pub(super) fn add_program(&mut self, name: &str, sounds: &[String]) -> Result<(), String> {
+        let is_name = |c: char| c.is_ascii_alphanumeric() || "._+-/".contains(c);
+        if name.is_empty() || !name.chars().all(is_name) {
+            return Err(format!("`{name}` is no program's name"));
+        }
+        for sound in sounds {
+            let words: Vec<String> = sound.split_whitespace().map(fold).collect();
+            let Some(first) = words.first().cloned() else { return Err("nothing has no sound".into()) };
+            let named = self.programs.entries.entry(first).or_default();
+            match named.iter().find(|(known, _)| *known == words) {
+                Some((_, other)) if other != name => {
+                    return Err(format!("\"{sound}\" already stands for {other}"));
+                }
+                _ => named.push((words, name.to_owned())),
+            }
+            named.sort_by_key(|(words, _)| std::cmp::Reverse(words.len()));
+        }
+        Ok(())
+    }
+
     /// The symbols, by the words for them.
     pub(super) fn symbols(&self) -> impl Iterator<Item = (&[String], &str)> {
         let entries = self.symbols.entries.values().flatten();

@@ -1,6 +1,7 @@
 //! What people say and type is understood, and nothing that could do harm runs unasked.
 
 mod commands;
+mod own;
 mod phrases;
 mod whatever;
 

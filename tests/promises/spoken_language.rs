@@ -26,7 +26,7 @@ fn several_things_are_done_in_order() {
     let ran = lines(&user, "split right and split down and run echo one two\nnext pane three times\n");
     assert_eq!(panes(&user), 3, "{ran:?}");
     assert!(ran.out.contains("one two"), "{ran:?}");
-    assert!(ran.out.contains("(3 times)"), "{ran:?}");
+    assert_eq!(ran.out.matches("  Pane ").count(), 3, "each time to the next: {ran:?}");
     let records = user.history();
     assert_eq!(records.len(), 2, "one utterance is one record");
 }
@@ -51,7 +51,7 @@ fn the_worst_part_binds_all_of_it() {
 #[test]
 fn it_stops_at_the_first_that_fails_and_says_so() {
     let user = User::new();
-    let ran = lines(&user, "split right and run false and split right\n");
+    let ran = user.run(&["do", "--spoken", "Split right, and run false, and then split right."]);
     assert_eq!(panes(&user), 2, "{ran:?}");
     assert!(ran.out.contains("failed with exit status 1"), "{ran:?}");
     assert!(ran.out.contains("I stopped there; not done: split the pane."), "{ran:?}");
@@ -76,6 +76,41 @@ fn what_was_put_in_last_is_taken_back_and_nothing_else() {
     );
     let ran = lines(&user, "scratch that\nundo\nagain\n");
     assert!(ran.out.contains("There is nothing to undo."), "{ran:?}");
+}
+
+#[test]
+fn a_users_own_phrases_are_judged_as_what_they_stand_for() {
+    let user = User::new();
+    let phrases = user.path("config/voice-terminal/phrases.toml");
+    fs::write(
+        &phrases,
+        "[aliases]\n\"full view\" = \"zoom\"\n\
+         [lists.target]\nstaging = \"stage-1\"\n\
+         [[phrase]]\nsay = \"deploy to {target}\"\ndo = [\"split right\", \"run echo to {target}\"]\n\
+         [[phrase]]\nsay = \"clean up\"\ndo = \"run rm -rf target\"\n\
+         [[phrase]]\nsay = \"burn it\"\ndo = \"run rm -rf ~\"\n",
+    )
+    .unwrap();
+    let ran = lines(&user, "deploy to staging\nclean up\nno\nburn it\nfull view\nhelp\n");
+    assert!(ran.out.contains("to stage-1"), "{ran:?}");
+    assert_eq!(panes(&user), 2, "{ran:?}");
+    assert!(ran.out.contains("I typed `rm -rf target` in main, without Enter."), "{ran:?}");
+    assert!(user.path("home").exists());
+    assert!(ran.out.contains("Zoomed") && ran.out.contains("Yours:"), "{ran:?}");
+    assert_eq!(user.run(&["config", "check"]).code(), 0);
+    // A changed file is followed; a bad one is refused, and the old one stays.
+    let mut daemon = user.daemon();
+    fs::write(&phrases, "[aliases]\n\"wide view\" = \"list sessions\"\n").unwrap();
+    daemon.until("in force now: phrases");
+    assert!(user.run(&["do", "wide view"]).out.contains("main"), "{}", daemon.said());
+    fs::write(&phrases, "[aliases]\n\"far view\" = \"zoom\"\n\"zoom\" = \"split right\"\n").unwrap();
+    daemon.until("phrases.toml, line 3: in the phrase \"zoom\": \"zoom\" already means \"zoom\"");
+    assert!(user.run(&["do", "wide view"]).out.contains("main"));
+    daemon.signal("TERM");
+    daemon.ended();
+    let refused = user.run(&["config", "check"]);
+    assert_eq!(refused.code(), 1, "{refused:?}");
+    assert!(refused.err.contains("phrases.toml, line 3"), "{refused:?}");
 }
 
 #[test]
