@@ -2,6 +2,7 @@
 
 mod attendants;
 mod speaking;
+mod surroundings;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -351,6 +352,7 @@ impl World {
         let tmux = self.terminal(cancel.child_token());
         let notices = tmux.notices();
         let options = self.options(voice, &rules);
+        let (names, known) = watch::channel(Arc::default());
         let ports = Ports {
             recogniser: Arc::clone(&recognisers) as _,
             interpreter: Arc::new(rules),
@@ -358,7 +360,9 @@ impl World {
             assistant: self.assistant()?,
             privacy: Arc::clone(&self.cloud) as Arc<dyn Privacy>,
             journal: Arc::new(store.clone()),
+            names: known,
         };
+        let (terminal, journal) = (Arc::clone(&ports.terminal), Arc::clone(&ports.journal));
         let announced = inbox.downgrade();
         self.cloud.announce_to(move |announcement| attendants::announce(&announced, announcement));
         let watching = events.subscribe();
@@ -368,6 +372,7 @@ impl World {
         let watchers = vec![
             tokio::spawn(attendants::report_store(store.clone(), inbox.downgrade())),
             tokio::spawn(attendants::report_terminal(notices, inbox.downgrade())),
+            tokio::spawn(surroundings::survey(terminal, journal, events.subscribe(), names)),
         ];
         let world = watch::Sender::new(self.clone());
         let replaying = store.replay();

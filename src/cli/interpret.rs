@@ -14,12 +14,18 @@ pub(super) fn run(world: &World, text: &str, spoken: bool, json: bool) -> Outcom
         report::json(&interpretation);
         return Ok(ExitCode::SUCCESS);
     }
-    let intent = serde_json::to_value(&interpretation.intent).unwrap_or_default();
-    let name = intent["intent"].as_str().unwrap_or("?").replace('_', " ");
-    report::line(format!("intent:  {name}"));
-    for (field, value) in intent.as_object().into_iter().flatten().filter(|(field, _)| *field != "intent") {
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        report::line(format!("         {field}: {value}"));
+    for step in interpretation.intent.steps() {
+        let intent = serde_json::to_value(step).unwrap_or_default();
+        let name = intent["intent"].as_str().unwrap_or("?").replace('_', " ");
+        report::line(format!("intent:  {name}"));
+        for (field, value) in intent.as_object().into_iter().flatten().filter(|(field, _)| *field != "intent")
+        {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            report::line(format!("         {field}: {value}"));
+        }
+    }
+    for correction in &interpretation.corrections {
+        report::line(format!("taken:   \"{}\" for {}", correction.heard, correction.taken));
     }
     report::line(match interpretation.verdict {
         Verdict::Allow => "verdict: allow".into(),

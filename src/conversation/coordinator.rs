@@ -20,8 +20,9 @@ use super::performance::{Context, Ending, Performance, Words};
 use super::wording;
 use crate::domain::{
     Assistant, Attention, BoxFuture, Completeness, Confidence, Content, Degradation, Event, FailureKind,
-    InputMode, Intent, Interpreter, Journal, Listening, ListeningChange, Mode, Origin, PauseId, Pcm, Privacy,
-    Ran, Recogniser, Reply, Situation, Stage, Terminal, Tone, Transcript, Utterance, UtteranceId,
+    InputMode, Intent, Interpreter, Journal, Listening, ListeningChange, LiveNames, Mode, Origin, PauseId,
+    Pcm, Privacy, Ran, Recogniser, Reply, Situation, Stage, Terminal, Tone, Transcript, Utterance,
+    UtteranceId,
 };
 use heeding::Spoken;
 
@@ -46,6 +47,8 @@ pub struct Ports {
     pub privacy: Arc<dyn Privacy>,
     /// The history.
     pub journal: Arc<dyn Journal>,
+    /// What has a name, as it was when somebody last looked.
+    pub names: watch::Receiver<Arc<LiveNames>>,
 }
 
 /// How this conversation is to be held.
@@ -471,6 +474,7 @@ impl Coordinator {
                     question_open: self.question.is_some(),
                     spoken: true,
                     input: self.input,
+                    names: Arc::clone(&self.ports.names.borrow()),
                     ..Situation::default()
                 };
                 let text = self.vigil.without_phrase(&transcript.text);

@@ -164,6 +164,7 @@ impl Performance {
             spoken: words.spoken,
             input: words.input,
             last: self.last.clone(),
+            names: Arc::clone(&self.ports.names.borrow()),
         };
         let mut interpretation = self.ports.interpreter.interpret(&words.text, words.confidence, &situation);
         if let Some(better) = self.assist(&interpretation, words, &situation).await? {
@@ -184,7 +185,7 @@ impl Performance {
             Some(question) if question.has_expired() => Asked::Expired,
             Some(_) => Asked::Open,
         };
-        let intent = interpretation.intent.clone();
+        let Interpretation { intent, corrections, .. } = interpretation.clone();
         let reply = match turn::decide(interpretation, asked) {
             Step::Ignore => return Ok(None),
             Step::Refuse(reason) => wording::refused(&reason),
@@ -219,7 +220,7 @@ impl Performance {
                 self.ask(deeds, intent, &consequence, context.lifetime).await?
             }
         };
-        Ok(Some(reply))
+        Ok(Some(wording::corrected(reply, &corrections)))
     }
 
     /// Asks the assistant what the rules don't understand; not while a question is open, to which those words

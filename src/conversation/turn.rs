@@ -73,7 +73,7 @@ pub(super) enum Asked {
 /// Decides. A verdict is obeyed whatever the intent; answers to a question need no verdict, for
 /// what they set off was judged when the question was asked.
 pub(super) fn decide(interpretation: Interpretation, asked: Asked) -> Step {
-    let Interpretation { intent, verdict } = interpretation;
+    let Interpretation { intent, verdict, .. } = interpretation;
     let deeds = match intent {
         // Listening and the mode are changed before a turn begins.
         Intent::Nothing | Intent::Listen { .. } | Intent::Mode { .. } => return Step::Ignore,
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     fn step(intent: Intent, verdict: Verdict, asked: Asked) -> Step {
-        decide(Interpretation { intent, verdict }, asked)
+        decide(Interpretation::new(intent, verdict), asked)
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::turn::{Deed, Place};
 use crate::domain::{
-    Action, Attention, Command, Degradation, Failure, FailureKind, InputMode, Intent, Listening,
+    Action, Attention, Command, Correction, Degradation, Failure, FailureKind, InputMode, Intent, Listening,
     ListeningChange, Mode, Outcome, Ran, Reply, SessionInfo, Target, Tone, sentence,
 };
 
@@ -285,6 +285,17 @@ pub(super) fn not_understood(heard: &str, nearest: &[String]) -> Reply {
         format!("I don't know what to do with \"{heard}\". The nearest that I know: {}.", phrases.join(", ")),
         format!("I didn't understand. Did you mean {}?", phrases[0]),
     )
+}
+
+/// An answer to what was taken for something else than was heard, with that.
+pub(super) fn corrected(mut reply: Reply, corrections: &[Correction]) -> Reply {
+    let taken = corrections.iter().map(|it| format!("\"{}\" for {}", it.heard, it.taken)).collect::<Vec<_>>();
+    if !taken.is_empty() {
+        let taken = taken.join(" and ");
+        reply.text = format!("{}\n(I took {taken}.)", reply.text);
+        reply.speech = format!("I took {taken}. {}", reply.speech);
+    }
+    reply
 }
 
 pub(super) fn refused(reason: &str) -> Reply {

@@ -2,11 +2,12 @@
 //! gets out of an adapter's module is already behind its breakers.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Command, Completeness, Confidence, Failure, InputMode, Intent, Interpretation, Outcome, Pcm, Record,
-    SessionInfo, Stage, Target, Transcript, Utterance, UtteranceId,
+    Command, Completeness, Confidence, Failure, InputMode, Intent, Interpretation, LiveNames, Outcome, Pcm,
+    Record, SessionInfo, Stage, Target, Transcript, Utterance, UtteranceId, Whereabouts,
 };
 
 /// A boxed future, so that ports can be trait objects.
@@ -47,6 +48,8 @@ pub struct Situation {
     pub input: InputMode,
     /// What was done last, for "again" and "undo".
     pub last: Option<Intent>,
+    /// What else has a name.
+    pub names: Arc<LiveNames>,
 }
 
 /// Words to meaning and verdict. Pure: no I/O, no waiting.
@@ -95,6 +98,9 @@ pub trait Terminal: Send + Sync {
 
     /// The sessions that there are; an empty list when no server runs.
     fn sessions(&self) -> BoxFuture<'_, Result<Vec<SessionInfo>, Failure>>;
+
+    /// Where commands go now, and what has a name there; nothing when nothing has been made current yet.
+    fn whereabouts(&self) -> BoxFuture<'_, Result<Whereabouts, Failure>>;
 
     /// Does one thing, at most once. Dropping the future stops the waiting, not a program that
     /// already runs in a pane.

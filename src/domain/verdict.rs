@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Intent;
+use super::{Confidence, Intent};
 
 /// What the safety policy says. Ordered: a later variant is stricter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,4 +59,25 @@ pub struct Interpretation {
     /// Whether it may be done.
     #[serde(flatten)]
     pub verdict: Verdict,
+    /// What was taken for something else than was heard.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub corrections: Vec<Correction>,
+}
+
+impl Interpretation {
+    /// Of what was heard as it was said.
+    pub fn new(intent: Intent, verdict: Verdict) -> Self {
+        Self { intent, verdict, corrections: Vec::new() }
+    }
+}
+
+/// Words that were taken for others, which they sound like and which mean something now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Correction {
+    /// As it was heard.
+    pub heard: String,
+    /// As what it was taken.
+    pub taken: String,
+    /// How much the one sounds like the other. What was heard is that much less sure.
+    pub likeness: Confidence,
 }

@@ -153,10 +153,6 @@ impl Phrase {
 }
 
 impl Found<'_> {
-    pub(super) fn get(&self, name: &str) -> Option<&Captured> {
-        self.captures().find(|(slot, _)| *slot == name).map(|(_, captured)| captured)
-    }
-
     /// What was said in the slots, by their names.
     pub(super) fn captures(&self) -> impl Iterator<Item = (&str, &Captured)> {
         self.captures.iter().map(|(slot, captured)| (*slot, captured))
@@ -393,6 +389,12 @@ impl Compiler<'_> {
 }
 
 impl Grammar {
+    /// All words that phrases have in them.
+    pub(super) fn words(&self) -> impl Iterator<Item = &str> {
+        let of_phrases = self.tree.iter().flat_map(|node| node.words.keys().map(String::as_str));
+        of_phrases.chain(self.slots.words())
+    }
+
     /// Slots are tried in the order of their kinds.
     fn sort(&mut self) {
         for node in &mut self.tree {
@@ -479,6 +481,12 @@ pub(super) fn fill(meaning: &Value, value_of: &dyn Fn(&str) -> Option<Value>) ->
     match meaning {
         Value::String(text) => match slot_name(text) {
             Some(name) => value_of(name),
+            None if text.contains('{') => {
+                // The slots are the words in braces that have a value.
+                let named = text.split('{').skip(1).filter_map(|part| Some(part.split_once('}')?.0));
+                let mut slots = named.filter_map(|name| Some((name, Some(value_of(name)?))));
+                Some(fill_line(text, &mut slots)?.into())
+            }
             None => Some(meaning.clone()),
         },
         Value::Object(fields) => Some(Value::Object(
@@ -519,7 +527,7 @@ pub(super) fn fill_line(
 
 fn mentions(meaning: &Value, name: &str) -> bool {
     match meaning {
-        Value::String(text) => slot_name(text) == Some(name),
+        Value::String(text) => text.contains(&format!("{{{name}}}")),
         Value::Object(fields) => fields.values().any(|field| mentions(field, name)),
         _ => false,
     }

@@ -24,9 +24,11 @@ mod numbers;
 mod rules;
 mod safety;
 mod slots;
+mod sound;
 mod spelling;
 mod spoken;
 mod template;
+mod vocabulary;
 
 pub use error::GrammarError;
 pub use rules::{OWN, PhraseGroup, PhraseHelp, Rules};

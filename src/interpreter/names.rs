@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::normalise::{Words, is_hidden};
-use super::numbers;
+use super::{numbers, sound};
 use crate::domain::SessionInfo;
 
 /// A name from some of the words. Typed names are kept as they were typed, to the end of the line if
@@ -23,17 +23,81 @@ pub(super) fn said(words: &Words<'_>, range: Range<usize>) -> String {
     if words.spoken { text.split_whitespace().collect::<Vec<_>>().join(" ") } else { text }
 }
 
-/// The name of the one session that this could mean; the name itself if there is none, or several.
-pub(super) fn resolved(name: String, sessions: &[SessionInfo]) -> String {
-    if sessions.iter().any(|session| session.name == name) {
-        return name;
+/// Signs in names, as they are said.
+const SIGNS: [&str; 6] = ["slash", "dash", "hyphen", "minus", "dot", "underscore"];
+/// Below this likeness a name is another.
+const LEAST_LIKENESS: f64 = 0.75;
+/// The likeliest name is that much likelier than the next, or nobody knows.
+const MARGIN: f64 = 0.08;
+
+/// The one of these names that this could mean, with how much it sounds like it; `None` if there is none, or
+/// several. Only what was `spoken` is taken for what it sounds like.
+pub(super) fn find<'n>(
+    name: &str,
+    names: impl Iterator<Item = &'n str> + Clone,
+    spoken: bool,
+) -> Option<(&'n str, f64)> {
+    if let Some(same) = names.clone().find(|known| *known == name) {
+        return Some((same, 1.0));
     }
-    let key = loosely(&name);
-    let mut alike = sessions.iter().filter(|session| loosely(&session.name) == key);
-    match (alike.next(), alike.next()) {
-        (Some(session), None) => session.name.clone(),
-        _ => name,
+    let key = loosely(name);
+    if key.is_empty() {
+        return None;
     }
+    // "Feature slash login" is feature/login, unless it is called so.
+    let words = name.split_whitespace().filter(|word| !SIGNS.contains(word));
+    let unsigned = loosely(&words.collect::<Vec<_>>().join(" "));
+    for key in [&key, &unsigned] {
+        let mut alike = names.clone().filter(|known| !key.is_empty() && loosely(known) == *key);
+        match (alike.next(), alike.next()) {
+            (Some(one), None) => return Some((one, 1.0)),
+            (Some(_), Some(_)) => return None,
+            (None, _) => {}
+        }
+    }
+    if !spoken {
+        return None;
+    }
+    let mut near: Vec<(&str, f64)> = names
+        .map(|known| (known, likeness(&key, &loosely(known))))
+        .filter(|(_, it)| *it >= LEAST_LIKENESS)
+        .collect();
+    near.sort_by(|a, b| b.1.total_cmp(&a.1));
+    match near.as_slice() {
+        [one] => Some(*one),
+        [one, next, ..] if one.1 - next.1 >= MARGIN => Some(*one),
+        _ => None,
+    }
+}
+
+/// How alike two names are. Numbers in them must be the same.
+fn likeness(one: &str, other: &str) -> f64 {
+    let digits = |name: &str| name.chars().filter(char::is_ascii_digit).collect::<String>();
+    let letters = |name: &str| name.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
+    if digits(one) == digits(other) { sound::likeness(&letters(one), &letters(other)) } else { 0.0 }
+}
+
+/// The newest of these command lines that has the words in it, in their order, the first one at the beginning.
+pub(super) fn recent<'n>(name: &str, lines: &'n [String]) -> Option<&'n str> {
+    let wanted: Vec<String> = name.split_whitespace().map(loosely).filter(|word| !word.is_empty()).collect();
+    let fits = |line: &&String| {
+        let mut words = line.split_whitespace().map(loosely);
+        let first = words.next();
+        !wanted.is_empty()
+            && first.as_ref() == wanted.first()
+            && wanted[1..].iter().all(|word| words.any(|it| it == *word))
+    };
+    lines.iter().find(fits).map(String::as_str)
+}
+
+/// A name as a shell takes it for one word.
+pub(super) fn quoted(name: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "._-/+@,:".contains(c);
+    if !name.starts_with('-') && name.chars().all(is_plain) {
+        return name.to_owned();
+    }
+    let dash = if name.starts_with('-') { "./" } else { "" };
+    format!("'{dash}{}'", name.replace('\'', r"'\''"))
 }
 
 /// Whether this is what a session is called.
@@ -92,11 +156,38 @@ mod tests {
             current: false,
         };
         let sessions = ["web-2", "Build", "a_b", "a-b"].map(session);
-        let found = |name: &str| resolved(name.into(), &sessions);
-        assert_eq!(found("web two"), "web-2");
-        assert_eq!(found("build"), "Build");
-        assert_eq!(found("a b"), "a b");
-        assert_eq!(found("a_b"), "a_b");
-        assert_eq!(found("other"), "other");
+        let names = sessions.iter().map(|session| session.name.as_str());
+        let found = |name: &str| find(name, names.clone(), true).map(|(name, _)| name);
+        assert_eq!(found("web two"), Some("web-2"));
+        assert_eq!(found("build"), Some("Build"));
+        assert_eq!(found("a b"), None);
+        assert_eq!(found("a_b"), Some("a_b"));
+        assert_eq!(found("other"), None);
+        assert_eq!(found("bild"), Some("Build"));
+        assert_eq!(found("web three"), None);
+        assert_eq!(find("bild", names, false), None, "what was typed is meant so");
+    }
+
+    #[test]
+    fn a_recent_line_is_found_by_its_words() {
+        let lines = ["git push", "cargo test --lib", "cargo build", "cargo test"].map(String::from);
+        assert_eq!(recent("cargo", &lines), Some("cargo test --lib"));
+        assert_eq!(recent("cargo build", &lines), Some("cargo build"));
+        assert_eq!(recent("git", &lines), Some("git push"));
+        assert_eq!(recent("push", &lines), None);
+        assert_eq!(recent("", &lines), None);
+    }
+
+    #[test]
+    fn a_name_is_one_word_for_a_shell() {
+        for (name, one) in [
+            ("src", "src"),
+            ("my app", "'my app'"),
+            ("it's", r"'it'\''s'"),
+            ("$(rm)", "'$(rm)'"),
+            ("-x", "'./-x'"),
+        ] {
+            assert_eq!(quoted(name), one);
+        }
     }
 }

@@ -14,13 +14,13 @@ const MOST_OFFERED: usize = 3;
 const LEAST_LIKENESS: f64 = 0.45;
 
 /// So many phrases are always compared; of more, those that share a word or a sound with what was heard.
-const ALWAYS_COMPARED: usize = 256;
+const ALWAYS_COMPARED: usize = 128;
 
 /// And so many of these at most.
-const MOST_CANDIDATES: usize = 256;
+const MOST_CANDIDATES: usize = 64;
 
 /// Phrases that share a word are looked at up to here.
-const MOST_SHARING: usize = 1_024;
+const MOST_SHARING: usize = 512;
 
 /// Phrases, ready to be compared.
 #[derive(Debug, Default)]

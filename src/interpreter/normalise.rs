@@ -22,7 +22,7 @@ pub(super) struct Word {
 }
 
 /// What was said or typed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Words<'a> {
     /// The original.
     pub(super) source: &'a str,

@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
+use serde_json::Value;
+
 use super::GrammarError;
+use super::clauses::{self, Meant};
 use super::grammar::{Found, Grammar, Meaning, Moment, Phrase, fill, fill_line};
 use super::names;
 use super::nearest::Phrasebook;
@@ -10,10 +13,11 @@ use super::normalise::{Words, is_hidden};
 use super::safety::{Doubt, Policy};
 use super::slots::{Captured, Kind};
 use super::spoken::Spoken;
+use super::vocabulary::Vocabulary;
 use crate::config;
 use crate::domain::{
-    Completeness, Confidence, Direction, InputMode, Intent, Interpretation, Interpreter, ListeningChange,
-    Pane, Scroll, Situation, Verdict, Window,
+    Completeness, Confidence, Correction, Direction, InputMode, Intent, Interpretation, Interpreter,
+    ListeningChange, LiveNames, Pane, Scroll, Situation, Verdict, Window,
 };
 
 const GRAMMAR: &str = include_str!("../../config/grammar.toml");
@@ -29,6 +33,7 @@ const SAFETY: &str = include_str!("../../config/safety.toml");
 pub struct Rules {
     pub(super) grammar: Grammar,
     policy: Policy,
+    pub(super) vocabulary: Vocabulary,
     phrasebook: Phrasebook,
     minimum_confidence: f32,
     confirm_ai: bool,
@@ -72,6 +77,7 @@ impl Rules {
         let policy = Policy::new(SAFETY, safety)?;
         let phrasebook = Phrasebook::new(grammar.phrases.iter().filter_map(Phrase::offer));
         let rules = Self {
+            vocabulary: Vocabulary::new(grammar.words()),
             grammar,
             policy,
             phrasebook,
@@ -97,29 +103,34 @@ impl Rules {
         groups
     }
 
-    fn understand(&self, words: &Words<'_>, sure: bool, situation: &Situation) -> Intent {
-        let intent = match situation.input {
-            InputMode::Command => {
-                self.clauses(words, situation, situation.into()).map(|it| resolved(it, situation))
-            }
+    fn understand(&self, words: &Words<'_>, sure: bool, situation: &Situation) -> Meant {
+        let meant = match situation.input {
+            InputMode::Command => clauses::meant(self, words, situation, situation.into()),
             InputMode::Dictation | InputMode::Spelling => {
                 let found = self.grammar.find(words, situation.into());
                 let phrase = found.and_then(|found| self.meaning(&found, words, situation));
-                phrase.map(|it| resolved(it, situation)).or_else(|| self.text(words, situation.input))
+                phrase.or_else(|| Some(Meant::plainly(self.text(words, situation.input)?)))
             }
         };
-        match intent {
-            Some(Intent::Unknown { .. }) | None => self.unknown(words, situation),
+        let Some(Meant { intent, corrections }) = meant else {
+            return Meant::plainly(self.unknown(words, situation));
+        };
+        let intent = match resolved(intent, situation) {
+            Intent::Unknown { .. } => self.unknown(words, situation),
             // An unsure "yes" sets nothing off.
-            Some(Intent::Confirm) if !sure => {
-                unknown(words.source, ["confirm", "cancel"].map(String::from).into())
-            }
+            Intent::Confirm if !sure => unknown(words.source, ["confirm", "cancel"].map(String::from).into()),
             // Nor does an unsure "mute", which could not be taken back by voice.
-            Some(Intent::Listen { change: ListeningChange::Mute }) if !sure => {
+            Intent::Listen { change: ListeningChange::Mute } if !sure => {
                 unknown(words.source, vec!["mute".into()])
             }
-            Some(intent) => intent,
-        }
+            intent => intent,
+        };
+        Meant { intent, corrections }
+    }
+
+    /// Whether the rules know a program of this name.
+    pub(super) fn knows_program(&self, name: &str) -> bool {
+        self.policy.knows_program(name)
     }
 
     /// Words as text for the pane.
@@ -139,32 +150,44 @@ impl Rules {
         (!text.trim().is_empty()).then_some(Intent::Type { text })
     }
 
+    /// What a phrase means with what was said in its slots; `None` if something in them isn't there.
     pub(super) fn meaning(
         &self,
         found: &Found<'_>,
         words: &Words<'_>,
         situation: &Situation,
-    ) -> Option<Intent> {
-        let value_of = |name: &str| match found.get(name) {
-            Some(Captured::Value(value)) => Some(value.clone()),
-            Some(Captured::Name { words: range, session }) => {
-                let name = names::said(words, range.clone());
-                let name = if *session { names::resolved(name, &situation.sessions) } else { name };
-                Some(name.into())
-            }
-            Some(Captured::Rest { from, kind }) => Some(self.rest(words, *from, *kind).into()),
-            None => found.phrase.defaults.get(name).cloned(),
+    ) -> Option<Meant> {
+        let mut values: Vec<(&str, Value)> = Vec::new();
+        let mut corrections = Vec::new();
+        for (slot, captured) in found.captures() {
+            let value = match captured {
+                Captured::Value(value) => value.clone(),
+                Captured::Rest { from, kind } => self.rest(words, *from, *kind).into(),
+                Captured::Name { words: range, kind } => {
+                    let (value, correction) =
+                        named(names::said(words, range.clone()), *kind, words, situation)?;
+                    corrections.extend(correction);
+                    value
+                }
+            };
+            values.push((slot, value));
+        }
+        let value_of = |name: &str| {
+            let said = values.iter().find(|(slot, _)| *slot == name).map(|(_, value)| value.clone());
+            said.or_else(|| found.phrase.defaults.get(name).cloned())
         };
         let meaning = match &found.phrase.meaning {
             Meaning::Intent(meaning) => fill(meaning, &value_of)?,
             Meaning::Lines { lines, .. } => {
-                let slots = || found.captures().map(|(name, _)| (name, value_of(name)));
-                let lines = lines.iter().map(|line| fill_line(line, &mut slots()));
-                return self.lines(&lines.collect::<Option<Vec<_>>>()?, situation);
+                let mut slots = values.iter().map(|(slot, value)| (*slot, Some(value.clone())));
+                let slots: Vec<_> = slots.by_ref().collect();
+                let lines = lines.iter().map(|line| fill_line(line, &mut slots.iter().cloned()));
+                let intent = self.lines(&lines.collect::<Option<Vec<_>>>()?, situation)?;
+                return Some(Meant { intent, corrections });
             }
         };
         match serde_json::from_value(meaning) {
-            Ok(intent) => Some(intent),
+            Ok(intent) => Some(Meant { intent, corrections }),
             Err(error) => {
                 // Meanings are tried when the grammar is compiled; this is a value out of bounds.
                 tracing::debug!(%error, "a phrase came to no intent");
@@ -179,7 +202,7 @@ impl Rules {
         let mut parts = Vec::new();
         for line in lines {
             let words = Words::new(line, false, &self.grammar.noise);
-            parts.push(self.clauses(&words, situation, moment)?);
+            parts.push(clauses::meant(self, &words, situation, moment)?.intent);
         }
         if parts.len() == 1 { parts.pop() } else { Intent::sequence(parts) }
     }
@@ -274,6 +297,56 @@ impl Rules {
     }
 }
 
+impl Meant {
+    /// As it was said.
+    fn plainly(intent: Intent) -> Self {
+        Self { intent, corrections: Vec::new() }
+    }
+}
+
+/// What a name means, and what it was taken for if that is another. `None` if it must be the name of something
+/// that isn't there.
+fn named(
+    name: String,
+    kind: Kind,
+    words: &Words<'_>,
+    situation: &Situation,
+) -> Option<(Value, Option<Correction>)> {
+    let LiveNames { windows, branches, directories, commands } = &*situation.names;
+    let correction = |taken: &str, likeness: f64| {
+        let likeness = Confidence::new(likeness as f32);
+        (likeness < Confidence::CERTAIN).then(|| Correction {
+            heard: name.clone(),
+            taken: taken.into(),
+            likeness,
+        })
+    };
+    let one_of = |names: &[String]| {
+        let (found, likeness) = names::find(&name, names.iter().map(String::as_str), words.spoken)?;
+        Some((names::quoted(found).into(), correction(found, likeness)))
+    };
+    match kind {
+        Kind::Session => {
+            let sessions = situation.sessions.iter().map(|session| session.name.as_str());
+            Some(match names::find(&name, sessions, words.spoken) {
+                Some((found, likeness)) => (found.into(), correction(found, likeness)),
+                // The terminal tells that there is none, and which there are.
+                None => (name.into(), None),
+            })
+        }
+        Kind::Window => {
+            let (found, likeness) =
+                names::find(&name, windows.iter().map(|(_, it)| it.as_str()), words.spoken)?;
+            let (index, _) = windows.iter().find(|(_, name)| name == found)?;
+            Some(((*index).into(), correction(found, likeness)))
+        }
+        Kind::Branch => one_of(branches),
+        Kind::Directory => one_of(directories),
+        Kind::Recent => Some((names::recent(&name, commands)?.into(), None)),
+        _ => Some((name.into(), None)),
+    }
+}
+
 /// "Again" and "undo" by what was done last. Where that can't be, they stay what they are.
 fn resolved(intent: Intent, situation: &Situation) -> Intent {
     let last = situation.last.as_ref();
@@ -343,25 +416,27 @@ impl Rules {
 impl Interpreter for Rules {
     fn interpret(&self, words: &str, confidence: Confidence, situation: &Situation) -> Interpretation {
         if words.trim().is_empty() {
-            return Interpretation { intent: Intent::Nothing, verdict: Verdict::Allow };
+            return Interpretation::new(Intent::Nothing, Verdict::Allow);
         }
         let sure = confidence.get() >= self.minimum_confidence;
-        let doubt = self.doubt(confidence, situation);
         let parsed = Words::new(words, situation.spoken, &self.grammar.noise);
-        let intent = self.understand(&parsed, sure, situation);
+        let Meant { intent, corrections } = self.understand(&parsed, sure, situation);
+        // What was taken for something else is that much less sure.
+        let likeness: f32 = corrections.iter().map(|correction| correction.likeness.get()).product();
+        let doubt = self.doubt(Confidence::new(confidence.get() * likeness), situation);
         let mut verdict = self.policy.judge(&intent, doubt);
         // The text was cleaned of them, and is not what it was meant to be.
         if holds_text(&intent) && words.trim_end_matches(['\n', '\r']).contains(is_hidden) {
             verdict = self.policy.hidden_characters();
         }
-        Interpretation { intent, verdict }
+        Interpretation { intent, verdict, corrections }
     }
 
     fn completeness(&self, words: &str, situation: &Situation) -> Completeness {
         let parsed = Words::new(words, situation.spoken, &self.grammar.noise);
-        let intent = self.understand(&parsed, true, situation);
+        let Meant { intent, corrections } = self.understand(&parsed, true, situation);
         // To stop is for now, whatever may follow.
-        if matches!(intent, Intent::Cancel | Intent::Confirm | Intent::Deny) {
+        if corrections.is_empty() && matches!(intent, Intent::Cancel | Intent::Confirm | Intent::Deny) {
             return Completeness::Complete;
         }
         // Who dictates may be thinking.
@@ -396,7 +471,7 @@ impl Interpreter for Rules {
                 if harmless || !self.confirm_ai { judged } else { self.policy.made_by_ai(judged) }
             }
         };
-        Interpretation { intent, verdict }
+        Interpretation::new(intent, verdict)
     }
 }
 

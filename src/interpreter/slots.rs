@@ -34,6 +34,14 @@ pub(super) enum Kind {
     Capitals,
     /// All that follows: digits, or a number.
     Digits,
+    /// A few words that name a window that there is.
+    Window,
+    /// A few words that name a branch that there is.
+    Branch,
+    /// A few words that name a directory that there is.
+    Directory,
+    /// A few words out of a command line that was run.
+    Recent,
     /// A few words that name a session that there is, or should be.
     Session,
     /// A few words.
@@ -62,7 +70,7 @@ pub(super) enum Captured {
     /// A value that is known.
     Value(Value),
     /// Words by their indices, to be read as a name.
-    Name { words: Range<usize>, session: bool },
+    Name { words: Range<usize>, kind: Kind },
     /// The original from here to its end, to be written as this kind is.
     Rest { from: usize, kind: Kind },
 }
@@ -128,6 +136,10 @@ impl Slots {
             "capitals" => Kind::Capitals,
             "digits" => Kind::Digits,
             "session" => Kind::Session,
+            "window_name" => Kind::Window,
+            "branch" => Kind::Branch,
+            "directory" => Kind::Directory,
+            "recent" => Kind::Recent,
             "name" => Kind::Name,
             "command" => Kind::Command,
             "text" => Kind::Text,
@@ -170,6 +182,12 @@ impl Slots {
         })
     }
 
+    /// All words that lists have in them.
+    pub(super) fn words(&self) -> impl Iterator<Item = &str> {
+        let items = self.lists.iter().flat_map(|(_, list)| list.items.values().flatten());
+        items.flat_map(|(words, _)| words.iter().map(String::as_str))
+    }
+
     /// A value of this kind, to try a meaning with.
     pub(super) fn sample(&self, kind: Kind) -> Value {
         match kind {
@@ -178,7 +196,7 @@ impl Slots {
                 items.map(|(_, value)| value.clone()).next().unwrap_or_default()
             }
             Kind::Letter | Kind::Key => json!({ "char": "a" }),
-            Kind::Times | Kind::Count | Kind::Number => json!(1),
+            Kind::Times | Kind::Count | Kind::Number | Kind::Window => json!(1),
             _ => json!("a"),
         }
     }
@@ -236,11 +254,12 @@ impl Slots {
             Kind::Times => numbers(1, 100),
             Kind::Count => numbers(1, 9999),
             Kind::Number => numbers(0, u32::from(u16::MAX)),
-            Kind::Session | Kind::Name => (1..=texts.len().min(LONGEST_NAME))
+            Kind::Session | Kind::Window | Kind::Branch | Kind::Directory | Kind::Recent | Kind::Name => (1
+                ..=texts.len().min(LONGEST_NAME))
                 // "New session build, please."
                 .filter(|count| !(words.list[at + count - 1].is_filler && (words.spoken || *count > 1)))
                 .map(|count| (at..at + count, count))
-                .map(|(words, count)| (Captured::Name { words, session: kind == Kind::Session }, count))
+                .map(|(words, count)| (Captured::Name { words, kind }, count))
                 .collect(),
             Kind::Spelling => all(self.speller.spelled(words, at..length)),
             Kind::Capitals => {

@@ -10,6 +10,7 @@ use crate::breaker::{Breaker, ChainReport};
 use crate::config;
 use crate::domain::{
     Action, BoxFuture, Command, Degradation, Failure, Outcome, Ran, SessionInfo, Target, Terminal,
+    Whereabouts,
 };
 
 use super::error::{CHAIN, Trouble, request_failure};
@@ -212,6 +213,12 @@ impl Terminal for Tmux {
     fn sessions(&self) -> BoxFuture<'_, Result<Vec<SessionInfo>, Failure>> {
         Box::pin(async move {
             self.sessions.list().await.map_err(|trouble: Trouble| trouble.failure("list the sessions"))
+        })
+    }
+
+    fn whereabouts(&self) -> BoxFuture<'_, Result<Whereabouts, Failure>> {
+        Box::pin(async move {
+            self.sessions.whereabouts().await.map_err(|trouble| trouble.failure("look at the session"))
         })
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::domain::{Failure, Outcome, SessionId, SessionInfo, Target};
+use crate::domain::{Failure, Outcome, SessionId, SessionInfo, Target, Whereabouts};
 
 use super::completion::Phase;
 use super::error::{Refusal, Trouble, request_failure};
@@ -78,6 +78,37 @@ impl Sessions {
             Some(SessionInfo { current: current.as_ref() == Some(&id), id, name, windows, program })
         };
         Ok(list.lines().filter_map(session).collect())
+    }
+
+    /// What is in the session that commands went to last; nothing if there is none, or it has gone.
+    pub(super) async fn whereabouts(&self) -> Result<Whereabouts, Trouble> {
+        const FORMAT: &str = "#{window_index}:#{window_active}:#{window_name}\t#{pane_current_path}";
+        /// More windows nobody goes to by name.
+        const MOST: usize = 256;
+        let Some(Current { session, .. }) = self.current.lock().clone() else {
+            return Ok(Whereabouts::default());
+        };
+        let request = Request::idempotent(["list-windows", "-t", &session.0, "-F", FORMAT]).about(&session);
+        let list = match self.tmux.ask(request).await {
+            Err(Trouble::Refused(Refusal::NoServer | Refusal::NoTarget)) => return Ok(Whereabouts::default()),
+            list => list?,
+        };
+        let mut found = Whereabouts::default();
+        for line in list.lines().take(MOST) {
+            let Some((window, path)) = line.rsplit_once('\t') else { continue };
+            let mut fields = window.splitn(3, ':');
+            let (Some(index), Some(active), Some(name)) = (fields.next(), fields.next(), fields.next())
+            else {
+                continue;
+            };
+            if let Ok(index) = index.parse() {
+                found.windows.push((index, name.to_owned()));
+            }
+            if active == "1" && path.starts_with('/') {
+                found.directory = Some(path.into());
+            }
+        }
+        Ok(found)
     }
 
     /// Where commands go: the session chosen last; else the one that a person looks at; else the

@@ -70,10 +70,10 @@ pub(crate) fn turn() -> Vec<Stage> {
             tier: "local-whisper".into(),
             took: Duration::from_millis(312),
         }),
-        Stage::Understood(Interpretation {
-            intent: Intent::Run { command: "cargo test".into() },
-            verdict: Verdict::Confirm { consequence: "This runs the project's code.".into() },
-        }),
+        Stage::Understood(Interpretation::new(
+            Intent::Run { command: "cargo test".into() },
+            Verdict::Confirm { consequence: "This runs the project's code.".into() },
+        )),
         Stage::Commanded(Command {
             target: Some(target),
             action: Action::Submit { text: "cargo test".into() },

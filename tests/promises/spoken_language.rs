@@ -109,7 +109,7 @@ fn a_users_own_phrases_are_judged_as_what_they_stand_for() {
     daemon.signal("TERM");
     daemon.ended();
     let refused = user.run(&["config", "check"]);
-    assert_eq!(refused.code(), 1, "{refused:?}");
+    assert_eq!(refused.code(), 2, "{refused:?}");
     assert!(refused.err.contains("phrases.toml, line 3"), "{refused:?}");
 }
 
