@@ -296,6 +296,11 @@ impl Performance {
             Plan::Command(command) => {
                 let outcome = self.send(&command).await?;
                 self.last = Some(question.intent);
+                if let Command { target: Some(target), action: Action::Insert { text } } = command {
+                    let reply = wording::inserted(&target, &text);
+                    self.insertions.push(target, text);
+                    return Ok(reply);
+                }
                 Ok(wording::outcome(&outcome))
             }
             Plan::Steps { target, deeds } => {

@@ -186,11 +186,11 @@ impl Parser<'_> {
         let mut changed = words.clone();
         for (first, (at, others)) in alike.iter().enumerate() {
             for (other, likeness) in others {
-                changed.list[*at].text = (*other).to_owned();
+                (*other).clone_into(&mut changed.list[*at].text);
                 best.extend(self.tried(words, &changed, &[*at], *likeness));
                 for (more_at, more) in alike[first + 1..].iter().filter(|_| most > 1) {
                     for (another, more_likeness) in more {
-                        changed.list[*more_at].text = (*another).to_owned();
+                        (*another).clone_into(&mut changed.list[*more_at].text);
                         best.extend(self.tried(words, &changed, &[*at, *more_at], likeness * more_likeness));
                     }
                     changed.list[*more_at].text.clone_from(&words.list[*more_at].text);
@@ -242,36 +242,26 @@ impl Parser<'_> {
 
     /// Whether what was changed are words of the phrase, and enough of them was heard as it is.
     fn is_sound(&self, found: &Found<'_>, words: &Words<'_>, places: &[usize]) -> bool {
-        let mut fixed = words.without_last_fillers();
+        let length = words.without_last_fillers();
+        let mut heard = length;
         for (_, captured) in found.captures() {
             match captured {
+                // "Ran cargo test" is clear; "ran late" is a sentence.
                 Captured::Rest { kind: Kind::Command, from } => {
-                    // "Ran cargo test" is clear; "ran late" is a sentence.
                     let rest = words.list.iter().position(|word| word.place.start >= *from);
-                    let Some(rest) = rest else { return false };
-                    if !self.rules.knows_program(&words.list[rest].text)
-                        || places.iter().any(|at| *at >= rest)
-                    {
-                        return false;
-                    }
+                    return rest.is_some_and(|rest| {
+                        places.iter().all(|at| *at < rest) && self.rules.knows_program(&words.list[rest].text)
+                    });
                 }
                 Captured::Rest { .. } => return false,
-                Captured::Name { words: name, .. } => {
-                    if places.iter().any(|at| name.contains(at)) {
-                        return false;
-                    }
-                    fixed -= name.len();
+                Captured::Name { words: name, .. } if places.iter().any(|at| name.contains(at)) => {
+                    return false;
                 }
+                Captured::Name { words: name, .. } => heard -= name.len(),
                 Captured::Value(_) => {}
             }
         }
-        fixed >= places.len() * 2
-            || fixed == places.len() && fixed == 1 && words.list.len() == 1
-            || fixed == places.len() && words.list.len() > fixed && self.has_rest(found)
-    }
-
-    fn has_rest(&self, found: &Found<'_>) -> bool {
-        found.captures().any(|(_, captured)| matches!(captured, Captured::Rest { .. }))
+        heard >= places.len() * 2 || length == 1
     }
 
     fn seams(&self, words: &Words<'_>) -> Vec<Seam> {

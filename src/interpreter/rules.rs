@@ -352,7 +352,8 @@ fn resolved(intent: Intent, situation: &Situation) -> Intent {
     let last = situation.last.as_ref();
     let other = match intent {
         Intent::Again { times } => last.and_then(|last| last.clone().repeated(times)),
-        Intent::Undo => last.and_then(inverse),
+        // While a question is open, that is what is taken back.
+        Intent::Undo if !situation.question_open => last.and_then(inverse),
         _ => None,
     };
     other.unwrap_or(intent)

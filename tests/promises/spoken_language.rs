@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::user::{Ran, User};
+use crate::support::user::{Ran, User, until};
 
 fn lines(user: &User, lines: &str) -> Ran {
     let ran = user.run_with(&["run"], lines.as_bytes());
@@ -111,6 +111,31 @@ fn a_users_own_phrases_are_judged_as_what_they_stand_for() {
     let refused = user.run(&["config", "check"]);
     assert_eq!(refused.code(), 2, "{refused:?}");
     assert!(refused.err.contains("phrases.toml, line 3"), "{refused:?}");
+}
+
+#[test]
+fn what_is_there_is_known_by_name_and_by_what_it_sounds_like() {
+    let user = User::new();
+    fs::create_dir_all(user.path("home/.git/refs/heads/feature")).unwrap();
+    fs::write(user.path("home/.git/refs/heads/feature/login"), "0\n").unwrap();
+    fs::create_dir(user.path("home/web app")).unwrap();
+    let mut daemon = user.daemon();
+    let say = |words: &str| user.run(&["do", "--spoken", words]);
+    for line in ["new session build", "new window logs", "new window editor"] {
+        assert_eq!(user.run(&["do", line]).code(), 0);
+    }
+    // What has just been made is looked at beside the conversation.
+    until("the window is known", || say("Go to window logs.").status.success());
+    assert_eq!(user.tmux(&["display-message", "-p", "-t", "=build:", "#{window_name}"]), "logs");
+    let known = say("Check out feature login.");
+    assert!(known.out.contains("git switch feature/login"), "{known:?}");
+    let known = say("Go to the directory web app.");
+    assert!(known.out.contains("cd 'web app'"), "{known:?}");
+    let corrected = say("Switch to bild.");
+    assert!(corrected.out.contains("Switched to build."), "{corrected:?}");
+    assert!(corrected.out.contains("(I took \"bild\" for build.)"), "{corrected:?}");
+    daemon.signal("TERM");
+    daemon.ended();
 }
 
 #[test]

@@ -80,7 +80,7 @@ impl Coordinator {
     pub(super) fn meaning(&self, words: &Words) -> Interpretation {
         let question_open = self.question.is_some();
         let Words { spoken, input, .. } = *words;
-        let situation = Situation { spoken, input, question_open, ..Situation::default() };
+        let situation = Situation { question_open, spoken, input, ..Situation::default() };
         self.ports.interpreter.interpret(&words.text, words.confidence, &situation)
     }
 }

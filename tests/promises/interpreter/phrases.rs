@@ -41,12 +41,12 @@ fn every_phrase_means_what_it_should() {
     let cases: Cases = toml::from_str(include_str!("../../data/phrases.toml")).unwrap();
     let rules = rules();
     let sessions = ["build", "web-2"].map(session).to_vec();
-    let named = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+    let list = |items: &[&str]| items.iter().map(|&item| item.to_owned()).collect();
     let names = Arc::new(LiveNames {
         windows: vec![(0, "bash".into()), (1, "editor".into()), (2, "web logs".into())],
-        branches: named(&["main", "feature/login-form"]),
-        directories: named(&["src", "my app"]),
-        commands: named(&["cargo test --lib", "git push"]),
+        branches: list(&["main", "feature/login-form"]),
+        directories: list(&["src", "my app"]),
+        commands: list(&["cargo test --lib", "git push"]),
     });
     let (mut count, mut wrong) = (0, Vec::new());
     for case in &cases.case {

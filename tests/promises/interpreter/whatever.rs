@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use voice_terminal::domain::{Confidence, Intent, Interpreter, Situation, Verdict};
+use voice_terminal::domain::{Confidence, InputMode, Intent, Interpreter, Situation, Verdict};
 use voice_terminal::interpreter::Rules;
 
 use super::{rules, typed};
@@ -61,6 +61,42 @@ proptest! {
             }
             Intent::Unknown { nearest, .. } => prop_assert!(matches!(nearest.len(), 1..=3), "{nearest:?}"),
             _ => {}
+        }
+    }
+
+    #[test]
+    fn of_several_things_the_worst_binds_and_each_is_a_step(
+        parts in prop::collection::vec(
+            prop::sample::select(vec![
+                "split right", "run ls", "run cargo test", "run rm -rf ~", "type hello", "close pane", "zoom",
+                "next pane three times", "press enter", "yes", "cancel", "frobnicate", "scroll up twice", "new session x",
+                "go to sleep", "splitt right",
+            ]),
+            1..8,
+        ),
+        joiners in prop::collection::vec(prop::sample::select(vec![" and ", " then ", ", ", ". ", " and and "]), 8),
+        input in prop::sample::select(vec![InputMode::Command, InputMode::Dictation, InputMode::Spelling]),
+        spoken: bool,
+    ) {
+        let words: String = parts.iter().zip(&joiners).flat_map(|(part, joiner)| [*part, *joiner]).collect();
+        let situation = Situation { spoken, input, ..Situation::default() };
+        let found = RULES.with(|rules| rules.interpret(&words, Confidence::CERTAIN, &situation));
+        if let Intent::Sequence { steps } = &found.intent {
+            prop_assert_eq!(input, InputMode::Command);
+            prop_assert!((2..=Intent::MOST_STEPS).contains(&steps.len()) && steps.iter().all(Intent::is_step));
+            for step in steps {
+                let alone = RULES.with(|rules| rules.judge(step.clone(), Confidence::CERTAIN, &Situation::default()));
+                let refused = matches!(alone.verdict, Verdict::Refuse { .. });
+                prop_assert_eq!(refused && found.verdict == Verdict::Allow, false, "{:?}", &found);
+                if refused {
+                    let all = matches!(found.verdict, Verdict::Refuse { .. });
+                    prop_assert!(all, "{:?}", &found);
+                }
+            }
+        }
+        if input == InputMode::Dictation && parts.len() > 1 {
+            let is_text = matches!(found.intent, Intent::Type { .. });
+            prop_assert!(is_text, "{:?}", &found);
         }
     }
 
