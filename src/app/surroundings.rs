@@ -44,25 +44,35 @@ pub(super) async fn survey(
         }
     }
     names.send_modify(|names| Arc::make_mut(names).commands = commands.iter().cloned().collect());
-    let mut looked: Option<Instant> = None;
+    let mut next_look = Instant::now();
+    let mut is_due = false;
     // Where nothing answers, nobody asks on.
     let mut serves = false;
     loop {
-        let due = match events.recv().await {
-            Ok(Event::Acting { command: Command { action: Action::Submit { text }, .. }, .. }) => {
+        let event = tokio::select! {
+            event = events.recv() => Some(event),
+            () = tokio::time::sleep_until(next_look), if is_due => None,
+        };
+        match event {
+            None => {}
+            Some(Ok(Event::Acting { command: Command { action: Action::Submit { text }, .. }, .. })) => {
                 remember(&mut commands, &text);
                 names.send_modify(|names| Arc::make_mut(names).commands = commands.iter().cloned().collect());
-                false
+                continue;
             }
-            Ok(Event::Replied { reply, .. }) => reply.tone != Tone::Problem,
-            Ok(Event::SpeechStarted) => serves,
-            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => false,
-            Err(broadcast::error::RecvError::Closed) => return,
-        };
-        if !due || looked.is_some_and(|looked| looked.elapsed() < PAUSE) {
-            continue;
+            Some(Ok(Event::Replied { reply, .. })) => {
+                is_due |= serves || reply.tone != Tone::Problem;
+                continue;
+            }
+            Some(Ok(Event::SpeechStarted)) => {
+                is_due |= serves;
+                continue;
+            }
+            Some(Ok(_) | Err(broadcast::error::RecvError::Lagged(_))) => continue,
+            Some(Err(broadcast::error::RecvError::Closed)) => return,
         }
-        looked = Some(Instant::now());
+        is_due = false;
+        next_look = Instant::now() + PAUSE;
         let place = terminal.whereabouts().await;
         serves = place.is_ok();
         let Ok(place) = place else { continue };
