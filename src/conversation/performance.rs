@@ -1,15 +1,17 @@
 //! A turn, performed: words → meaning → step → terminal → answer, each stage in the journal before
 //! the next begins.
 
+mod deeds;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use super::Ports;
-use super::confirmation::{Plan, Question};
+use super::confirmation::Question;
 use super::insertions::Insertions;
-use super::turn::{self, Asked, Deed, Place, Step};
+use super::turn::{self, Asked, Place, Step};
 use super::wording;
 use crate::domain::{
     Action, Command, Confidence, Cue, Degradation, Event, Failure, InputMode, Intent, Interpretation,
@@ -287,138 +289,6 @@ impl Performance {
             self.send(&erase).await?;
         }
         Ok(Some(wording::withdrawn(&question.summary)))
-    }
-
-    async fn confirmed(&mut self) -> Result<Reply, Cut> {
-        // Taken before it is sent: whatever happens now, the same "yes" can't be used twice.
-        let Some(question) = self.question.take() else { return Ok(wording::nothing_asked()) };
-        match question.plan {
-            Plan::Command(command) => {
-                let outcome = self.send(&command).await?;
-                self.last = Some(question.intent);
-                if let Command { target: Some(target), action: Action::Insert { text } } = command {
-                    let reply = wording::inserted(&target, &text);
-                    self.insertions.push(target, text);
-                    return Ok(reply);
-                }
-                Ok(wording::outcome(&outcome))
-            }
-            Plan::Steps { target, deeds } => {
-                if let Some(target) = target {
-                    let terminal = &self.ports.terminal;
-                    let now = self.unless_cancelled(terminal.current()).await?.map_err(Cut::Failed)?;
-                    if (&now.session, &now.pane) != (&target.session, &target.pane) {
-                        return Ok(wording::moved_on(&question.summary, &target, &now));
-                    }
-                }
-                self.act(deeds, question.intent).await
-            }
-        }
-    }
-
-    /// Does one thing after the other, up to the first that fails.
-    async fn act(&mut self, deeds: Vec<Deed>, intent: Intent) -> Result<Reply, Cut> {
-        if let [_] = deeds.as_slice() {
-            let Some(deed) = deeds.into_iter().next() else { return Ok(wording::nothing_asked()) };
-            let (reply, _) = self.act_once(deed).await?;
-            self.last = Some(intent);
-            return Ok(reply);
-        }
-        let mut done = Vec::new();
-        // A program that was started and goes on has the pane.
-        let mut is_occupied = false;
-        for (at, deed) in deeds.iter().enumerate() {
-            if is_occupied && deed.writes() {
-                return Ok(wording::broken_off(done, wording::occupied(), &deeds[at..]));
-            }
-            is_occupied &= !deed.goes_elsewhere();
-            match self.act_once(deed.clone()).await {
-                Ok((reply, Outcome::Ran(ran))) if ran.finished && ran.status.is_some_and(|it| it != 0) => {
-                    return Ok(wording::broken_off(done, reply, &deeds[at + 1..]));
-                }
-                Ok((reply, outcome)) => {
-                    is_occupied |= matches!(outcome, Outcome::Ran(ran) if !ran.finished);
-                    done.push(reply);
-                }
-                Err(Cut::Failed(failure)) => {
-                    let reply = wording::failure(&failure);
-                    self.failure = Some(failure);
-                    return Ok(wording::broken_off(done, reply, &deeds[at..]));
-                }
-                Err(Cut::Cancelled(command)) => {
-                    let reply = wording::stopped(command.as_ref());
-                    return Ok(wording::broken_off(done, reply, &deeds[at + 1..]));
-                }
-            }
-        }
-        self.last = Some(intent);
-        Ok(wording::all_done(done))
-    }
-
-    async fn act_once(&mut self, deed: Deed) -> Result<(Reply, Outcome), Cut> {
-        match deed {
-            Deed::Act(action, place) => {
-                let mut command = self.bind(action, place).await?;
-                if let (Action::Insert { text }, Some(target)) = (&mut command.action, &command.target)
-                    && self.input == InputMode::Dictation
-                    && self.insertions.ends_in(&target.pane)
-                    && !text.starts_with(['.', ',', ';', ':', '!', '?', ')'])
-                {
-                    // It goes on where the last sentence ended.
-                    text.insert(0, ' ');
-                }
-                let outcome = self.send(&command).await?;
-                let reply = match (command.action, command.target) {
-                    (Action::Insert { text }, Some(target)) => {
-                        let reply = wording::inserted(&target, &text);
-                        self.insertions.push(target, text);
-                        reply
-                    }
-                    _ => wording::outcome(&outcome),
-                };
-                Ok((reply, outcome))
-            }
-            Deed::RunLine(text) => {
-                let submit = self.insert(text).await?;
-                let outcome = self.send(&submit).await?;
-                Ok((wording::outcome(&outcome), outcome))
-            }
-        }
-    }
-
-    /// Takes back exactly what was put in last, where it was put.
-    async fn scratch(&mut self) -> Result<Reply, Cut> {
-        let Some((target, text)) = self.insertions.pop() else { return Ok(wording::nothing_to_scratch()) };
-        let reply = wording::scratched(&target, &text);
-        self.send(&Command { target: Some(target), action: Action::Erase { text } }).await?;
-        Ok(reply)
-    }
-
-    async fn ask(
-        &mut self,
-        mut deeds: Vec<Deed>,
-        intent: Intent,
-        consequence: &str,
-        lifetime: Duration,
-    ) -> Result<Reply, Cut> {
-        let (plan, summary, reply) = if deeds.len() == 1 {
-            let command = match deeds.remove(0) {
-                Deed::Act(action, place) => self.bind(action, place).await?,
-                Deed::RunLine(text) => self.insert(text).await?,
-            };
-            let summary = wording::summary(&command);
-            let reply = wording::question(&command, &summary, consequence);
-            (Plan::Command(command), summary, reply)
-        } else {
-            let is_here = deeds.first().is_some_and(Deed::is_here);
-            let bound =
-                if is_here { self.bind(Action::ReadOutput, Place::Current).await?.target } else { None };
-            let summary = wording::plan(&deeds, bound.as_ref());
-            let reply = wording::question_of_several(&summary, consequence);
-            (Plan::Steps { target: bound, deeds }, summary, reply)
-        };
-        self.question = Some(Question::new(plan, intent, summary, lifetime));
-        Ok(reply)
     }
 
     /// Inserts a line into the current pane; gives the command that would enter it.

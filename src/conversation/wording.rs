@@ -1,8 +1,11 @@
 //! What is said: printed long, spoken short. All sentences of the conversation are here.
 
+mod several;
+
 use std::time::Duration;
 
-use super::turn::{Deed, Place};
+pub(super) use several::{all_done, broken_off, moved_on, occupied, plan, question_of_several};
+
 use crate::domain::{
     Action, Attention, Command, Correction, Degradation, Failure, FailureKind, InputMode, Intent, Listening,
     ListeningChange, Mode, Outcome, Ran, Reply, SessionInfo, Target, Tone, sentence,
@@ -145,78 +148,6 @@ pub(super) fn question(command: &Command, summary: &str, consequence: &str) -> R
         _ => format!("Shall I {summary}? {consequence}\nSay or type \"confirm\", or \"cancel\"."),
     };
     Reply::new(Tone::Question, text, format!("{summary}? {consequence} Confirm or cancel?"))
-}
-
-/// Several things, before they are done.
-pub(super) fn plan(deeds: &[Deed], target: Option<&Target>) -> String {
-    let at = target.map_or_else(String::new, |target| format!(", beginning in {}", target.session_name));
-    format!("{}{at}", deeds.iter().map(planned).collect::<Vec<_>>().join(", then "))
-}
-
-fn planned(deed: &Deed) -> String {
-    match deed {
-        Deed::RunLine(line) => format!("run `{}`", shortened(line)),
-        Deed::Act(Action::Insert { text }, _) => format!("type `{}`", shortened(text)),
-        Deed::Act(Action::KillSession, Place::Session(name)) => format!("kill session {name}"),
-        Deed::Act(Action::DescribeSession, Place::Session(name)) => format!("look at {name}"),
-        Deed::Act(Action::KillSession, _) => "kill the current session".into(),
-        Deed::Act(action, _) => summary(&Command { target: None, action: action.clone() }),
-    }
-}
-
-pub(super) fn question_of_several(summary: &str, consequence: &str) -> Reply {
-    let text = format!("Shall I {summary}? {consequence}\nSay or type \"confirm\", or \"cancel\".");
-    Reply::new(Tone::Question, text, format!("{summary}? {consequence} Confirm or cancel?"))
-}
-
-/// Several things were done; the same ones in a row are told once.
-pub(super) fn all_done(replies: Vec<Reply>) -> Reply {
-    let tone = replies.iter().map(|reply| reply.tone).find(|tone| *tone != Tone::Answer);
-    let mut told: Vec<(Reply, usize)> = Vec::new();
-    for reply in replies {
-        match told.last_mut() {
-            Some((last, times)) if *last == reply => *times += 1,
-            _ => told.push((reply, 1)),
-        }
-    }
-    let join = |part: fn(&Reply) -> &str, between: &str| {
-        let line = |(reply, times): &(Reply, usize)| match times {
-            1 => part(reply).to_owned(),
-            times => format!("{} ({times} times)", part(reply)),
-        };
-        told.iter().map(line).collect::<Vec<_>>().join(between)
-    };
-    let speech = join(|reply| &reply.speech, ". ").replace(".. ", ". ");
-    Reply::new(tone.unwrap_or(Tone::Answer), join(|reply| &reply.text, "\n"), speech)
-}
-
-/// Some of several things were done, then this happened, and these were not done.
-pub(super) fn broken_off(done: Vec<Reply>, reply: Reply, undone: &[Deed]) -> Reply {
-    let rest = undone.iter().map(planned).collect::<Vec<_>>().join(", then ");
-    let speech = reply.speech.clone();
-    let text = all_done(done.into_iter().chain([reply]).collect()).text;
-    if undone.is_empty() {
-        return Reply::new(Tone::Problem, text, speech);
-    }
-    Reply::new(
-        Tone::Problem,
-        format!("{text}\nI stopped there; not done: {rest}."),
-        format!("{speech} I stopped there."),
-    )
-}
-
-/// A program has the pane that something was to be put into.
-pub(super) fn occupied() -> Reply {
-    Reply::plain(Tone::Problem, "What I started is still running there.")
-}
-
-/// Commands go elsewhere than when the question was asked.
-pub(super) fn moved_on(summary: &str, then: &Target, now: &Target) -> Reply {
-    let place = if then.session == now.session { "another pane" } else { now.session_name.as_str() };
-    Reply::plain(
-        Tone::Problem,
-        format!("Commands go to {place} by now, so I did nothing of this: {summary}. Say it again."),
-    )
 }
 
 pub(super) fn nothing_to_do_again() -> Reply {

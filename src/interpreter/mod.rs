@@ -14,9 +14,11 @@
 //! **Limits.** English. It takes time in proportion to the length of the
 //! input, and a few microseconds for what people say.
 
+mod again;
 mod clauses;
 mod error;
 mod grammar;
+mod meaning;
 mod names;
 mod nearest;
 mod normalise;
