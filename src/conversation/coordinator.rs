@@ -142,6 +142,7 @@ pub struct Standing {
     /// Whom it listens to.
     pub listening: Listening,
     /// What words are taken as.
+    #[serde(default)]
     pub input: InputMode,
     /// What is degraded.
     pub degradations: Vec<Degradation>,

@@ -210,6 +210,13 @@ impl Rules {
     }
 }
 
+impl Rules {
+    fn completeness_of(&self, words: &Words<'_>, situation: &Situation) -> Completeness {
+        let known = |name: Range<usize>| names::is_known(&names::said(words, name), &situation.sessions);
+        self.grammar.completeness(words, situation.into(), &known)
+    }
+}
+
 impl Interpreter for Rules {
     fn interpret(&self, words: &str, confidence: Confidence, situation: &Situation) -> Interpretation {
         if words.trim().is_empty() {
@@ -241,8 +248,20 @@ impl Interpreter for Rules {
             let goes_on = matches!(intent, Intent::Type { .. } | Intent::Unknown { .. });
             return if goes_on { Completeness::Unfinished } else { Completeness::Complete };
         }
-        let known = |name: Range<usize>| names::is_known(&names::said(&parsed, name), &situation.sessions);
-        self.grammar.completeness(&parsed, situation.into(), &known)
+        let whole = self.completeness_of(&parsed, situation);
+        let joiner = parsed.list.iter().rposition(|word| self.grammar.joiners.contains(&word.text));
+        match (whole, joiner) {
+            // Of several things, the last one may not be all said.
+            (Completeness::Unknown, Some(at)) if at > 0 => match parsed.list.get(at + 1) {
+                None => Completeness::Unfinished,
+                Some(next) => {
+                    let last = &words[next.place.start..];
+                    let last = Words::new(last, situation.spoken, &self.grammar.noise);
+                    self.completeness_of(&last, situation)
+                }
+            },
+            (whole, _) => whole,
+        }
     }
 
     fn judge(&self, intent: Intent, confidence: Confidence, situation: &Situation) -> Interpretation {

@@ -179,6 +179,7 @@ fn the_words_tell_whether_more_is_to_come() {
                 "Switch to build.",
                 "Go to web 2.",
                 "Next pane.",
+                "Split right and list sessions.",
             ][..],
         ),
         (Extensible, &["Split.", "New session.", "New session build.", "Press enter.", "Go to nowhere."]),
@@ -194,6 +195,10 @@ fn the_words_tell_whether_more_is_to_come() {
                 "Press",
                 "Press page",
                 "What is",
+                "Split right and",
+                "Split right, and then",
+                "Split right and run",
+                "Split right and run cargo test.",
             ],
         ),
         (Unknown, &["", "Um.", "The quick brown fox.", "Sections list."]),
@@ -201,5 +206,11 @@ fn the_words_tell_whether_more_is_to_come() {
         for said in said {
             assert_eq!(rules.completeness(said, &situation), completeness, "{said}");
         }
+    }
+    let situation = Situation { input: InputMode::Dictation, ..situation };
+    for (completeness, said) in
+        [(Complete, "Command mode."), (Complete, "Scratch that."), (Unfinished, "List sessions.")]
+    {
+        assert_eq!(rules.completeness(said, &situation), completeness, "{said}");
     }
 }
