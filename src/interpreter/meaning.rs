@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::GrammarError;
+use super::called;
 use super::clauses::{self, Meant};
 use super::grammar::{Found, Meaning, Moment, fill, fill_line};
 use super::names;
@@ -25,7 +26,17 @@ impl Rules {
         for (slot, captured) in found.captures() {
             let value = match captured {
                 Captured::Value(value) => value.clone(),
-                Captured::Rest { from, kind } => self.rest(words, *from, *kind).into(),
+                Captured::Rest { from, kind } => {
+                    let rest = self.rest(words, *from, *kind);
+                    let is_said = *kind == Kind::Command && words.spoken;
+                    match called::by_name(&rest, &situation.names).filter(|_| is_said) {
+                        Some((line, correction)) => {
+                            corrections.push(correction);
+                            line.into()
+                        }
+                        None => rest.into(),
+                    }
+                }
                 Captured::Name { words: range, kind } => {
                     let (value, correction) =
                         named(names::said(words, range.clone()), *kind, words, situation)?;

@@ -15,6 +15,7 @@
 //! input, and a few microseconds for what people say.
 
 mod again;
+mod called;
 mod clauses;
 mod error;
 mod grammar;
