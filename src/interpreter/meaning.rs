@@ -122,7 +122,7 @@ impl Rules {
     }
 
     /// The rest of the line: as it was typed, or as one would type what was said. Without hidden
-    /// characters; see [`Self::interpret`].
+    /// characters; see `interpret`.
     fn rest(&self, words: &Words<'_>, from: usize, kind: Kind) -> String {
         let rest = words.source[from..].trim_end_matches(['\n', '\r']);
         let rest = rest.replace(is_hidden, "");
