@@ -43,7 +43,10 @@ pub(super) async fn survey(
             remember(&mut commands, line);
         }
     }
-    names.send_modify(|names| Arc::make_mut(names).commands = commands.iter().cloned().collect());
+    let tell_lines = |commands: &VecDeque<String>| {
+        names.send_modify(|names| Arc::make_mut(names).commands = commands.iter().cloned().collect());
+    };
+    tell_lines(&commands);
     let mut next_look = Instant::now();
     let mut is_due = false;
     // Where nothing answers, nobody asks on.
@@ -57,7 +60,7 @@ pub(super) async fn survey(
             None => {}
             Some(Ok(Event::Acting { command: Command { action: Action::Submit { text }, .. }, .. })) => {
                 remember(&mut commands, &text);
-                names.send_modify(|names| Arc::make_mut(names).commands = commands.iter().cloned().collect());
+                tell_lines(&commands);
                 continue;
             }
             Some(Ok(Event::Replied { reply, .. })) => {

@@ -4,8 +4,9 @@ mod several;
 
 use std::time::Duration;
 
-pub(super) use several::{all_done, broken_off, moved_on, occupied, plan, question_of_several};
+pub(super) use several::{all_done, broken_off, moved_on, occupied, plan};
 
+use super::confirmation::Plan;
 use crate::domain::{
     Action, Attention, Command, Correction, Degradation, Failure, FailureKind, InputMode, Intent, Listening,
     ListeningChange, Mode, Outcome, Ran, Reply, SessionInfo, Target, Tone, sentence,
@@ -138,9 +139,9 @@ fn key(key: crate::domain::Key) -> String {
     }
 }
 
-pub(super) fn question(command: &Command, summary: &str, consequence: &str) -> Reply {
-    let text = match &command.action {
-        Action::Submit { .. } => {
+pub(super) fn question(plan: &Plan, summary: &str, consequence: &str) -> Reply {
+    let text = match plan {
+        Plan::Command(Command { action: Action::Submit { .. }, .. }) => {
             format!(
                 "I typed {summary}, without Enter. {consequence}\nSay or type \"confirm\" to run it, or \"cancel\"."
             )

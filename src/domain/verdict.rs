@@ -23,12 +23,6 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The stricter of two verdicts; of two equally strict ones, the first.
-    #[must_use]
-    pub fn or_stricter(self, other: Self) -> Self {
-        if other.strictness() > self.strictness() { other } else { self }
-    }
-
     /// The verdict on two things that are done together: the stricter one; of two questions, both.
     #[must_use]
     pub fn with(self, other: Self) -> Self {
@@ -37,7 +31,8 @@ impl Verdict {
                 let consequence = if one.contains(&other) { one } else { format!("{one} {other}") };
                 Self::Confirm { consequence }
             }
-            (one, other) => one.or_stricter(other),
+            (one, other) if other.strictness() > one.strictness() => other,
+            (one, _) => one,
         }
     }
 

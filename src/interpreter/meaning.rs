@@ -53,9 +53,7 @@ impl Rules {
         let meaning = match &found.phrase.meaning {
             Meaning::Intent(meaning) => fill(meaning, &value_of)?,
             Meaning::Lines { lines, .. } => {
-                let mut slots = values.iter().map(|(slot, value)| (*slot, Some(value.clone())));
-                let slots: Vec<_> = slots.by_ref().collect();
-                let lines = lines.iter().map(|line| fill_line(line, &mut slots.iter().cloned()));
+                let lines = lines.iter().map(|line| fill_line(line, &values));
                 let intent = self.lines(&lines.collect::<Option<Vec<_>>>()?, situation)?;
                 return Some(Meant { intent, corrections });
             }
@@ -88,15 +86,12 @@ impl Rules {
             let Meaning::Lines { lines, at, slots } = &phrase.meaning else { continue };
             let fault = |what: String| GrammarError::at(file, text, *at, what);
             for slots in slots {
-                let sample = |line: &String| {
-                    let mut slots = slots
-                        .iter()
-                        .map(|(name, kind)| (name.as_str(), Some(self.grammar.slots.sample(*kind))));
-                    fill_line(line, &mut slots)
-                };
+                let samples =
+                    slots.iter().map(|(name, kind)| (name.as_str(), self.grammar.slots.sample(*kind)));
+                let samples: Vec<_> = samples.collect();
                 let mut steps = 0;
                 for line in lines {
-                    let filled = sample(line).unwrap_or_default();
+                    let filled = fill_line(line, &samples).unwrap_or_default();
                     match self.lines(&[filled], &situation) {
                         Some(Intent::Confirm | Intent::Deny) => {
                             return Err(fault(format!("\"{line}\" can only be said by you")));

@@ -63,6 +63,11 @@ pub(super) fn written(words: &[impl AsRef<str>]) -> Option<String> {
     spoken(words).filter(|reading| reading.words == words.len()).map(|reading| reading.value.to_string())
 }
 
+/// The longest number that the words begin with, as [`written`], and how many of them it takes.
+pub(super) fn longest(words: &[impl AsRef<str>]) -> Option<(String, usize)> {
+    (1..=words.len()).rev().find_map(|taken| Some((written(&words[..taken])?, taken)))
+}
+
 /// A number written in digits or said in words.
 fn spoken(words: &[impl AsRef<str>]) -> Option<Reading> {
     let first = words.first()?.as_ref();

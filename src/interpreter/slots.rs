@@ -279,13 +279,7 @@ impl Slots {
     }
 
     fn letter(&self, word: &str) -> Option<(Captured, usize)> {
-        let mut chars = word.chars();
-        let alone = match (chars.next(), chars.next()) {
-            (Some(letter), None) if letter.is_ascii_alphabetic() => Some(letter),
-            _ => None,
-        };
-        let letter = alone.or_else(|| self.speller.letter(word))?;
-        Some((Captured::Value(json!({ "char": letter })), 1))
+        Some((Captured::Value(json!({ "char": self.speller.letter(word)? })), 1))
     }
 
     /// A key by its name, a letter, a digit, a symbol, or F1 ‥ F12.

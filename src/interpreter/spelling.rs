@@ -7,34 +7,36 @@ use std::ops::Range;
 
 use super::normalise::Words;
 use super::numbers;
-use super::spoken::Spoken;
+use super::spoken::{Spoken, Table};
 
 /// What recognisers make of letters that are said in a row ("ABC") is no longer than that.
 const LONGEST_ROW: usize = 8;
+/// Words of a number that isn't announced.
+const MOST_IN_NUMBER: usize = 12;
 
 /// What letters and signs are called.
 #[derive(Debug)]
 pub(super) struct Speller {
     letters: HashMap<String, char>,
-    /// By the first word; the longest first.
-    signs: HashMap<String, Vec<(Vec<String>, String)>>,
+    signs: Table<String>,
 }
 
 impl Speller {
     pub(super) fn new(spoken: &Spoken) -> Self {
-        let mut signs: HashMap<String, Vec<(Vec<String>, String)>> = HashMap::new();
+        let mut signs = Table::default();
         for (words, sign) in spoken.symbols() {
-            signs.entry(words[0].clone()).or_default().push((words.to_vec(), sign.into()));
-        }
-        for named in signs.values_mut() {
-            named.sort_by_key(|(words, _)| std::cmp::Reverse(words.len()));
+            signs.add(words.to_vec(), sign.into());
         }
         Self { letters: spoken.letters().clone(), signs }
     }
 
-    /// The letter of this name.
+    /// A letter by itself or by its name.
     pub(super) fn letter(&self, word: &str) -> Option<char> {
-        self.letters.get(word).copied()
+        let mut chars = word.chars();
+        match (chars.next(), chars.next()) {
+            (Some(letter), None) if letter.is_ascii_alphabetic() => Some(letter),
+            _ => self.letters.get(word).copied(),
+        }
     }
 
     /// What these words spell, if all of them do.
@@ -56,19 +58,20 @@ impl Speller {
                     1
                 }
                 "number" if rest.len() > 1 => {
-                    let taken =
-                        (1..rest.len()).rev().find(|end| numbers::written(&rest[1..=*end]).is_some())?;
-                    spelled.push_str(&numbers::written(&rest[1..=taken])?);
+                    let (number, taken) = numbers::longest(&rest[1..])?;
+                    spelled.push_str(&number);
                     1 + taken
                 }
                 word => {
                     if let Some((letter, taken)) = self.name(rest) {
                         spelled.push(letter);
                         taken
-                    } else if let Some((sign, taken)) = self.sign(rest) {
+                    } else if let Some((sign, taken)) = self.signs.find(rest) {
                         spelled.push_str(sign);
                         taken
-                    } else if let Some((number, taken)) = number(rest) {
+                    } else if let Some((number, taken)) =
+                        numbers::longest(&rest[..rest.len().min(MOST_IN_NUMBER)])
+                    {
                         spelled.push_str(&number);
                         taken
                     } else {
@@ -81,7 +84,7 @@ impl Speller {
         (!spelled.is_empty()).then_some(spelled)
     }
 
-    /// A letter by itself or by its name.
+    /// A letter that the words begin with, and how many of them it takes.
     fn name(&self, words: &[&str]) -> Option<(char, usize)> {
         // "X-ray" is two words.
         if let [one, two, ..] = words
@@ -89,26 +92,8 @@ impl Speller {
         {
             return Some((*letter, 2));
         }
-        let mut chars = words.first()?.chars();
-        match (chars.next(), chars.next()) {
-            (Some(letter), None) if letter.is_ascii_alphabetic() => Some((letter, 1)),
-            _ => Some((self.letter(words[0])?, 1)),
-        }
+        Some((self.letter(words.first()?)?, 1))
     }
-
-    fn sign(&self, words: &[&str]) -> Option<(&str, usize)> {
-        let named = self.signs.get(words[0])?;
-        let fits = |sign: &&(Vec<String>, String)| {
-            words.len() >= sign.0.len() && sign.0.iter().zip(words).all(|(a, b)| a == b)
-        };
-        named.iter().find(fits).map(|(name, sign)| (sign.as_str(), name.len()))
-    }
-}
-
-/// The longest number that the words begin with.
-fn number(words: &[&str]) -> Option<(String, usize)> {
-    let most = words.len().min(12);
-    (1..=most).rev().find_map(|end| Some((numbers::written(&words[..end])?, end)))
 }
 
 /// Letters that a recogniser wrote as one: "ABC", "L.S.", and digits.

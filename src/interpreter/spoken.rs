@@ -68,29 +68,47 @@ struct Symbol {
 
 /// Things that are found by several words, the longest first.
 #[derive(Debug)]
-struct Table<T> {
+pub(super) struct Table<T> {
     entries: HashMap<String, Vec<(Vec<String>, T)>>,
+}
+
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self { entries: HashMap::new() }
+    }
 }
 
 impl<T> Table<T> {
     fn new(entries: impl Iterator<Item = (String, T)>) -> Self {
-        let mut table: HashMap<String, Vec<(Vec<String>, T)>> = HashMap::new();
+        let mut table = Self::default();
         for (say, value) in entries {
-            let words: Vec<String> = say.split_whitespace().map(fold).collect();
-            let Some(first) = words.first().cloned() else { continue };
-            let found = table.entry(first).or_default();
-            found.push((words, value));
-            found.sort_by_key(|(words, _)| std::cmp::Reverse(words.len()));
+            table.add(say.split_whitespace().map(fold).collect(), value);
         }
-        Self { entries: table }
+        table
     }
 
-    fn find(&self, words: &[Said<'_>]) -> Option<(&T, usize)> {
-        let entries = self.entries.get(&words.first()?.folded)?;
+    /// Adds what these words stand for; nothing if there are none. Where they stand for something already, they
+    /// go on to do so.
+    pub(super) fn add(&mut self, words: Vec<String>, value: T) {
+        let Some(first) = words.first().cloned() else { return };
+        let entries = self.entries.entry(first).or_default();
+        entries.push((words, value));
+        entries.sort_by_key(|(words, _)| std::cmp::Reverse(words.len()));
+    }
+
+    /// What exactly these words stand for.
+    fn get(&self, words: &[String]) -> Option<&T> {
+        let entries = self.entries.get(words.first()?)?;
+        entries.iter().find(|(entry, _)| entry == words).map(|(_, value)| value)
+    }
+
+    /// What the words begin with, and how many of them that takes.
+    pub(super) fn find(&self, words: &[impl AsRef<str>]) -> Option<(&T, usize)> {
+        let entries = self.entries.get(words.first()?.as_ref())?;
         entries
             .iter()
             .find(|(entry, _)| {
-                words.len() >= entry.len() && entry.iter().zip(words).all(|(a, b)| *a == b.folded)
+                words.len() >= entry.len() && entry.iter().zip(words).all(|(a, b)| a == b.as_ref())
             })
             .map(|(entry, value)| (value, entry.len()))
     }
@@ -148,15 +166,15 @@ impl Spoken {
         }
         for sound in sounds {
             let words: Vec<String> = sound.split_whitespace().map(fold).collect();
-            let Some(first) = words.first().cloned() else { return Err("nothing has no sound".into()) };
-            let named = self.programs.entries.entry(first).or_default();
-            match named.iter().find(|(known, _)| *known == words) {
-                Some((_, other)) if other != name => {
+            if words.is_empty() {
+                return Err("nothing has no sound".into());
+            }
+            match self.programs.get(&words) {
+                Some(other) if other != name => {
                     return Err(format!("\"{sound}\" already stands for {other}"));
                 }
-                _ => named.push((words, name.to_owned())),
+                _ => self.programs.add(words, name.to_owned()),
             }
-            named.sort_by_key(|(words, _)| std::cmp::Reverse(words.len()));
         }
         Ok(())
     }

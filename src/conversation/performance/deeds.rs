@@ -16,12 +16,7 @@ impl Performance {
             Plan::Command(command) => {
                 let outcome = self.send(&command).await?;
                 self.last = Some(question.intent);
-                if let Command { target: Some(target), action: Action::Insert { text } } = command {
-                    let reply = wording::inserted(&target, &text);
-                    self.insertions.push(target, text);
-                    return Ok(reply);
-                }
-                Ok(wording::outcome(&outcome))
+                Ok(self.done(command, &outcome))
             }
             Plan::Steps { target, deeds } => {
                 if let Some(target) = target {
@@ -38,12 +33,14 @@ impl Performance {
 
     /// Does one thing after the other, up to the first that fails.
     pub(super) async fn act(&mut self, deeds: Vec<Deed>, intent: Intent) -> Result<Reply, Cut> {
-        if let [_] = deeds.as_slice() {
-            let Some(deed) = deeds.into_iter().next() else { return Ok(wording::nothing_asked()) };
-            let (reply, _) = self.act_once(deed).await?;
-            self.last = Some(intent);
-            return Ok(reply);
-        }
+        let deeds = match <[Deed; 1]>::try_from(deeds) {
+            Ok([deed]) => {
+                let (reply, _) = self.act_once(deed).await?;
+                self.last = Some(intent);
+                return Ok(reply);
+            }
+            Err(deeds) => deeds,
+        };
         let mut done = Vec::new();
         // A program that was started and goes on has the pane.
         let mut is_occupied = false;
@@ -88,21 +85,25 @@ impl Performance {
                     text.insert(0, ' ');
                 }
                 let outcome = self.send(&command).await?;
-                let reply = match (command.action, command.target) {
-                    (Action::Insert { text }, Some(target)) => {
-                        let reply = wording::inserted(&target, &text);
-                        self.insertions.push(target, text);
-                        reply
-                    }
-                    _ => wording::outcome(&outcome),
-                };
-                Ok((reply, outcome))
+                Ok((self.done(command, &outcome), outcome))
             }
             Deed::RunLine(text) => {
                 let submit = self.insert(text).await?;
                 let outcome = self.send(&submit).await?;
                 Ok((wording::outcome(&outcome), outcome))
             }
+        }
+    }
+
+    /// The answer to what was done. Text that was put in can be taken back from now on.
+    fn done(&mut self, command: Command, outcome: &Outcome) -> Reply {
+        match command {
+            Command { action: Action::Insert { text }, target: Some(target) } => {
+                let reply = wording::inserted(&target, &text);
+                self.insertions.push(target, text);
+                reply
+            }
+            _ => wording::outcome(outcome),
         }
     }
 
@@ -116,27 +117,29 @@ impl Performance {
 
     pub(super) async fn ask(
         &mut self,
-        mut deeds: Vec<Deed>,
+        deeds: Vec<Deed>,
         intent: Intent,
         consequence: &str,
         lifetime: Duration,
     ) -> Result<Reply, Cut> {
-        let (plan, summary, reply) = if deeds.len() == 1 {
-            let command = match deeds.remove(0) {
-                Deed::Act(action, place) => self.bind(action, place).await?,
-                Deed::RunLine(text) => self.insert(text).await?,
-            };
-            let summary = wording::summary(&command);
-            let reply = wording::question(&command, &summary, consequence);
-            (Plan::Command(command), summary, reply)
-        } else {
-            let is_here = deeds.first().is_some_and(Deed::is_here);
-            let bound =
-                if is_here { self.bind(Action::ReadOutput, Place::Current).await?.target } else { None };
-            let summary = wording::plan(&deeds, bound.as_ref());
-            let reply = wording::question_of_several(&summary, consequence);
-            (Plan::Steps { target: bound, deeds }, summary, reply)
+        let (plan, summary) = match <[Deed; 1]>::try_from(deeds) {
+            Ok([deed]) => {
+                let command = match deed {
+                    Deed::Act(action, place) => self.bind(action, place).await?,
+                    Deed::RunLine(text) => self.insert(text).await?,
+                };
+                let summary = wording::summary(&command);
+                (Plan::Command(command), summary)
+            }
+            Err(deeds) => {
+                let is_here = deeds.first().is_some_and(Deed::is_here);
+                let bound =
+                    if is_here { self.bind(Action::ReadOutput, Place::Current).await?.target } else { None };
+                let summary = wording::plan(&deeds, bound.as_ref());
+                (Plan::Steps { target: bound, deeds }, summary)
+            }
         };
+        let reply = wording::question(&plan, &summary, consequence);
         self.question = Some(Question::new(plan, intent, summary, lifetime));
         Ok(reply)
     }

@@ -21,11 +21,6 @@ fn planned(deed: &Deed) -> String {
     }
 }
 
-pub(in crate::conversation) fn question_of_several(summary: &str, consequence: &str) -> Reply {
-    let text = format!("Shall I {summary}? {consequence}\nSay or type \"confirm\", or \"cancel\".");
-    Reply::new(Tone::Question, text, format!("{summary}? {consequence} Confirm or cancel?"))
-}
-
 /// Several things were done; the same ones in a row are told once.
 pub(in crate::conversation) fn all_done(replies: Vec<Reply>) -> Reply {
     let tone = replies.iter().map(|reply| reply.tone).find(|tone| *tone != Tone::Answer);

@@ -13,8 +13,8 @@ pub(in crate::interpreter) fn fill(
             None if text.contains('{') => {
                 // The slots are the words in braces that have a value.
                 let named = text.split('{').skip(1).filter_map(|part| Some(part.split_once('}')?.0));
-                let mut slots = named.filter_map(|name| Some((name, Some(value_of(name)?))));
-                Some(fill_line(text, &mut slots)?.into())
+                let slots: Vec<_> = named.filter_map(|name| Some((name, value_of(name)?))).collect();
+                Some(fill_line(text, &slots)?.into())
             }
             None => Some(meaning.clone()),
         },
@@ -25,21 +25,18 @@ pub(in crate::interpreter) fn fill(
     }
 }
 
-/// A line with its slots filled in; `None` if one of them has no value.
-pub(in crate::interpreter) fn fill_line(
-    line: &str,
-    slots: &mut dyn Iterator<Item = (&str, Option<Value>)>,
-) -> Option<String> {
+/// A line with its slots filled in; `None` if what was said in one of them can't be written.
+pub(in crate::interpreter) fn fill_line(line: &str, slots: &[(&str, Value)]) -> Option<String> {
     let mut filled = String::with_capacity(line.len());
-    let values: Vec<(String, Option<Value>)> =
-        slots.map(|(name, value)| (format!("{{{name}}}"), value)).collect();
+    let values: Vec<(String, &Value)> =
+        slots.iter().map(|(name, value)| (format!("{{{name}}}"), value)).collect();
     let mut rest = line;
     // In one pass, so that what was said is never taken for a slot.
     while let Some(at) = rest.find('{') {
         filled.push_str(&rest[..at]);
         rest = &rest[at..];
         if let Some((mention, value)) = values.iter().find(|(mention, _)| rest.starts_with(mention)) {
-            match value.as_ref()? {
+            match value {
                 Value::String(text) => filled.push_str(text),
                 Value::Object(fields) => filled.push_str(fields.get("char")?.as_str()?),
                 other => filled.push_str(&other.to_string()),

@@ -148,10 +148,10 @@ impl Grammar {
         let mut slots_of_all: Vec<Vec<(String, Kind)>> = Vec::new();
         for template in given.templates {
             let sequences = expand(template, &self.rules).map_err(|what| fault(template, what))?;
-            *left = left.checked_sub(sequences.len()).unwrap_or(0);
+            *left = left.saturating_sub(sequences.len());
             if sequences.len() > MOST_PER_TEMPLATE || *left == 0 {
-                let most = MOST_PER_TEMPLATE.min(MOST);
-                return Err(fault(template, format!("it stands for too many phrases (more than {most})")));
+                let what = format!("it stands for too many phrases (more than {MOST_PER_TEMPLATE})");
+                return Err(fault(template, what));
             }
             for pieces in sequences {
                 let is_word =

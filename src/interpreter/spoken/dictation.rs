@@ -123,12 +123,13 @@ impl Dictation {
         }
         let second = rest.get(1);
         match (rest[0].folded.as_str(), second.map(|word| word.folded.as_str())) {
-            ("literal" | "escape", Some(_)) if self.marks.find(&rest[1..]).is_some() => {
-                let taken = self.marks.find(&rest[1..]).map_or(0, |(_, taken)| taken);
-                for word in &rest[1..=taken] {
-                    sentence.word(word.raw, true);
+            ("literal" | "escape", Some(_)) => {
+                if let Some((_, taken)) = self.marks.find(&rest[1..]) {
+                    for word in &rest[1..=taken] {
+                        sentence.word(word.raw, true);
+                    }
+                    return 1 + taken;
                 }
-                return 1 + taken;
             }
             ("cap" | "capital", Some(next)) if !next.is_empty() => {
                 sentence.word(&super::writer::capitalised(rest[1].raw), true);
@@ -144,9 +145,7 @@ impl Dictation {
             }
             ("number", Some(_)) => {
                 let most = (rest.len() - 1).min(12);
-                let folded: Vec<&str> = rest[1..=most].iter().map(|word| word.folded.as_str()).collect();
-                let number = (1..=most).rev().find_map(|end| Some((numbers::written(&folded[..end])?, end)));
-                if let Some((number, taken)) = number {
+                if let Some((number, taken)) = numbers::longest(&rest[1..=most]) {
                     sentence.word(&number, false);
                     return 1 + taken;
                 }
