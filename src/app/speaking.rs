@@ -105,10 +105,11 @@ struct Voice {
 impl Voice {
     /// Says a text to its end; tells if another than the first voice had to.
     async fn say(self, text: String) -> Result<Option<Degradation>, Failure> {
+        let talk = self.mouth.talk();
         let mut clauses = self.synthesisers.say(&text);
         let mut instead = None;
         while let Some(clause) = clauses.recv().await {
-            let clause = clause?;
+            let mut clause = clause?;
             if !self.synthesisers.is_first(&clause.tier) {
                 instead = Some(Degradation {
                     chain: synthesis::CHAIN.into(),
@@ -117,9 +118,11 @@ impl Voice {
                     remedy: "`voice-terminal doctor` tells why".into(),
                 });
             }
-            self.mouth.play(clause.sound).await?;
+            while let Some(sound) = clause.parts.recv().await {
+                talk.play(sound).await?;
+            }
         }
-        self.mouth.finished().await;
+        talk.finished().await?;
         Ok(instead)
     }
 }

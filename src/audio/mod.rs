@@ -9,8 +9,8 @@
 //! 512 samples (32 ms). A [`vad::VoiceDetector`] gives each chunk its probability of speech, and the
 //! [`endpoint::Endpointer`], a pure state machine that counts time in samples, makes utterances of
 //! them. [`recording`] and [`segment`] do that for files; [`microphone`] captures, and [`guarded`]
-//! keeps it alive behind the breaker `audio-input`. What is spoken goes the other way: [`mouth`] queues
-//! it behind the breaker `audio-output`, and [`sink`] plays it. A [`gate`] drops what is said while nobody is
+//! keeps it alive behind the breaker `audio-input`. What is spoken goes the other way: [`mouth`] takes
+//! it, [`sink`] keeps the device behind the breaker `audio-output`, and a [`deck`] is what the device plays. A [`gate`] drops what is said while nobody is
 //! listened to.
 //!
 //! ```text
@@ -25,6 +25,7 @@
 //! libraries of the sound system don't leave this module.
 
 mod cue;
+mod deck;
 mod device;
 mod endpoint;
 mod energy;
@@ -44,7 +45,7 @@ mod whereabouts;
 pub use device::InputDevice;
 pub use endpoint::{Endpointer, Event, Segment};
 pub use guarded::{Ear, Heard, devices};
-pub use mouth::{Mouth, Playback};
+pub use mouth::{Mouth, Playback, Talk};
 pub use recording::{Recording, RecordingError, Remark};
 pub use segment::Segments;
 pub use vad::{CHUNK, VadError, VoiceDetector};
