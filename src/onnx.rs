@@ -42,20 +42,16 @@ impl Source {
         if is_whole { Ok(Self(bytes)) } else { Err(LoadError::NotWhole) }
     }
 
-    /// The name of the value that the first node with this weight works on, if there is one.
-    pub fn value_before(&self, weight: &str) -> Option<String> {
-        // Numbers of the fields, by onnx.proto: the graph of a model, the nodes of a graph, the inputs of a node.
+    /// The nodes of its graph, in order.
+    pub fn nodes(&self) -> Vec<Node<'_>> {
+        // Numbers of the fields, by onnx.proto: the graph of a model, and the nodes of a graph.
         const GRAPH: u64 = 7;
         const NODE: u64 = 1;
-        const INPUT: u64 = 1;
-        let graph = Fields(&self.0).flatten().find(|(number, _)| *number == GRAPH)?.1;
-        let nodes = Fields(graph).flatten().filter(|(number, _)| *number == NODE);
-        let inputs =
-            |node| Fields(node).flatten().filter(|(number, _)| *number == INPUT).map(|(_, name)| name);
-        nodes
-            .map(|(_, node)| node)
-            .find(|node| inputs(node).nth(1) == Some(weight.as_bytes()))
-            .and_then(|node| Some(std::str::from_utf8(inputs(node).next()?).ok()?.to_owned()))
+        let graph = Fields(&self.0).flatten().filter(|(number, _)| *number == GRAPH);
+        graph
+            .flat_map(|(_, graph)| Fields(graph).flatten().filter(|(number, _)| *number == NODE))
+            .map(|(_, node)| Node::read(node))
+            .collect()
     }
 
     /// Loads it. Blocks on up to a tenth of a second of work.
@@ -64,6 +60,33 @@ impl Source {
     /// [`LoadError::Refused`]
     pub fn load(self) -> Result<Model, LoadError> {
         Model::load(self.0).map_err(|error| LoadError::Refused(Box::new(error)))
+    }
+}
+
+/// A node of a graph: what it is called, and the names of the values that it takes and makes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Node<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What it takes, weights too.
+    pub inputs: Vec<&'a str>,
+    /// What it makes.
+    pub outputs: Vec<&'a str>,
+}
+
+impl<'a> Node<'a> {
+    fn read(message: &'a [u8]) -> Self {
+        let mut node = Self::default();
+        for (number, content) in Fields(message).flatten() {
+            let Ok(name) = std::str::from_utf8(content) else { continue };
+            match number {
+                1 => node.inputs.push(name),
+                2 => node.outputs.push(name),
+                3 => node.name = name,
+                _ => {}
+            }
+        }
+        node
     }
 }
 
@@ -125,12 +148,15 @@ mod tests {
     }
 
     #[test]
-    fn the_value_before_a_weight_is_found_in_the_graph() {
-        let node = |inputs: [&str; 2]| field(1, &inputs.map(|name| field(1, name.as_bytes())).concat());
-        let nodes = [node(["a", "w.first"]), field(5, b"weights"), node(["b", "w.second"])].concat();
+    fn the_nodes_of_a_graph_are_found() {
+        let node = |name: &str, input: &str, output: &str| {
+            let fields = [field(1, input.as_bytes()), field(1, b"weight"), field(2, output.as_bytes())];
+            field(1, &[fields.concat(), field(3, name.as_bytes())].concat())
+        };
+        let nodes = [node("first", "a", "b"), field(5, b"weights"), node("second", "b", "c")].concat();
         let model = Source([vec![1 << 3, 200, 1], field(7, &nodes)].concat());
-        assert_eq!(model.value_before("w.second").as_deref(), Some("b"));
-        assert_eq!(model.value_before("w.third"), None);
-        assert_eq!(Source(vec![0xFF; 9]).value_before("w.first"), None);
+        let node = |name, input, output| Node { name, inputs: vec![input, "weight"], outputs: vec![output] };
+        assert_eq!(model.nodes(), [node("first", "a", "b"), node("second", "b", "c")]);
+        assert!(Source(vec![0xFF; 9]).nodes().is_empty());
     }
 }

@@ -1,15 +1,16 @@
 //! The neural voice: Piper (VITS), run by `rten`, a pure-Rust inference library.
 //!
 //! **Mechanics.** Phonemes become numbers by the voice's table (after Unicode decomposition, with a
-//! blank after each, between a begin and an end). The network has two halves: the first makes frames of them, all
-//! at once and in little time, and the second, a HiFi-GAN decoder, which is most of the work, makes 256 samples of
-//! each frame. So the first half is run once for a clause, and the decoder over windows of its frames: the first is short, so that the first sound
-//! is there soon, and the later ones are longer. The decoder looks no further than [`REACH`] frames
-//! to each side; a window is given these too, and what is made of them is dropped, so that the windows fit together as if all had been
-//! made in one go. Memory and the time to the first sound don't grow with the length.
+//! blank after each, between a begin and an end). The network has three parts: an encoder makes frames of them, all
+//! at once; a flow makes each frame sound like the speaker; and a decoder (HiFi-GAN), which is most of the work, makes
+//! 256 samples of each. The encoder is run once for a clause, and the others over windows of its frames: the
+//! first is short, so that the first sound is there soon, and the later ones are longer. Flow and decoder
+//! look only so far to each side; a window is given that much more, and what is made of it is dropped, so that the
+//! windows fit together as if all had been made in one go. Memory doesn't grow with the length, and the time to the first
+//! sound hardly.
 //!
-//! **Limits.** A window can't be stopped in the middle; it takes less than a tenth of a second on one core. A voice in which
-//! the halves can't be told apart is run in one go.
+//! **Limits.** A window can't be stopped in the middle; it takes about a tenth of a second. A voice in which the parts
+//! can't be told apart is run in one go.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -22,32 +23,54 @@ use serde::Deserialize;
 use super::error::SynthesisError;
 use super::loudness::{gain, louder};
 use crate::domain::Sound;
-use crate::onnx;
+use crate::onnx::{self, Node};
 
 /// The table that Piper's voices share: a phoneme's number is its place.
 const PHONEMES: &str = "_^$ !'(),-.:;?abcdefhijklmnopqrstuvwxyzæçðøħŋœǀǁǂǃɐɑɒɓɔɕɖɗɘəɚɛɜɞɟɠɡɢɣɤɥɦɧɨɪɫɬɭɮɯɰɱɲɳɴɵɶɸɹɺɻɽɾʀʁʂʃʄʈʉʊʋʌʍʎʏʐʑʒʔʕʘʙʛʜʝʟʡʢʲˈˌːˑ˞βθχᵻⱱ0123456789\u{327}\u{32a}\u{32f}\u{329}\u{303}ʰˤε↓#\"";
-/// The first weight of the decoder: what stands before it is where the halves meet.
+/// The first weight of the decoder, and what the names of the flow's nodes begin with.
 const DECODER: &str = "dec.conv_pre.weight";
-/// Frames to each side that the decoder looks at.
-const REACH: usize = 11;
+const FLOW: &str = "/flow/";
+/// Frames to each side that the decoder looks at, and the flow.
+const DECODER_REACH: usize = 11;
+const FLOW_REACH: usize = 32;
 /// Frames in the first window, and at most in one: a quarter of a second, and a bit more than a second.
 const FIRST: usize = 24;
 const MOST: usize = 96;
+/// Frames that the flow makes at most in one go.
+const FLOW_MOST: usize = 256;
 /// More threads than this gain nothing.
 const THREADS: usize = 4;
 /// What a voice says to itself when it is loaded, with all that makes it loud; see `loudness`.
-const TRIAL: &str = "wˈʌn sˈɛʃən ɪz ɹˈɛdi, ænd nˈʌθɪŋ ɪz wˈeɪɾɪŋ.";
+const TRIAL: &str = "ɹˈɛdi wɛn juː ɑːɹ.";
 
 /// A voice.
 pub(super) struct Piper {
     model: Model,
     options: RunOptions,
     inputs: [NodeId; 3],
-    /// Where the halves meet, if that was found.
-    frames: Option<NodeId>,
+    joints: Joints,
     output: NodeId,
     description: Description,
     gain: f32,
+}
+
+/// The values between the parts of the network, as far as they were found.
+#[derive(Debug, Clone, Copy, Default)]
+struct Joints {
+    /// What the flow makes something of, and its mask: ones, where there are frames.
+    flow: Option<(NodeId, NodeId)>,
+    /// What the decoder makes sound of.
+    decoder: Option<NodeId>,
+}
+
+impl Joints {
+    fn find(model: &Model, names: Option<&[String; 3]>) -> Self {
+        let Some([flow, mask, decoder]) = names.map(|names| names.each_ref().map(|name| model.find_node(name)))
+        else {
+            return Self::default();
+        };
+        Self { flow: flow.zip(mask), decoder }
+    }
 }
 
 /// What a voice says of itself, in a file beside it; without one it is as most are.
@@ -101,16 +124,16 @@ impl Piper {
             Err(_) => Description::default(),
         };
         let source = onnx::Source::read(path).map_err(|error| unusable(&error))?;
-        let boundary = source.value_before(DECODER);
+        let names = joints(&source.nodes()).map(|names| names.map(str::to_owned));
         let model = source.load().map_err(|error| unusable(&error))?;
+        let joints = Joints::find(&model, names.as_ref());
         let find = |name| model.node_id(name).map_err(|error| unusable(&error));
         let inputs = [find("input")?, find("input_lengths")?, find("scales")?];
         let output = find("output")?;
-        let frames = boundary.and_then(|name| model.find_node(&name));
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let pool = Arc::new(ThreadPool::with_num_threads(cores.min(THREADS)));
         let options = RunOptions::default().with_thread_pool(Some(pool));
-        let mut piper = Self { model, options, inputs, frames, output, description, gain: 1.0 };
+        let mut piper = Self { model, options, inputs, joints, output, description, gain: 1.0 };
         piper.gain = gain(&piper.trial()?);
         Ok(piper)
     }
@@ -145,12 +168,16 @@ impl Piper {
             let [output] = self.model.run_n(inputs, [output], Some(self.options.clone())).ok()?;
             Some(output)
         };
-        let made = match self.frames {
-            Some(node) => run(node).and_then(|value| {
-                let ([_, channels, length], frames) = value.into_shape_vec::<f32, 3>().ok()?;
-                Some(Made::Frames { node, frames, channels, length })
+        let made = match self.joints {
+            Joints { flow: Some((node, _)), .. } => run(node).and_then(Frames::read).map(|prior| {
+                let latent = Frames { channels: prior.channels, values: Vec::new() };
+                Made::Frames { length: prior.length(), prior: Some(prior), latent }
             }),
-            None => run(self.output).and_then(samples).map(Made::Samples),
+            Joints { decoder: Some(node), .. } => {
+                let latent = run(node).and_then(Frames::read);
+                latent.map(|latent| Made::Frames { length: latent.length(), prior: None, latent })
+            }
+            Joints { .. } => run(self.output).and_then(samples).map(Made::Samples),
         };
         let made = made.ok_or(SynthesisError::Unusable)?;
         Ok(Windows { piper: self, made, at: 0, size: FIRST })
@@ -194,7 +221,44 @@ fn decomposed(phoneme: char) -> impl Iterator<Item = char> {
     std::iter::once(base).chain(mark)
 }
 
-/// A clause that is being said. Each step blocks for some hundredths of a second.
+/// The names of the values before the flow, of its mask, and before the decoder.
+fn joints<'a>(nodes: &[Node<'a>]) -> Option<[&'a str; 3]> {
+    let decoder = nodes.iter().find(|node| node.inputs.get(1) == Some(&DECODER))?.inputs[0];
+    // What the flow has made is masked once more before it is decoded.
+    let masked = nodes.iter().find(|node| node.outputs.contains(&decoder));
+    let mask = masked.and_then(|node| node.inputs.get(1).copied()).unwrap_or_default();
+    let flow = nodes.iter().find(|node| node.name.starts_with(FLOW));
+    Some([flow.and_then(|node| node.inputs.first().copied()).unwrap_or_default(), mask, decoder])
+}
+
+/// Frames of so many numbers each, one after the other.
+#[derive(Debug)]
+struct Frames {
+    channels: usize,
+    values: Vec<f32>,
+}
+
+impl Frames {
+    /// From a tensor of one batch, its channels, and its frames.
+    fn read(value: Value) -> Option<Self> {
+        let ([_, channels, length], by_channel) = value.into_shape_vec::<f32, 3>().ok()?;
+        let values = (0..length).flat_map(|frame| by_channel.iter().skip(frame).step_by(length)).copied();
+        Some(Self { channels, values: values.collect() })
+    }
+
+    fn length(&self) -> usize {
+        self.values.len() / self.channels.max(1)
+    }
+
+    /// Some of them, as a tensor of one batch.
+    fn tensor(&self, frames: Range<usize>) -> Option<Value> {
+        let values = &self.values[frames.start * self.channels..frames.end * self.channels];
+        let by_channel = (0..self.channels).flat_map(|at| values.iter().skip(at).step_by(self.channels));
+        Value::from_shape(&[1, self.channels, frames.len()], by_channel.copied().collect::<Vec<_>>()).ok()
+    }
+}
+
+/// A clause that is being said. Each step blocks for about a tenth of a second.
 pub(super) struct Windows<'a> {
     piper: &'a Piper,
     made: Made,
@@ -205,28 +269,53 @@ pub(super) struct Windows<'a> {
 
 /// What the network has made of a clause.
 enum Made {
-    /// The first half's frames, channel by channel.
-    Frames { node: NodeId, frames: Vec<f32>, channels: usize, length: usize },
+    Frames {
+        /// What the flow makes the latent frames of; `None` if they are there.
+        prior: Option<Frames>,
+        /// What the decoder makes sound of, as far as it is there.
+        latent: Frames,
+        length: usize,
+    },
     /// All of it.
     Samples(Vec<f32>),
 }
 
-impl Windows<'_> {
-    /// The samples of some frames; `None` if the decoder doesn't work as it should.
-    fn decode(&self, window: Range<usize>) -> Option<Sound> {
-        let Made::Frames { node, frames, channels, length } = &self.made else { return None };
-        let around = window.start.saturating_sub(REACH)..(window.end + REACH).min(*length);
-        let input: Vec<f32> =
-            frames.chunks(*length).flat_map(|channel| &channel[around.clone()]).copied().collect();
-        let shape = [1, *channels, around.len()];
-        let inputs = vec![(*node, ValueView::from_shape(&shape, &input).ok()?.into())];
-        let options = Some(self.piper.options.clone());
-        let [output] = self.piper.model.run_n(inputs, [self.piper.output], options).ok()?;
-        let samples = samples(output)?;
-        let hop = samples.len() / around.len();
-        let wanted = (window.start - around.start) * hop..(window.end - around.start) * hop;
-        Some(self.piper.sound(samples.get(wanted)?))
+impl Piper {
+    fn run(&self, inputs: Vec<(NodeId, Value)>, output: NodeId) -> Option<Value> {
+        let inputs = inputs.into_iter().map(|(node, value)| (node, value.into())).collect();
+        let [output] = self.model.run_n(inputs, [output], Some(self.options.clone())).ok()?;
+        Some(output)
     }
+
+    /// Has the flow make latent frames up to this one, if they aren't there.
+    fn flow(&self, prior: &Frames, latent: &mut Frames, until: usize) -> Option<()> {
+        let (before, mask) = self.joints.flow?;
+        while latent.length() < until {
+            let wanted = latent.length()..until.min(latent.length() + FLOW_MOST);
+            let around = widened(&wanted, FLOW_REACH, prior.length());
+            let ones = Value::from_shape(&[1, 1, around.len()], vec![1.0_f32; around.len()]).ok()?;
+            let inputs = vec![(before, prior.tensor(around.clone())?), (mask, ones)];
+            let made = Frames::read(self.run(inputs, self.joints.decoder?)?)?;
+            let start = (wanted.start - around.start) * made.channels;
+            latent.values.extend_from_slice(made.values.get(start..start + wanted.len() * made.channels)?);
+        }
+        Some(())
+    }
+
+    /// The sound of some latent frames.
+    fn decode(&self, latent: &Frames, wanted: &Range<usize>) -> Option<Sound> {
+        let around = widened(wanted, DECODER_REACH, latent.length());
+        let inputs = vec![(self.joints.decoder?, latent.tensor(around.clone())?)];
+        let samples = samples(self.run(inputs, self.output)?)?;
+        let hop = samples.len() / around.len();
+        let start = (wanted.start - around.start) * hop;
+        Some(self.sound(samples.get(start..start + wanted.len() * hop)?))
+    }
+}
+
+/// A range, and so much more to each side as there is.
+fn widened(range: &Range<usize>, reach: usize, length: usize) -> Range<usize> {
+    range.start.saturating_sub(reach)..(range.end + reach).min(length)
 }
 
 impl Iterator for Windows<'_> {
@@ -238,15 +327,20 @@ impl Iterator for Windows<'_> {
                 let samples = std::mem::take(samples);
                 (!samples.is_empty()).then(|| Ok(self.piper.sound(&samples)))
             }
-            Made::Frames { length, .. } => {
-                let (at, length) = (self.at, *length);
-                if at >= length {
+            Made::Frames { prior, latent, length } => {
+                let length = *length;
+                if self.at >= length {
                     return None;
                 }
                 // What is left is not worth a window of its own.
-                let end = if length - at < self.size + REACH { length } else { at + self.size };
+                let end =
+                    if length - self.at < self.size + DECODER_REACH { length } else { self.at + self.size };
+                let window = self.at..end;
                 (self.at, self.size) = (end, (2 * self.size).min(MOST));
-                Some(self.decode(at..end).ok_or(SynthesisError::Unusable))
+                let until = (end + DECODER_REACH).min(length);
+                let is_there = prior.as_ref().is_none_or(|prior| self.piper.flow(prior, latent, until).is_some());
+                let sound = if is_there { self.piper.decode(latent, &window) } else { None };
+                Some(sound.ok_or(SynthesisError::Unusable))
             }
         }
     }
