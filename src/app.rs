@@ -477,7 +477,14 @@ impl Conversation {
                 self.cancel.clone(),
             )),
             tokio::spawn(attendants::follow(world.clone(), inbox.clone())),
-            tokio::spawn(speaking::speak(world.subscribe(), said, mouth, spoken_over, inbox.clone())),
+            tokio::spawn(speaking::speak(
+                world.subscribe(),
+                said,
+                progress(&self.events),
+                mouth,
+                spoken_over,
+                inbox.clone(),
+            )),
         ];
         if let Some(recognisers) = self.recognisers.take() {
             let (events, cancel) = (self.events.clone(), self.cancel.clone());

@@ -68,7 +68,7 @@ impl Config {
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         let endpoint = &self.audio.endpoint;
         let probability = |value: f32| (0.0..=1.0).contains(&value);
-        let rules: [(bool, &str, &str); 18] = [
+        let rules: [(bool, &str, &str); 19] = [
             (probability(endpoint.start_probability), "audio.endpoint.start_probability", "from 0.0 to 1.0"),
             (
                 probability(endpoint.stop_probability)
@@ -118,6 +118,11 @@ impl Config {
             ),
             (probability(self.audio.volume), "audio.volume", "from 0.0 to 1.0"),
             ((0.5..=2.0).contains(&self.speech.tts.rate), "speech.tts.rate", "from 0.5 to 2.0"),
+            (
+                self.speech.tts.lexicon.iter().all(|(word, said)| is_sayable(word, said)),
+                "each word of speech.tts.lexicon",
+                "one word without spaces, with something to say for it, such as kubectl = \"cube control\"",
+            ),
             (self.speech.stt.threads <= 64, "speech.stt.threads", "from 0 to 64"),
             (!self.terminal.socket.is_empty(), "terminal.socket", "a name"),
             (self.terminal.output_limit >= 1024, "terminal.output_limit", "at least 1024"),
@@ -172,6 +177,12 @@ impl Config {
             (prices.into_iter().all(|price| price >= 0.0), "each price under cloud and ai", "0.0 or more"),
         ]
     }
+}
+
+/// Whether a text can contain this word, and this can be said for it.
+fn is_sayable(word: &str, said: &str) -> bool {
+    let is_word = word.chars().any(char::is_alphanumeric) && !word.contains(char::is_whitespace);
+    is_word && said.chars().any(char::is_alphanumeric) && !said.chars().any(char::is_control)
 }
 
 fn refused(what: String) -> ConfigError {

