@@ -181,7 +181,7 @@ impl Piper {
             Joints { .. } => run(self.output).and_then(samples).map(Made::Samples),
         };
         let made = made.ok_or(SynthesisError::Unusable)?;
-        Ok(Windows { piper: self, made, at: 0, size: FIRST })
+        Ok(Windows { piper: self, made, at: 0 })
     }
 
     fn sound(&self, samples: &[f32]) -> Sound {
@@ -263,9 +263,8 @@ impl Frames {
 pub(super) struct Windows<'a> {
     piper: &'a Piper,
     made: Made,
-    /// The frame at which the next window begins, and how many it has.
+    /// The frame at which the next window begins.
     at: usize,
-    size: usize,
 }
 
 /// What the network has made of a clause.
@@ -333,11 +332,12 @@ impl Iterator for Windows<'_> {
                 if self.at >= length {
                     return None;
                 }
-                // What is left is not worth a window of its own.
-                let end =
-                    if length - self.at < self.size + DECODER_REACH { length } else { self.at + self.size };
+                // A window is made while the ones before it are heard, on a busy machine too: so it is little longer
+                // than all of them. What is left in the end is not worth a window of its own.
+                let size = (self.at + self.at / 3).clamp(FIRST, MOST);
+                let end = if length - self.at < size + DECODER_REACH { length } else { self.at + size };
                 let window = self.at..end;
-                (self.at, self.size) = (end, (2 * self.size).min(MOST));
+                self.at = end;
                 let until = (end + DECODER_REACH).min(length);
                 let is_there =
                     prior.as_ref().is_none_or(|prior| self.piper.flow(prior, latent, until).is_some());

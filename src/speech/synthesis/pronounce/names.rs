@@ -111,29 +111,26 @@ impl Pronouncer {
             return number.unwrap_or_else(|| part.to_owned());
         }
         let is_capital = part.len() > 1 && part.chars().all(char::is_uppercase);
-        // "URLs".
-        let singular = part.strip_suffix('s').filter(|it| it.len() > 1 && it.chars().all(char::is_uppercase));
         let vowels = lower.chars().any(|c| matches!(c, 'a' | 'e' | 'i' | 'o' | 'u' | 'y'));
+        // "URLs", "cpus".
+        if let Some(one) = part.strip_suffix('s').filter(|one| one.len() > 1) {
+            let is_acronym = one.len() <= 4 && one.chars().all(char::is_uppercase)
+                || ACRONYMS.contains(&one.to_lowercase().as_str());
+            if is_acronym {
+                return format!("{}s", spelled(one));
+            }
+        }
         let is_letters = ACRONYMS.contains(&lower.as_str())
             || is_capital && part.len() <= 3 && !SHORT_WORDS.contains(&lower.as_str())
             || part.len() <= 5 && !vowels
             || is_ending && part.len() <= 2;
-        match singular {
-            Some(singular) if singular.len() <= 4 => format!("{}s", spelled(singular)),
-            _ if is_letters
-                && lower.ends_with('s')
-                && ACRONYMS.contains(&lower.as_str())
-                && lower != "ios" =>
-            {
-                match lower.as_str() {
-                    "dos" | "aws" => spelled(part),
-                    _ => format!("{}s", spelled(&part[..part.len() - 1])),
-                }
-            }
-            _ if is_letters => spelled(part),
+        if is_letters {
+            spelled(part)
+        } else if is_capital {
             // Read as a word, and not as letters.
-            _ if is_capital => lower,
-            _ => part.to_owned(),
+            lower
+        } else {
+            part.to_owned()
         }
     }
 }

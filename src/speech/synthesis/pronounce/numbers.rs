@@ -72,22 +72,23 @@ fn time(word: &str) -> Option<String> {
     let (hour, rest) = word.split_once(':')?;
     let (minute, second) =
         rest.split_once(':').map_or((rest, None), |(minute, second)| (minute, Some(second)));
-    let two = |part: &str| part.len() == 2 && is_number(part) && part < "60";
-    let fits = is_number(hour) && hour.len() <= 2 && hour.parse::<u8>().is_ok_and(|hour| hour < 24);
-    if !fits || !two(minute) || !second.is_none_or(two) {
-        return None;
-    }
-    let spoken = |part: &str| match part.strip_prefix('0') {
-        Some("0") => "oh oh".to_owned(),
-        Some(digit) => format!("oh {digit}"),
-        None => part.to_owned(),
+    let below = |part: &str, limit: u8| {
+        let value = part.parse::<u8>().ok().filter(|_| is_number(part) && part.len() <= 2);
+        value.filter(|value| *value < limit)
     };
-    let hour = if hour == "00" { "0" } else { hour.trim_start_matches('0') };
-    let hour = if hour.is_empty() { "0" } else { hour };
-    let second = second.map(|second| format!(" and {} seconds", second.trim_start_matches('0')));
-    let second = second.map(|second| second.replace("and  seconds", "and 0 seconds")).unwrap_or_default();
-    let minute = if minute == "00" && second.is_empty() { "o'clock".to_owned() } else { spoken(minute) };
-    Some(format!("{hour} {minute}{second}"))
+    let (hour, minute) = (below(hour, 24)?, below(minute, 60).filter(|_| minute.len() == 2)?);
+    if let Some(second) = second {
+        return Some(format!("{hour} {} and {} seconds", minutes(minute), below(second, 60)?));
+    }
+    Some(if minute == 0 { format!("{hour} o'clock") } else { format!("{hour} {}", minutes(minute)) })
+}
+
+fn minutes(minute: u8) -> String {
+    match minute {
+        0 => "oh oh".into(),
+        1..10 => format!("oh {minute}"),
+        _ => minute.to_string(),
+    }
 }
 
 /// Just so many parts.

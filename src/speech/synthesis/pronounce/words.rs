@@ -102,10 +102,9 @@ pub(super) const LEXICON: [(&str, &str); 94] = [
 pub(super) const ABBREVIATIONS: [&str; 5] = ["approx", "e.g", "etc", "i.e", "vs"];
 
 /// Letters that are said one by one though they could be read as a word.
-pub(super) const ACRONYMS: [&str; 30] = [
-    "ai", "api", "apis", "apt", "ascii", "aws", "cli", "cpu", "cpus", "dos", "gpu", "gpus", "gui", "ide",
-    "id", "iso", "ui", "uri", "uris", "url", "urls", "usb", "utc", "utf", "uuid", "uuids", "vpn", "xml",
-    "tui", "eu",
+pub(super) const ACRONYMS: [&str; 24] = [
+    "ai", "api", "apt", "ascii", "aws", "cli", "cpu", "dos", "eu", "gpu", "gui", "id", "ide", "iso", "tui",
+    "ui", "uri", "url", "usb", "utc", "utf", "uuid", "vpn", "xml",
 ];
 
 /// Words that are words also where all of a name is in capitals and short.
