@@ -98,23 +98,34 @@ impl Fault {
         Some(Self { part, manner: Manner::KillAgain })
     }
 
-    /// The chain that is degraded by it, and within what time from the first use on this must be told, if it is the
-    /// only thing wrong. What comes back by itself in a moment, is merely slow, or has something behind it that
-    /// nobody notices, need not be told.
-    pub(super) fn must_tell(self) -> Option<(&'static str, Duration)> {
+    /// The chain that is degraded by it, if any is that tells so.
+    pub(super) fn chain(self) -> Option<&'static str> {
+        Some(match self.part {
+            Part::Primary | Part::Disk => "database",
+            Part::Tmux | Part::ControlClient => "tmux-session",
+            Part::Sound => "audio-input",
+            Part::Worker | Part::CloudHearing => "voice-stt",
+            Part::Espeak | Part::CloudVoice => "voice-tts",
+            Part::Ai => "ai-service",
+            Part::Replica | Part::Redis | Part::Daemon => return None,
+        })
+    }
+
+    /// Within what time from the first use on this must be told, if it is the only thing wrong. What comes back by
+    /// itself in a moment, is merely slow, or has something behind it that nobody notices, need not be told.
+    pub(super) fn must_tell(self) -> Option<Duration> {
         use Manner::{Freeze, Full, Garble, Kill, KillAgain, Reset};
         let seconds = Duration::from_secs;
         Some(match (self.part, self.manner) {
-            (Part::Primary, Kill | Reset | Garble) => ("database", DATABASE),
-            (Part::Primary, Freeze) => ("database", DATABASE),
-            (Part::Disk, Full) => ("database", seconds(1)),
-            (Part::Tmux, Freeze) => ("tmux-session", TMUX * 2),
-            (Part::ControlClient, Freeze) => ("tmux-session", TMUX),
-            (Part::Sound, Kill | Freeze) => ("audio-input", WATCHDOG + seconds(3)),
-            (Part::Worker, KillAgain) => ("voice-stt", seconds(5)),
-            (Part::Worker, Freeze) => ("voice-stt", HEARING + seconds(3)),
-            (Part::Espeak, KillAgain | Freeze) => ("voice-tts", VOICE * 2),
-            (Part::Ai, Kill | Freeze | Reset | Garble) => ("ai-service", AI),
+            (Part::Primary, Kill | Reset | Garble | Freeze) => DATABASE,
+            (Part::Disk, Full) => seconds(1),
+            (Part::Tmux, Freeze) => TMUX * 2,
+            (Part::ControlClient, Freeze) => TMUX,
+            (Part::Sound, Kill | Freeze) => WATCHDOG,
+            (Part::Worker, Freeze) => HEARING,
+            (Part::Worker, KillAgain) => seconds(3),
+            (Part::Espeak, KillAgain | Freeze) => VOICE * 2,
+            (Part::Ai, Kill | Freeze | Reset | Garble) => AI,
             _ => return None,
         })
     }

@@ -54,7 +54,6 @@ pub(super) struct Mark {
 /// What the journal holds of an utterance.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub(super) struct Written {
-    pub(super) seq: i64,
     pub(super) id: String,
     pub(super) revision: i64,
     pub(super) origin: String,
@@ -75,6 +74,7 @@ impl Fate {
             "doesn't tell the exit status",
             "I stopped waiting",
             "failed with exit status",
+            "I can't see its end there",
         ];
         if unsure.iter().any(|words| text.contains(words)) {
             Self::Unknown
@@ -208,7 +208,6 @@ mod tests {
 
     fn record(number: u32) -> Written {
         Written {
-            seq: 1,
             id: "id".into(),
             revision: 3,
             origin: "control".into(),

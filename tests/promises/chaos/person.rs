@@ -62,8 +62,8 @@ pub(super) struct Wish {
     end: AtomicBool,
     /// Sessions may go at any moment.
     unsettled: AtomicBool,
-    /// The microphone and the program work.
-    hears: AtomicBool,
+    /// The microphone and the program work: who speaks is to be heard.
+    must_hear: AtomicBool,
 }
 
 /// The person, at work on a thread.
@@ -81,8 +81,8 @@ impl Wish {
         self.unsettled.store(unsettled, Ordering::SeqCst);
     }
 
-    pub(super) fn hears(&self, hears: bool) {
-        self.hears.store(hears, Ordering::SeqCst);
+    pub(super) fn must_hear(&self, must: bool) {
+        self.must_hear.store(must, Ordering::SeqCst);
     }
 }
 
@@ -290,23 +290,21 @@ impl AtWork {
     /// Says something into the microphone, and waits for what comes of it. Who isn't heard says it once more.
     fn speaks(&mut self) {
         for again in 0..2 {
-            if !self.world.wish.hears.load(Ordering::SeqCst) || !self.until_silent(Duration::ZERO) {
+            let must_hear = || self.world.wish.must_hear.load(Ordering::SeqCst);
+            if !self.until_silent(Duration::ZERO) {
                 return;
             }
             // The room goes on sounding for a moment.
             sleep(Duration::from_millis(700));
             self.world.hears.says(SAID);
-            let mark = self.world.events.now();
+            let (mark, must) = (self.world.events.now(), must_hear());
             let playing = self.world.pulse.lock().unwrap().playing(&self.world.recording);
-            let (_, trouble) = finished(playing, Duration::from_secs(8));
-            let heard = self.heard(mark);
-            let worked = trouble.is_empty() && self.world.wish.hears.load(Ordering::SeqCst);
-            if let Some(id) = heard {
+            let (_, trouble) = finished(playing, Duration::from_secs(5));
+            if let Some(id) = self.heard(mark) {
                 self.world.ledger.lock().unwrap().spoken += 1;
-                self.answered(mark, id);
-                return;
+                return self.answered(mark, id);
             }
-            if !worked {
+            if !must || !must_hear() || !trouble.is_empty() {
                 return;
             }
             if again == 1 {

@@ -17,8 +17,6 @@ pub(super) struct Span {
     pub(super) detected: Option<Duration>,
     /// The user was told.
     pub(super) degraded: Option<Duration>,
-    /// The user was told that it is over.
-    pub(super) told_again: Option<Duration>,
 }
 
 /// A case.
@@ -41,7 +39,7 @@ pub(super) struct Report {
 
 impl Span {
     pub(super) fn of(fault: Fault, began: Instant) -> Self {
-        Self { fault, began, detected: None, degraded: None, told_again: None }
+        Self { fault, began, detected: None, degraded: None }
     }
 }
 

@@ -78,8 +78,7 @@ impl Trial {
         let before = self.counts();
         let mark = self.house.events.now();
         self.wish.focus(case.iter().map(|fault| focus(*fault)).collect());
-        let is_heard = !case.iter().any(|fault| matches!(fault.part, Part::Sound | Part::Daemon));
-        self.wish.hears(is_heard);
+        self.wish.must_hear(!case.iter().any(|fault| matches!(fault.part, Part::Sound | Part::Daemon)));
         let unsettles = case.iter().any(|fault| {
             matches!((fault.part, fault.manner), (Part::Tmux | Part::Daemon, Manner::Kill))
         });
@@ -104,7 +103,6 @@ impl Trial {
         }
         let healed = Instant::now();
         self.wish.unsettle(false);
-        self.wish.hears(is_heard && !case.iter().any(|fault| fault.part == Part::Sound));
         let recovered = self.settle(&shown(case));
         self.judge_events(case, &self.house.events.since(mark), &mut spans);
         self.judge_records(case);
@@ -132,7 +130,9 @@ impl Trial {
                 {
                     span.detected = Some(span.began.elapsed());
                 }
-                let Some((chain, within)) = span.fault.must_tell().filter(|_| alone) else { continue };
+                let (Some(chain), Some(within), true) = (span.fault.chain(), span.fault.must_tell(), alone) else {
+                    continue;
+                };
                 let told = self.house.events.find(mark, |seen| is_degraded(seen, chain));
                 let limit = if span.fault.part == Part::Disk { DISK } else { within + LATE + first_use(span.fault) };
                 waits |= told.is_none() && span.began.elapsed() < limit;
@@ -161,17 +161,18 @@ impl Trial {
             sleep(Duration::from_millis(50));
         };
         if recovered.is_none() {
-            let standing = last.map(|status| (status.standing.degradations.clone(), status.chains.clone()));
-            self.wrong.insert(format!("{what}: it did not recover by itself: {standing:?}"));
+            let standing = last.map(|status| (status.standing.degradations, status.chains, status.standing.mode));
+            self.wrong(format!("{what}: it did not recover by itself: {standing:?}"));
         }
         if !self.house.daemon.is_running() {
-            self.wrong.insert(format!("{what}: the program ended: {}", self.house.daemon.complaints()));
+            let complaints = self.house.daemon.complaints();
+            self.wrong(format!("{what}: the program ended: {complaints}"));
         }
         self.person().pause();
         let deadline = Instant::now() + PATIENCE;
         while !self.house.control.status(Duration::from_secs(2)).as_deref().is_some_and(is_at_rest) {
             if Instant::now() > deadline {
-                self.wrong.insert(format!("{what}: it does not come to rest"));
+                self.wrong(format!("{what}: it does not come to rest"));
                 break;
             }
             sleep(Duration::from_millis(30));
@@ -181,54 +182,56 @@ impl Trial {
 
     /// Each degradation once, and its end once.
     fn judge_events(&mut self, case: &Case, seen: &[Seen], spans: &mut [Span]) {
+        for span in spans.iter_mut() {
+            let Some(chain) = span.fault.chain() else { continue };
+            let first = seen.iter().find_map(|seen| is_degraded(seen, chain).filter(|at| *at >= span.began));
+            span.degraded = first.map(|at| at - span.began);
+            span.detected = [span.detected, span.degraded].into_iter().flatten().min();
+        }
+        if case.iter().any(|fault| (fault.part, fault.manner) == (Part::Daemon, Manner::Kill)) {
+            // The next one tells anew what is wrong.
+            return;
+        }
         let name = shown(case);
-        let mut standing: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        let mut told: BTreeMap<(&str, &str), u32> = BTreeMap::new();
-        let mut ends: BTreeMap<&str, u32> = BTreeMap::new();
+        let mut told: Vec<(&str, &str)> = Vec::new();
+        let mut standing: BTreeSet<&str> = BTreeSet::new();
+        let mut ends: Vec<&str> = Vec::new();
         for Seen { event, .. } in seen {
             match event {
                 Event::Degraded(news) => {
-                    let open = standing.entry(&news.chain).or_default();
-                    if open.last() == Some(&news.now.as_str()) {
-                        self.wrong.insert(format!("{name}: told twice: {news:?}"));
-                    }
-                    open.push(&news.now);
-                    *told.entry((&news.chain, &news.now)).or_default() += 1;
+                    told.push((&news.chain, &news.now));
+                    standing.insert(&news.chain);
                 }
                 Event::Recovered { chain, .. } => {
-                    *ends.entry(chain).or_default() += 1;
-                    if standing.remove(chain.as_str()).is_none() {
-                        self.wrong.insert(format!("{name}: {chain} recovered from nothing"));
+                    ends.push(chain);
+                    if !standing.remove(chain.as_str()) {
+                        self.wrong(format!("{name}: {chain} recovered from nothing"));
                     }
                 }
                 _ => {}
             }
         }
-        let died = case.iter().any(|fault| (fault.part, fault.manner) == (Part::Daemon, Manner::Kill));
-        if !standing.is_empty() && !died {
-            self.wrong.insert(format!("{name}: the end was not told of {standing:?}"));
+        if !standing.is_empty() {
+            self.wrong(format!("{name}: the end was not told of {standing:?}"));
         }
-        for span in spans.iter_mut() {
-            let Some((chain, within)) = span.fault.must_tell() else { continue };
-            let first = seen.iter().find_map(|seen| is_degraded(seen, chain).filter(|at| *at >= span.began));
-            span.degraded = first.map(|at| at - span.began);
-            if span.detected.is_none_or(|detected| Some(detected) > span.degraded) && span.degraded.is_some() {
-                span.detected = span.degraded;
+        let [span] = spans else { return };
+        let (Some(chain), Some(within)) = (span.fault.chain(), span.fault.must_tell()) else { return };
+        if span.degraded.is_none() {
+            self.wrong(format!("{name}: {chain} was degraded, and that was not told ({within:?})"));
+        }
+        for (at, news) in told.iter().enumerate().filter(|(_, (of, _))| *of == chain) {
+            if told[..at].contains(news) {
+                self.wrong(format!("{name}: that {chain} is {} now was told again: {told:?}, {ends:?}", news.1));
             }
-            let healed = seen.iter().rev().find(|seen| matches!(&seen.event, Event::Recovered { chain: of, .. } if of == chain));
-            span.told_again = healed.map(|seen| seen.at - span.began);
-            if case.len() > 1 {
-                continue;
-            }
-            if first.is_none() {
-                self.wrong.insert(format!("{name}: {chain} was degraded, and that was not told within {within:?}"));
-            }
-            for ((of, now), times) in told.iter().filter(|((of, _), times)| of == &chain && **times > 1) {
-                self.wrong.insert(format!("{name}: that {of} is {now} was told {times} times"));
-            }
-            if let Some(times) = ends.get(chain).filter(|times| **times > 1) {
-                self.wrong.insert(format!("{name}: that {chain} is back was told {times} times"));
-            }
+        }
+        if ends.iter().filter(|of| **of == chain).count() > 1 {
+            self.wrong(format!("{name}: that {chain} is back was told again: {told:?}, {ends:?}"));
+        }
+    }
+
+    fn wrong(&mut self, what: String) {
+        if self.wrong.insert(what.clone()) {
+            println!("!! {what}");
         }
     }
 
@@ -241,28 +244,38 @@ impl Trial {
         if unheard > 0 {
             wrong.push(format!("{unheard} times somebody spoke into a microphone that worked and was not heard"));
         }
-        let there: BTreeMap<String, i64> = self
-            .house
-            .wait(self.house.servers.primary.records())
-            .into_iter()
-            .map(|(id, revision, _)| (id, revision))
-            .collect();
-        for record in &written {
-            if there.get(&record.id) != Some(&record.revision) {
-                wrong.push(format!("the database has {:?} of {record:?}", there.get(&record.id)));
-            }
-        }
-        if there.len() > written.len() {
-            wrong.push(format!("the database has {} records, the journal {}", there.len(), written.len()));
-        }
+        wrong.extend(self.differs());
         self.house.wait(self.house.servers.in_step());
         wrong.extend(self.house.panics());
         for what in wrong {
             // Told at its first sight, with the case that it came with.
             if !self.wrong.iter().any(|known| known.ends_with(&what)) {
-                eprintln!("!! {name}: {what}");
-                self.wrong.insert(format!("{name}: {what}"));
+                self.wrong(format!("{name}: {what}"));
             }
+        }
+    }
+
+    /// What the database and the journal don't agree in, after a while.
+    fn differs(&self) -> Vec<String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let written = self.house.wait(written(&self.house.journal()));
+            let there = self.house.wait(self.house.servers.primary.records());
+            let there: BTreeMap<&str, i64> =
+                there.iter().map(|(id, revision, _)| (id.as_str(), *revision)).collect();
+            let is_other = |record: &&Written| there.get(record.id.as_str()) != Some(&record.revision);
+            let mut differs: Vec<String> = written
+                .iter()
+                .filter(is_other)
+                .map(|record| format!("the database has {:?} of {record:?}", there.get(record.id.as_str())))
+                .collect();
+            if there.len() > written.len() {
+                differs.push(format!("the database has {} records, the journal {}", there.len(), written.len()));
+            }
+            if differs.is_empty() || Instant::now() > deadline {
+                return differs;
+            }
+            sleep(Duration::from_millis(200));
         }
     }
 
@@ -342,7 +355,7 @@ fn is_at_rest(status: &Status) -> bool {
 async fn written(journal: &std::path::Path) -> Vec<Written> {
     let mut raw = SqliteConnectOptions::new().filename(journal).read_only(true).connect().await.unwrap();
     sqlx::query_as(
-        "SELECT seq, id, revision, origin, text, command, reply, abandoned, transcript ->> '$.tier' AS tier \
+        "SELECT id, revision, origin, text, command, reply, abandoned, transcript ->> '$.tier' AS tier \
          FROM record ORDER BY seq",
     )
     .fetch_all(&mut raw)
