@@ -28,11 +28,16 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 /// Plays cases for so long; then tells, and fails if anything was wrong.
-fn play(seed: u64, cases: impl FnOnce(bool) -> Box<dyn Iterator<Item = Case>>, limit: Duration) {
+fn play(
+    seed: u64,
+    thorough: u32,
+    cases: impl FnOnce(bool) -> Box<dyn Iterator<Item = Case>>,
+    limit: Duration,
+) {
     println!("seed {seed}");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let began = Instant::now();
-    let mut trial = Trial::begin(House::start(Arc::new(runtime)), seed);
+    let mut trial = Trial::begin(House::start(Arc::new(runtime)), seed, thorough);
     for case in cases(trial.has_disk()) {
         if began.elapsed() >= limit {
             break;
@@ -52,7 +57,7 @@ fn play(seed: u64, cases: impl FnOnce(bool) -> Box<dyn Iterator<Item = Case>>, l
 
 #[test]
 fn whatever_dies_no_word_is_lost_and_nothing_is_done_twice() {
-    play(1, |_| Box::new(schedule::short().into_iter()), Duration::from_secs(600));
+    play(1, 1, |_| Box::new(schedule::short().into_iter()), Duration::from_secs(600));
 }
 
 #[test]
@@ -65,8 +70,8 @@ fn for_as_long_as_is_asked() {
         Ok(case) => {
             let case = schedule::parse(&case).unwrap();
             let times = number("VT_CHAOS_TIMES").unwrap_or(1) as usize;
-            play(seed, |_| Box::new(std::iter::repeat_n(case, times)), limit);
+            play(seed, 2, |_| Box::new(std::iter::repeat_n(case, times)), limit);
         }
-        Err(_) => play(seed, |disk| Box::new(schedule::Long::new(seed, disk)), limit),
+        Err(_) => play(seed, 2, |disk| Box::new(schedule::Long::new(seed, disk)), limit),
     }
 }

@@ -1,5 +1,6 @@
 //! Everything real that the program has around it, and how it is hurt and healed.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -23,6 +24,9 @@ use crate::support::user::User;
 
 /// How late a slow network is.
 const LATE: Duration = Duration::from_millis(400);
+
+/// Where the log is kept, for whoever looks into a failure.
+const KEEP: &str = "VT_CHAOS_KEEP";
 
 pub(super) struct House {
     pub(super) daemon: Daemon,
@@ -63,6 +67,9 @@ impl House {
         let mut user = User::new();
         user.unset("VOICE_TERMINAL_AUDIO__OUTPUT");
         user.set("GOOGLE_SPEECH_KEY", "KEY");
+        if std::env::var_os(KEEP).is_some() {
+            user.set("VOICE_TERMINAL_LOG", "debug");
+        }
         leave_marks(&mut user);
         let pulse = Pulse::start(&mut user);
         let servers = runtime.block_on(Servers::start());
@@ -82,7 +89,10 @@ impl House {
         let networks = Networks {
             primary: Proxy::unix(&primary.join(".s.PGSQL.5432"), &servers.primary.socket()),
             replica: Proxy::unix(&replica.join(".s.PGSQL.5432"), &servers.replica.socket()),
-            redis: Proxy::unix(&user.path("redis.sock"), Path::new(redis.url().strip_prefix("unix:").unwrap())),
+            redis: Proxy::unix(
+                &user.path("redis.sock"),
+                Path::new(redis.url().strip_prefix("unix:").unwrap()),
+            ),
             hearing: of(&hears),
             voice: of(&speaks),
             ai: of(&knows),
@@ -205,7 +215,7 @@ impl House {
         let victims: Box<dyn Fn() -> Vec<u32> + Send> = match fault.part {
             Part::Daemon => Box::new(move || vec![pid.load(Ordering::SeqCst)]),
             Part::Tmux => Box::new(move || vec![tmux]),
-            Part::ControlClient => Box::new(move || children(&pid, "attach-session")),
+            Part::ControlClient => Box::new(those_that_stay(move || children(&pid, "tmux"))),
             Part::Worker => Box::new(move || children(&pid, "worker")),
             _ => Box::new(move || children(&pid, "espeak-ng")),
         };
@@ -219,9 +229,8 @@ impl House {
     fn until_somebody_speaks(&self) {
         let mark = self.events.now();
         let patience = Instant::now() + Duration::from_secs(8);
-        let speaks = || {
-            self.events.find(mark, |seen| matches!(seen.event, Event::SpeechStarted).then_some(()))
-        };
+        let speaks =
+            || self.events.find(mark, |seen| matches!(seen.event, Event::SpeechStarted).then_some(()));
         while speaks().is_none() && Instant::now() < patience {
             sleep(Duration::from_millis(5));
         }
@@ -245,6 +254,16 @@ impl House {
 
     pub(super) fn wait<T>(&self, future: impl Future<Output = T>) -> T {
         self.runtime.block_on(future)
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        if let Some(place) = std::env::var_os(KEEP) {
+            let log = self.user.path("state/voice-terminal/voice-terminal.log");
+            // It helps whoever looks into a failure, and is no failure itself.
+            let _ = std::fs::copy(log, Path::new(&place).join("voice-terminal.log"));
+        }
     }
 }
 
@@ -403,13 +422,31 @@ fn children(of: &AtomicU32, what: &str) -> Vec<u32> {
     let tasks = std::fs::read_dir(format!("/proc/{}/task", of.load(Ordering::SeqCst)));
     let list = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("children")).ok();
     let lists = tasks.into_iter().flatten().flatten().filter_map(list);
-    let pids: Vec<u32> =
-        lists.flat_map(|list| list.split(' ').filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect();
+    let pids: Vec<u32> = lists
+        .flat_map(|list| list.split(' ').filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
+        .collect();
     let is_it = |pid: &u32| {
         let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         String::from_utf8_lossy(&line).contains(what)
     };
     pids.into_iter().filter(is_it).collect()
+}
+
+/// Of processes, those that are there for a while: a `tmux` a command is not a client that stays.
+fn those_that_stay(all: impl Fn() -> Vec<u32>) -> impl Fn() -> Vec<u32> {
+    const WHILE: Duration = Duration::from_millis(500);
+    let known: std::cell::RefCell<BTreeMap<u32, Instant>> = std::cell::RefCell::default();
+    // Who is there at the beginning stays.
+    let longer_ago = Instant::now().checked_sub(WHILE).unwrap_or_else(Instant::now);
+    known.borrow_mut().extend(all().into_iter().map(|pid| (pid, longer_ago)));
+    move || {
+        let now = all();
+        let mut known = known.borrow_mut();
+        known.retain(|pid, _| now.contains(pid));
+        now.into_iter()
+            .filter(|pid| known.entry(*pid).or_insert_with(Instant::now).elapsed() >= WHILE)
+            .collect()
+    }
 }
 
 /// A file system of its own for the program's state, whose size can be changed.
@@ -418,7 +455,10 @@ struct Disk(PathBuf);
 impl Disk {
     /// `None` where that isn't allowed.
     fn mount(place: PathBuf) -> Option<Self> {
-        let done = Command::new("mount").args(["-t", "tmpfs", "-o", "size=2g,mode=0700", "tmpfs"]).arg(&place).output();
+        let done = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=2g,mode=0700", "tmpfs"])
+            .arg(&place)
+            .output();
         done.is_ok_and(|done| done.status.success()).then_some(Self(place))
     }
 

@@ -188,7 +188,8 @@ fn spoken_more_often(marks: usize, written: &[Written]) -> Option<String> {
         let is_line = record.command.as_deref().is_some_and(|command| command.contains("mark spoken"));
         is_line.then(|| Fate::of(reply.as_ref()))
     };
-    let fates: Vec<Fate> = written.iter().filter(|it| it.origin == "microphone").filter_map(|it| fate(&it)).collect();
+    let fates: Vec<Fate> =
+        written.iter().filter(|it| it.origin == "microphone").filter_map(|it| fate(&it)).collect();
     let done = fates.iter().filter(|fate| **fate == Fate::Done).count();
     let most = done + fates.iter().filter(|fate| matches!(fate, Fate::Unknown | Fate::Untold)).count();
     (!(done..=most).contains(&marks))

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
@@ -64,6 +64,8 @@ pub(super) struct Wish {
     unsettled: AtomicBool,
     /// The microphone and the program work: who speaks is to be heard.
     must_hear: AtomicBool,
+    /// How often each was done, by [`Focus`].
+    done: [AtomicU32; 5],
 }
 
 /// The person, at work on a thread.
@@ -79,6 +81,11 @@ impl Wish {
 
     pub(super) fn unsettle(&self, unsettled: bool) {
         self.unsettled.store(unsettled, Ordering::SeqCst);
+    }
+
+    /// How often this was done to its end.
+    pub(super) fn done(&self, what: Focus) -> u32 {
+        self.done[what as usize].load(Ordering::SeqCst)
     }
 
     pub(super) fn must_hear(&self, must: bool) {
@@ -148,6 +155,7 @@ impl AtWork {
                 Focus::Listen => self.listens(),
                 Focus::Search => self.searches(),
             }
+            wish.done[one as usize].fetch_add(1, Ordering::SeqCst);
         }
     }
 
@@ -278,7 +286,8 @@ impl AtWork {
         let Some(number) = known.get(self.chance.below(known.len())) else { return };
         let words = format!("mark {number}");
         let mut command = self.world.user.command(&["history", "--json", "--limit", "3", "--search", &words]);
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (out, complaints) = finished(child, PATIENCE);
         let mut ledger = self.world.ledger.lock().unwrap();
         ledger.searches += 1;

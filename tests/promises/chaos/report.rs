@@ -45,13 +45,13 @@ impl Span {
 
 impl Report {
     pub(super) fn add(&mut self, row: Row) {
-        let first = row.spans.first();
+        let first = |see: fn(&Span) -> Option<Duration>| row.spans.iter().filter_map(see).min();
         println!(
             "{:4} {:44} detected {:>6} degraded {:>6} recovered {:>6}  {}",
             self.rows.len() + 1,
             row.case,
-            shown(first.and_then(|span| span.detected)),
-            shown(first.and_then(|span| span.degraded)),
+            shown(first(|span| span.detected)),
+            shown(first(|span| span.degraded)),
             shown(row.recovered),
             row.used.map_or(String::new(), |used| format!(
                 "{:.0} MiB {} fds {} threads {} tasks",
@@ -151,7 +151,11 @@ fn spread(mut values: Vec<Duration>) -> String {
     values.sort_unstable();
     let Some(longest) = values.last() else { return "–".into() };
     let median = values[values.len() / 2];
-    if values.len() == 1 { shown(Some(median)) } else { format!("{} (≤ {})", shown(Some(median)), shown(Some(*longest))) }
+    if values.len() == 1 {
+        shown(Some(median))
+    } else {
+        format!("{} (≤ {})", shown(Some(median)), shown(Some(*longest)))
+    }
 }
 
 fn shown(time: Option<Duration>) -> String {

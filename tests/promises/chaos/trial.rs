@@ -24,6 +24,8 @@ use crate::support::spoken;
 const PATIENCE: Duration = Duration::from_secs(90);
 /// A loaded machine is late.
 const LATE: Duration = Duration::from_secs(10);
+/// Until everything that is hurt was needed.
+const FELT: Duration = Duration::from_secs(20);
 /// What is full is noticed when room is needed.
 const DISK: Duration = Duration::from_secs(40);
 
@@ -33,13 +35,15 @@ pub(super) struct Trial {
     wish: Arc<Wish>,
     ledger: Arc<Mutex<Ledger>>,
     chance: Chance,
+    /// How often what is hurt is to be needed. What had begun before may not have felt it.
+    thorough: u32,
     pub(super) report: Report,
     /// What went wrong, each once.
     pub(super) wrong: BTreeSet<String>,
 }
 
 impl Trial {
-    pub(super) fn begin(house: House, seed: u64) -> Self {
+    pub(super) fn begin(house: House, seed: u64, thorough: u32) -> Self {
         let ledger = Arc::new(Mutex::new(Ledger::default()));
         let wish = Arc::new(Wish::default());
         wish.unsettle(true);
@@ -62,6 +66,7 @@ impl Trial {
             wish,
             ledger,
             chance: Chance::new(seed),
+            thorough,
             report: Report::default(),
             wrong: BTreeSet::new(),
         };
@@ -79,9 +84,9 @@ impl Trial {
         let mark = self.house.events.now();
         self.wish.focus(case.iter().map(|fault| focus(*fault)).collect());
         self.wish.must_hear(!case.iter().any(|fault| matches!(fault.part, Part::Sound | Part::Daemon)));
-        let unsettles = case.iter().any(|fault| {
-            matches!((fault.part, fault.manner), (Part::Tmux | Part::Daemon, Manner::Kill))
-        });
+        let unsettles = case
+            .iter()
+            .any(|fault| matches!((fault.part, fault.manner), (Part::Tmux | Part::Daemon, Manner::Kill)));
         self.house.look_at_tmux();
         self.wish.unsettle(unsettles);
         self.person().go_on();
@@ -119,22 +124,28 @@ impl Trial {
     /// Watches what comes of the faults, until all has been told that must be, and they have lasted long enough.
     fn watch(&mut self, case: &Case, mark: usize, baseline: Option<&Status>, spans: &mut [Span]) {
         let alone = case.len() == 1;
+        let before: Vec<u32> = case.iter().map(|fault| self.wish.done(focus(*fault))).collect();
         let lasts = case.iter().map(|fault| fault.lasts()).max().unwrap_or_default();
         let began = Instant::now();
         loop {
             let status = self.house.control.status(Duration::from_millis(400));
             let mut waits = false;
-            for span in spans.iter_mut() {
+            for (span, before) in spans.iter_mut().zip(&before) {
+                let felt = self.wish.done(focus(span.fault)) - before;
+                let is_felt = felt >= self.thorough || span.fault.part == Part::Daemon;
+                waits |= !is_felt && span.began.elapsed() < FELT;
                 if let (Some(before), Some(now), None) = (baseline, &status, span.detected)
                     && failures(now, span.fault) > failures(before, span.fault)
                 {
                     span.detected = Some(span.began.elapsed());
                 }
-                let (Some(chain), Some(within), true) = (span.fault.chain(), span.fault.must_tell(), alone) else {
+                let (Some(chain), Some(within), true) = (span.fault.chain(), span.fault.must_tell(), alone)
+                else {
                     continue;
                 };
                 let told = self.house.events.find(mark, |seen| is_degraded(seen, chain));
-                let limit = if span.fault.part == Part::Disk { DISK } else { within + LATE + first_use(span.fault) };
+                let limit =
+                    if span.fault.part == Part::Disk { DISK } else { within + LATE + first_use(span.fault) };
                 waits |= told.is_none() && span.began.elapsed() < limit;
             }
             if !waits && began.elapsed() >= lasts {
@@ -161,7 +172,8 @@ impl Trial {
             sleep(Duration::from_millis(50));
         };
         if recovered.is_none() {
-            let standing = last.map(|status| (status.standing.degradations, status.chains, status.standing.mode));
+            let standing =
+                last.map(|status| (status.standing.degradations, status.chains, status.standing.mode));
             self.wrong(format!("{what}: it did not recover by itself: {standing:?}"));
         }
         if !self.house.daemon.is_running() {
@@ -221,7 +233,10 @@ impl Trial {
         }
         for (at, news) in told.iter().enumerate().filter(|(_, (of, _))| *of == chain) {
             if told[..at].contains(news) {
-                self.wrong(format!("{name}: that {chain} is {} now was told again: {told:?}, {ends:?}", news.1));
+                self.wrong(format!(
+                    "{name}: that {chain} is {} now was told again: {told:?}, {ends:?}",
+                    news.1
+                ));
             }
         }
         if ends.iter().filter(|of| **of == chain).count() > 1 {
@@ -242,7 +257,9 @@ impl Trial {
         let mut wrong = self.ledger.lock().unwrap().judge(&marks, &written);
         let unheard = self.ledger.lock().unwrap().unheard;
         if unheard > 0 {
-            wrong.push(format!("{unheard} times somebody spoke into a microphone that worked and was not heard"));
+            wrong.push(format!(
+                "{unheard} times somebody spoke into a microphone that worked and was not heard"
+            ));
         }
         wrong.extend(self.differs());
         self.house.wait(self.house.servers.in_step());
@@ -270,7 +287,11 @@ impl Trial {
                 .map(|record| format!("the database has {:?} of {record:?}", there.get(record.id.as_str())))
                 .collect();
             if there.len() > written.len() {
-                differs.push(format!("the database has {} records, the journal {}", there.len(), written.len()));
+                differs.push(format!(
+                    "the database has {} records, the journal {}",
+                    there.len(),
+                    written.len()
+                ));
             }
             if differs.is_empty() || Instant::now() > deadline {
                 return differs;
