@@ -86,6 +86,11 @@ impl Fate {
     }
 }
 
+/// A line that leaves this number behind. All are as long, so that no search for one finds another.
+pub(super) fn line(number: u32) -> String {
+    format!("run mark {number:06}")
+}
+
 /// The marks that all lines have left.
 pub(super) fn marks(file: &Path) -> Vec<Mark> {
     let text = std::fs::read_to_string(file).unwrap_or_default();
@@ -108,7 +113,8 @@ impl Ledger {
         for mark in marks {
             match mark.what.parse() {
                 Ok(number) => by_number.entry(number).or_default().push(mark),
-                Err(_) => spoken += 1,
+                Err(_) if mark.what == "spoken" => spoken += 1,
+                Err(_) => wrong.push(format!("nobody said {mark:?}")),
             }
         }
         let records = by_text(written);
@@ -127,7 +133,7 @@ impl Ledger {
                     line.told
                 ));
             }
-            let text = format!("run mark {number}");
+            let text = self::line(*number);
             let of_it = records.get(text.as_str()).map_or(&[][..], Vec::as_slice);
             if line.is_typed {
                 let told = line.fate != Fate::Untold;
@@ -199,7 +205,7 @@ fn spoken_more_often(marks: usize, written: &[Written]) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn line(fate: Fate) -> Line {
+    fn typed(fate: Fate) -> Line {
         Line { fate, places: BTreeSet::from(["red".to_owned()]), told: String::new(), is_typed: true }
     }
 
@@ -212,7 +218,7 @@ mod tests {
             id: "id".into(),
             revision: 3,
             origin: "control".into(),
-            text: Some(format!("run mark {number}")),
+            text: Some(line(number)),
             command: Some(
                 r#"{"target":{"session":"$1","session_name":"red","pane":"%1"},"action":"submit","text":"x"}"#.into(),
             ),
@@ -223,7 +229,7 @@ mod tests {
     }
 
     fn judged(fate: Fate, marks: &[Mark], written: &[Written]) -> usize {
-        let ledger = Ledger { lines: BTreeMap::from([(7, line(fate))]), ..Ledger::default() };
+        let ledger = Ledger { lines: BTreeMap::from([(7, typed(fate))]), ..Ledger::default() };
         ledger.judge(marks, written).len()
     }
 
@@ -244,5 +250,6 @@ mod tests {
         assert_eq!(judged(Fate::Done, &[once[0].clone(), mark("8", "%1")], &[record(7)]), 1, "nobody's");
         assert_eq!(judged(Fate::Done, &once, &[Written { reply: None, ..record(7) }]), 1, "without a fate");
         assert_eq!(judged(Fate::Done, &[once[0].clone(), mark("spoken", "%1")], &[record(7)]), 1, "nobody's");
+        assert_eq!(judged(Fate::Done, &[once[0].clone(), mark("66mark", "%1")], &[record(7)]), 1, "nobody's");
     }
 }

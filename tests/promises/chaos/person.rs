@@ -12,7 +12,7 @@ use voice_terminal::domain::{Event, Origin, Reply, Tone, UtteranceId};
 use voice_terminal::server::{Request, Response};
 
 use super::daemon::{Control, Events, NoAnswer};
-use super::ledger::{Fate, Ledger, Line};
+use super::ledger::{self, Fate, Ledger, Line};
 use super::schedule::Chance;
 use crate::support::clouds::Fake;
 use crate::support::pulse::Pulse;
@@ -181,7 +181,7 @@ impl AtWork {
         for _ in 0..3 + self.chance.below(8) {
             let number = self.next();
             let places = self.places();
-            let reply = self.says(&format!("run mark {number}"));
+            let reply = self.says(&ledger::line(number));
             self.keep(number, places, reply, true);
             if self.world.wish.pause.load(Ordering::SeqCst) {
                 return;
@@ -246,7 +246,7 @@ impl AtWork {
     /// Asks for what only the AI knows, and agrees to what it makes of that.
     fn asks(&mut self) {
         let number = self.next();
-        self.world.knows.says(&format!(r#"{{"intent":"run","command":"mark {number}"}}"#));
+        self.world.knows.says(&format!(r#"{{"intent":"run","command":"mark {number:06}"}}"#));
         let places = self.places();
         let asked = self.says(&format!("would be lovely to greet the world number {number}"));
         let is_question = matches!(&asked, Ok(Some(reply)) if reply.tone == Tone::Question);
@@ -284,14 +284,15 @@ impl AtWork {
             done.map(|(number, _)| *number).rev().skip(50).take(500).collect()
         };
         let Some(number) = known.get(self.chance.below(known.len())) else { return };
-        let words = format!("mark {number}");
-        let mut command = self.world.user.command(&["history", "--json", "--limit", "3", "--search", &words]);
+        let line = ledger::line(*number);
+        let words = line.trim_start_matches("run ");
+        let mut command = self.world.user.command(&["history", "--json", "--limit", "3", "--search", words]);
         let child =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (out, complaints) = finished(child, PATIENCE);
         let mut ledger = self.world.ledger.lock().unwrap();
         ledger.searches += 1;
-        if !out.contains(&format!("\"run mark {number}\"")) {
+        if !out.contains(&format!("\"{line}\"")) {
             ledger.not_found.push(format!("a search did not find line {number}: {out} {complaints}"));
         }
     }
