@@ -31,6 +31,7 @@ mod client;
 mod completion;
 mod control;
 mod error;
+mod front;
 mod guarded;
 mod keys;
 mod layout;
@@ -39,11 +40,15 @@ mod names;
 mod paste;
 mod place;
 mod process;
+mod prompt;
 mod request;
 mod run;
 mod sessions;
 mod shell;
+mod shown;
 mod strip;
+mod tty;
+mod typed;
 
 #[cfg(test)]
 mod tests;

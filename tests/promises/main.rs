@@ -24,6 +24,7 @@ mod one_daemon;
 mod recogniser;
 mod recogniser_trouble;
 mod recordings;
+mod shells;
 mod speaking;
 mod spoken;
 mod spoken_language;

@@ -7,6 +7,7 @@ pub mod pulse;
 pub mod recogniser;
 pub mod recordings;
 pub mod redis;
+pub mod shells;
 pub mod spoken;
 pub mod tmux;
 pub mod user;
