@@ -54,13 +54,12 @@ pub(super) fn of(place: &Place, client: Option<&Client>) -> Front {
     }
     let edits_lines = modes.is_none_or(|modes| !modes.canonical);
     if is_shell {
-        // A command of its own that reads, such as `read`, has left line editing.
-        let itself = phase == Phase::Running && place.pid.and_then(tty::is_itself_in_front) == Some(true);
-        return if itself && !edits_lines {
-            Front::Program { name, edits_lines: false }
-        } else {
-            Front::Shell { name }
-        };
+        // One that doesn't edit a line runs something, such as a script; but what the pane was started
+        // with may be one that never does, and tells nothing.
+        let may_not_tell =
+            phase == Phase::Unknown && place.pid.and_then(tty::is_itself_in_front) != Some(false);
+        let waits = edits_lines || may_not_tell;
+        return if waits { Front::Shell { name } } else { Front::Program { name, edits_lines: false } };
     }
     if place.alternate {
         return Front::FullScreen { name };

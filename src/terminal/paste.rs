@@ -117,6 +117,9 @@ impl Pasting {
                 place = Place::look(tmux, &target.session, &target.pane).await.map_err(failed)?;
             }
         }
+        if let Some(client) = &client {
+            typed::recognise(tmux, client, &place, target).await;
+        }
         let front = front::of(&place, client.as_deref());
         may_get_it(&front, target)?;
         let held = look(tmux, client.as_deref(), &place, target).await.map_err(failed)?;
@@ -172,12 +175,14 @@ impl Pasting {
             let keys = ["send-keys", "-t", &target.pane.0].into_iter().chain(words.iter().copied());
             tmux.ask(Request::once(keys).about(&target.session)).await.map_err(failed)
         };
-        if held.into_empty_line == Some(true) && at_prompt {
+        if held.into_empty_line == Some(true) && held.typed.is_some() && at_prompt {
+            press(&[typed::CLEAR]).await?;
+        } else if held.into_empty_line == Some(true) && at_prompt {
             // The line holds nothing else: one key for all of it, however long it is.
             press(&["C-u"]).await?;
             let is_taller =
                 text.chars().map(width).sum::<usize>() >= place.columns * place.rows.saturating_sub(1);
-            if held.typed.is_none() && is_taller {
+            if is_taller {
                 // The prompt was pushed off the screen, and bash does not know that.
                 press(&["C-l"]).await?;
             }
@@ -230,8 +235,9 @@ impl Pasting {
                 if is_right(&now) {
                     return Ok(held);
                 }
-                let comes_last = change == Before::May && now.ends_with(text);
-                return if comes_last { Ok(Held::default()) } else { Err(changed()) };
+                let before = now.without(text).filter(|_| change == Before::May).ok_or_else(changed)?;
+                let into_empty_line = Some(before.is_empty());
+                return Ok(Held { before: None, typed: Some(before), into_empty_line });
             }
         }
         let ends = Instant::now() + echo_due(text);

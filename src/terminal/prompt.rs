@@ -42,45 +42,32 @@ pub(super) async fn await_next(client: &Client, pane: &PaneId, on_its_way: impl 
 /// Waits until a pane that was made just now shows a prompt, but not for ever. Any other pane isn't waited
 /// for. Gives whether it had to wait.
 pub(super) async fn await_first(tmux: &Link, client: &Client, target: &Target) -> bool {
-    let is_newborn = client.panes().newborn(&target.pane.0).is_some();
-    await_newborn(tmux, client, target, false).await;
-    is_newborn
-}
-
-/// Waits until the shell of a session that was made just now shows something to type at.
-pub(super) async fn await_session(tmux: &Link, target: &Target) {
-    let Some(client) = tmux.watch(&target.session).await else { return };
-    client.panes().made(&target.pane.0);
-    await_newborn(tmux, &client, target, true).await;
-}
-
-/// `unseen`: its first mark may have been made before anybody watched.
-async fn await_newborn(tmux: &Link, client: &Client, target: &Target, unseen: bool) {
     let pane = &target.pane.0;
     let mut news = client.news();
+    let mut has_waited = false;
     while client.is_alive() {
         news.mark_unchanged();
         let (newborn, marked) = {
             let panes = client.panes();
             (panes.newborn(pane), panes.are_marked())
         };
-        let Some(newborn) = newborn else { return };
+        let Some(newborn) = newborn else { return has_waited };
+        has_waited = true;
         let due = if marked { FIRST_DUE } else { FIRST_DUE_UNMARKED };
         let left = due.saturating_sub(newborn.made_at.elapsed());
         if left.is_zero() {
             break;
         }
-        let tells = marked && !unseen;
-        let is_quiet = newborn.printed_at.map_or(unseen, |at| at.elapsed() >= QUIET)
-            && newborn.made_at.elapsed() >= QUIET;
-        if !tells && is_quiet && has_prompt(tmux, target).await {
+        let is_quiet = newborn.printed_at.is_some_and(|at| at.elapsed() >= QUIET);
+        if !marked && is_quiet && has_prompt(tmux, target).await {
             break;
         }
-        let pause = if tells { left } else { LOOK };
+        let pause = if marked { left } else { LOOK };
         // Either way there may be something to see.
         let _ = tokio::time::timeout(pause, news.changed()).await;
     }
     client.panes().grown(pane);
+    has_waited
 }
 
 /// Whether the cursor stands behind something, as it does at a prompt.

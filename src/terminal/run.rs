@@ -59,6 +59,8 @@ pub(super) struct Running {
     kind: Kind,
     /// A program that passes it on got the line.
     into_program: bool,
+    /// A shell inside of the shell got it.
+    nested: bool,
     /// When to stop waiting for marks.
     due: Instant,
     /// Without white space, the line that the prompt is on.
@@ -153,6 +155,7 @@ pub(super) async fn enter(
         shell: place.program,
         kind,
         into_program,
+        nested,
         due: since + due,
         prompt: held.before,
         started: false,
@@ -211,6 +214,10 @@ impl Running {
                 }
                 Since::NothingRan(ended) if self.since.elapsed() >= START_DUE => {
                     self.clear_refused_line().await;
+                    if self.nested {
+                        // What it printed can't be told from what it echoed.
+                        return Ok(Some(Outcome::Ran(self.ran(Some(ended.status), true, String::new()))));
+                    }
                     return Ok(Some(Outcome::Ran(self.ran(Some(ended.status), true, ended.output))));
                 }
                 Since::Unfinished => return Err(self.abandon_unfinished().await),
@@ -318,8 +325,9 @@ impl Running {
 
     /// fish keeps a line that it refuses: what is said next must not become part of it.
     async fn clear_refused_line(&self) {
-        let Some(client) = self.client.as_ref().filter(|_| self.kind == Kind::Fish) else { return };
-        if self.typed(client, Duration::ZERO, |_| true).await.is_some_and(|typed| !typed.is_empty()) {
+        let may_be = self.kind == Kind::Fish && !self.nested;
+        let Some(client) = self.client.as_ref().filter(|_| may_be) else { return };
+        if self.typed(client, Duration::ZERO, |_| true).await.is_none_or(|typed| !typed.is_empty()) {
             self.interrupt().await;
         }
     }
@@ -337,7 +345,9 @@ impl Running {
     /// Has the shell drop the line that it has, and waits until it has; false if that failed.
     async fn interrupt(&self) -> bool {
         let target = &self.target;
-        let request = Request::once(["send-keys", "-t", &target.pane.0, "C-c"]).about(&target.session);
+        // fish may still be answering, which control c would cut short instead.
+        let key = if self.kind == Kind::Fish { typed::CLEAR } else { "C-c" };
+        let request = Request::once(["send-keys", "-t", &target.pane.0, key]).about(&target.session);
         let dropped = self.tmux.ask(request).await.is_ok();
         // What is typed before the shell has dealt with it could be dropped too.
         match self.client.as_ref().filter(|_| dropped) {

@@ -22,6 +22,9 @@ use super::shell::{NONCE_OPTION, Shells};
 const COLUMNS: &str = "200";
 const ROWS: &str = "50";
 
+/// What a new session runs until its shell begins. It ends by itself, lest it stay if nobody goes on.
+const PLACEHOLDER: &str = "exec sleep 60";
+
 /// A server that was killed may hold its socket for a little while.
 const DYING_TRIES: usize = 10;
 const DYING_PAUSE: Duration = Duration::from_millis(50);
@@ -240,7 +243,7 @@ impl Sessions {
             tracing::warn!(%error, "the shell is started without marks");
             remarks.push("I can't see exit statuses there: my state directory can't be written.".to_owned());
         }
-        let words = ["new-session", "-d", "-s", &name, "-x", COLUMNS, "-y", ROWS, &shell.command];
+        let words = ["new-session", "-d", "-s", &name, "-x", COLUMNS, "-y", ROWS, PLACEHOLDER];
         // The name makes it idempotent: a second one is refused.
         let mut answer = self.tmux.ask(Request::idempotent(words)).await;
         for _ in 0..DYING_TRIES {
@@ -265,7 +268,14 @@ impl Sessions {
         }
         self.tmux.ask(option("default-command", &shell.command)).await?;
         self.tmux.settle_in(session);
-        prompt::await_session(&self.tmux, &place.target()).await;
+        // The shell begins when somebody watches, so that its first mark is seen.
+        let client = self.tmux.watch(session).await;
+        let words = ["respawn-pane", "-k", "-t", &place.pane.0, &shell.command];
+        self.tmux.ask(Request::idempotent(words).about(session)).await?;
+        if let Some(client) = client {
+            client.panes().made(&place.pane.0);
+            prompt::await_first(&self.tmux, &client, &place.target()).await;
+        }
         Ok(Made { place, created: true, remarks })
     }
 

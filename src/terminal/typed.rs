@@ -1,7 +1,8 @@
 //! The line that is being typed, as the shell itself tells it.
 //!
 //! What the screen shows of it is covered by suggestions, prompts at the right edge and colours; zsh and
-//! fish say what is really there. zsh does so whenever it draws the line, fish when it is asked by a key.
+//! fish say what is really there. zsh does so whenever it draws the line, fish when it is asked by a key,
+//! and to the same key bash draws its prompt again, with its marks.
 
 use std::time::{Duration, Instant};
 
@@ -13,12 +14,15 @@ use super::link::Link;
 use super::place::Place;
 use super::request::Request;
 use super::shell::Kind;
+use super::tty;
 
 /// Of a line that is longer than twice this, so many characters of both its ends are told.
 const PART: usize = 1000;
 
-/// Control alt shift F12: what our fish answers to.
+/// Control alt shift F12: what our shells answer to.
 const QUESTION: &str = "C-M-S-F12";
+/// Control alt shift F11: what has them drop the line that they tell.
+pub(super) const CLEAR: &str = "C-M-S-F11";
 /// A shell at its prompt answers at once; a busy machine may take its time.
 const ANSWER_DUE: Duration = Duration::from_secs(1);
 /// Between two questions.
@@ -63,12 +67,23 @@ impl Typed {
             return self.is(text);
         }
         let (length, bytes) = (text.chars().count(), text.len());
-        [length, bytes].iter().any(|added| self.length == before.length + added) && self.ends_with(text)
+        [length, bytes].iter().any(|added| self.length == before.length + added)
+            && self.length <= 2 * PART
+            && self.before_cursor().ends_with(text)
     }
 
-    /// Whether this text is what comes last before the cursor.
-    pub(super) fn ends_with(&self, text: &str) -> bool {
-        self.length <= 2 * PART && self.before_cursor().ends_with(text)
+    /// What there was before this text was put in at the cursor; `None` if that can't be known.
+    pub(super) fn without(&self, text: &str) -> Option<Self> {
+        if self.is(text) {
+            return Some(Self::default());
+        }
+        if self.length > 2 * PART {
+            return None;
+        }
+        let before = self.before_cursor().strip_suffix(text)?;
+        let count = text.chars().count();
+        let text = format!("{before}{}", &self.text[self.before_cursor().len()..]);
+        Some(Self { cursor: self.cursor.checked_sub(count)?, length: self.length.checked_sub(count)?, text })
     }
 
     /// Whether it is this text and the beginning of a further line: the shell wants more.
@@ -129,16 +144,36 @@ pub(super) async fn read(
     }
 }
 
-/// Asks a shell that tells its line when asked; `None` if it doesn't answer.
+/// Has a shell of ours that waits at a prompt which nobody saw, since it was there before anybody watched,
+/// show that it does.
+pub(super) async fn recognise(tmux: &Link, client: &Client, place: &Place, target: &Target) {
+    let is_unknown = {
+        let panes = client.panes();
+        panes.are_marked() && panes.phase(&target.pane.0) == Phase::Unknown
+    };
+    // Whatever else is in front would take the key for something.
+    let is_ours = Kind::of(&place.program).makes_marks()
+        && place.pid.and_then(tty::is_itself_in_front) == Some(true)
+        && tty::modes(&place.tty).is_some_and(|modes| !modes.canonical);
+    if is_unknown && is_ours {
+        ask(tmux, client, target).await;
+    }
+}
+
+/// Asks a shell at its prompt; `None` if it doesn't answer.
 async fn ask(tmux: &Link, client: &Client, target: &Target) -> Option<()> {
-    let told = client.panes().times_typed(&target.pane.0);
+    let heard = |client: &Client| {
+        let panes = client.panes();
+        (panes.times_typed(&target.pane.0), panes.phase(&target.pane.0))
+    };
+    let before = heard(client);
     let mut news = client.news();
     let request = Request::once(["send-keys", "-t", &target.pane.0, QUESTION]).about(&target.session);
     tmux.ask(request).await.ok()?;
     let answer = async {
         loop {
             news.mark_unchanged();
-            if client.panes().times_typed(&target.pane.0) != told {
+            if heard(client) != before {
                 return Some(());
             }
             if !client.is_alive() || news.changed().await.is_err() {
@@ -189,6 +224,9 @@ mod tests {
         assert!(typed(7, 9, "echoone x").is_with(&before, "one"));
         assert!(!typed(9, 9, "echo xone").is_with(&before, "two"));
         assert!(typed(3, 3, "one").is_with(&typed(0, 0, ""), "one"));
+        assert_eq!(typed(7, 9, "echoone x").without("one"), Some(before));
+        assert_eq!(typed(3, 3, "one").without("one"), Some(Typed::default()));
+        assert_eq!(typed(3, 3, "one").without("two"), None);
         assert!(typed(10, 11, "echo 'open␤").goes_on_after("echo 'open"));
         assert!(!typed(10, 10, "echo 'open").goes_on_after("echo 'open"));
     }

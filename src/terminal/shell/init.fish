@@ -32,17 +32,25 @@ end
 # The line that is typed, without what is suggested: where the cursor is, how long it is, and of a long one
 # both ends.
 function __voice_terminal_line
-    set -l buffer (commandline --current-buffer | string collect)
-    set -l length (string length -- "$buffer")
-    set -l text "$buffer"
+    # With the newline that ends what is printed, which is no part of it.
+    set -l text (commandline --current-buffer | string collect --no-trim-newlines)
+    set text (string replace --regex --all '[[:cntrl:]]' '␤' -- "$text")
+    set -l length (math (string length -- "$text") - 1)
+    set text (string sub --length $length -- "$text")
     if test $length -gt 2000
-        set text (string sub --length 1000 -- "$buffer")(string sub --start -1000 -- "$buffer")
+        set text (string sub --length 1000 -- "$text")(string sub --start -1000 -- "$text")
     end
-    set text (string replace --regex --all '[[:cntrl:]]' '␤' -- "$text" | string collect)
     __voice_terminal_mark "L;"(commandline --cursor)";$length;$text"
 end
 
-# Voice-terminal asks for it by a key that no keyboard is likely to send: control alt shift F12.
+function __voice_terminal_clear
+    commandline --replace ''
+    commandline --function repaint
+end
+
+# Voice-terminal asks for it, or for an empty one, by keys that no keyboard is likely to send: control alt
+# shift F12 and F11.
 for mode in default insert visual
     bind --mode $mode \e\[24\;8~ __voice_terminal_line
+    bind --mode $mode \e\[23\;8~ __voice_terminal_clear
 end

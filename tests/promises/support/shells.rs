@@ -6,6 +6,9 @@ use std::path::Path;
 
 use super::tmux::Server;
 
+/// The shells that can tell when a command ends.
+pub const SHELLS: [&str; 3] = ["bash", "zsh", "fish"];
+
 /// How a user has set a shell up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dress {
@@ -24,8 +27,7 @@ trap ':' DEBUG
 "#;
 
 const ZSHRC: &str = r#"
-setopt prompt_subst transient_rprompt no_clobber ksh_arrays noaliases
-unsetopt ksh_arrays
+setopt prompt_subst transient_rprompt no_clobber
 autoload -Uz vcs_info colors
 ann_prompt() { vcs_info; PROMPT=$'%F{blue}ann in %? %~%f\n%B❯%b '; RPROMPT='%F{yellow}%*%f'; print -n '\e]0;title\a'; }
 precmd_functions+=(ann_prompt)
@@ -77,7 +79,7 @@ fn start(home: &Path, shell: &str) -> String {
     fs::write(
         &path,
         format!(
-            "#!/bin/sh\nunset ZDOTDIR XDG_DATA_HOME\nexport HOME={home} XDG_CONFIG_HOME={home}/.config \
+            "#!/bin/sh\nunset XDG_DATA_HOME\nexport HOME={home} XDG_CONFIG_HOME={home}/.config \
              LANG=C.UTF-8 LC_ALL=C.UTF-8\ncd\nexec /usr/bin/{shell} \"$@\"\n"
         ),
     )

@@ -89,7 +89,7 @@ impl Server {
     pub async fn run(&self, target: &Target, line: &str) -> Ran {
         match self.submit(target, line).await {
             Ok(Outcome::Ran(ran)) => ran,
-            other => panic!("{line}: {other:?}"),
+            other => panic!("{line:.200}: {other:?} ({})\n{}", self.config.shell, self.screen(target)),
         }
     }
 
