@@ -232,10 +232,13 @@ impl Pasting {
             let before = held.typed.as_ref().unwrap_or(&empty);
             let is_right = |now: &Typed| now.is_with(before, text);
             if let Some(now) = typed::read(tmux, client, place, target, echo_due(text), is_right).await {
-                if is_right(&now) {
+                if held.typed.is_some() && is_right(&now) {
                     return Ok(held);
                 }
-                let before = now.without(text).filter(|_| change == Before::May).ok_or_else(changed)?;
+                // Where nobody knows what was there before, it was nothing if this is all that there is.
+                let unknown = held.typed.is_none();
+                let may_be = |it: &Typed| change == Before::May || (unknown && it.is_empty());
+                let before = now.without(text).filter(may_be).ok_or_else(changed)?;
                 let into_empty_line = Some(before.is_empty());
                 return Ok(Held { before: None, typed: Some(before), into_empty_line });
             }
