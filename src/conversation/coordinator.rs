@@ -152,6 +152,9 @@ pub struct Standing {
     pub waiting: usize,
     /// Whether a turn is under way.
     pub busy: bool,
+    /// Whether an answer is being spoken.
+    #[serde(default)]
+    pub speaking: bool,
 }
 
 /// The conversation.
@@ -339,6 +342,7 @@ impl Coordinator {
                     question: self.question.as_ref().map(|question| question.summary.clone()),
                     waiting: self.waiting.len() + self.hearing.waiting(),
                     busy: self.turn.is_some() || self.hearing.is_busy(),
+                    speaking: self.speaking,
                 });
             }
         }

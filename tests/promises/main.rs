@@ -5,6 +5,7 @@ mod arrows;
 mod assistant;
 mod by_ear;
 mod cache;
+mod chaos;
 mod clouds;
 mod command_line;
 mod configuration;

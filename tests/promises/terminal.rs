@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use voice_terminal::domain::{
-    Action, Direction, FailureKind, Key, KeyPress, Outcome, Pane, Scroll, Terminal, Window,
+    Action, Command, Direction, FailureKind, Key, KeyPress, Outcome, Pane, Scroll, Terminal, Window,
 };
 use voice_terminal::terminal::Notice;
 
@@ -44,6 +44,17 @@ async fn status_and_output_are_exact() {
     let ran = server.run(&target, "fi").await;
     assert_eq!(ran.status, Some(2));
     assert!(ran.output.contains("syntax error"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn the_end_is_told_in_every_session() {
+    let server = Server::new();
+    for name in ["first", "second", "third"] {
+        let make = Command { target: None, action: Action::NewSession { name: Some(name.into()) } };
+        let Outcome::Session { target, .. } = server.tmux.perform(&make).await.unwrap() else { panic!() };
+        let ran = server.run(&target, "echo hello; (exit 3)").await;
+        assert_eq!((ran.status, ran.output.as_str()), (Some(3), "hello\n"), "{name}");
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 pub mod clouds;
 pub mod models;
 pub mod postgres;
+pub mod proxy;
 pub mod pulse;
 pub mod recogniser;
 pub mod recordings;
