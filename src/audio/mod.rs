@@ -24,6 +24,9 @@
 //! **Architecture invariant:** `audio` knows `domain`, `breaker` and `config`, nobody else. The
 //! libraries of the sound system don't leave this module.
 
+mod align;
+mod barge_in;
+mod cancel;
 mod cue;
 mod device;
 mod endpoint;
@@ -34,6 +37,7 @@ mod listen;
 mod microphone;
 mod mouth;
 mod recording;
+mod reference;
 mod resample;
 mod segment;
 mod silero;
@@ -46,5 +50,6 @@ pub use endpoint::{Endpointer, Event, Segment};
 pub use guarded::{Ear, Heard, devices};
 pub use mouth::{Mouth, Playback};
 pub use recording::{Recording, RecordingError, Remark};
+pub use reference::Reference;
 pub use segment::Segments;
 pub use vad::{CHUNK, VadError, VoiceDetector};

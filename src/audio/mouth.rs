@@ -1,5 +1,6 @@
 //! The loudspeaker as the rest of the program sees it: it plays, stops at once, or tells why not.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc as blocking};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::cue;
 use super::device::Wish;
+use super::reference::Reference;
 use super::sink::{Order, Sink, SinkError};
 use crate::breaker::{Breaker, CallError};
 use crate::config;
@@ -38,20 +40,23 @@ pub enum Playback {
 pub struct Mouth {
     /// `None` where nothing is to be heard.
     orders: Option<blocking::SyncSender<Order>>,
+    /// Whoever was cut off is not heard any more, however much of it is still to come.
+    cut_off: AtomicBool,
     playback: watch::Receiver<Playback>,
 }
 
 impl Mouth {
     /// Starts the thread that plays. With `audio.output = "none"` there is none, and nothing is heard.
-    pub fn start(config: &config::Audio, breaker: Arc<Breaker>) -> Self {
+    /// `reference` learns what is played.
+    pub fn start(config: &config::Audio, breaker: Arc<Breaker>, reference: &Reference) -> Self {
         let (told, playback) = watch::channel(Playback::Silent { since: None });
         let orders = Wish::parse(&config.output).and_then(|wish| {
             let (orders, receiver) = blocking::sync_channel(QUEUE);
-            let sink = Sink::new(wish, config.volume, breaker, told);
+            let sink = Sink::new(wish, config.volume, breaker, told, reference.clone());
             let spawned = thread::Builder::new().name("audio-out".into()).spawn(move || sink.run(&receiver));
             spawned.is_ok().then_some(orders)
         });
-        Self { orders, playback }
+        Self { orders, cut_off: AtomicBool::new(false), playback }
     }
 
     /// Whether anything can be heard at all, as configured.
@@ -59,7 +64,12 @@ impl Mouth {
         self.orders.is_some()
     }
 
-    /// Queues a sound behind those that play. Returns once it is queued.
+    /// Something else is to be said: sounds are played again after [`Mouth::stop`].
+    pub fn begin(&self) {
+        self.cut_off.store(false, Ordering::Release);
+    }
+
+    /// Queues a sound behind those that play. Returns once it is queued, or dropped because it was cut off.
     ///
     /// # Errors
     /// There is no device, or it doesn't answer.
@@ -68,6 +78,9 @@ impl Mouth {
             |what: String, remedy: &str| Failure::new(FailureKind::Unavailable, CHAIN, what, remedy);
         let stuck = || unavailable(SinkError::Stuck.to_string(), "replies are printed until it does");
         let Some(orders) = &self.orders else { return Ok(()) };
+        if self.cut_off.load(Ordering::Acquire) {
+            return Ok(());
+        }
         let (answer, answered) = oneshot::channel();
         // A full queue means that the thread hangs.
         orders.try_send(Order::Play(sound, answer)).map_err(|_| stuck())?;
@@ -93,8 +106,9 @@ impl Mouth {
         }
     }
 
-    /// Silence, at once: whatever is queued is dropped.
+    /// Silence, at once: whatever is queued is dropped, and what follows until [`Mouth::begin`].
     pub fn stop(&self) {
+        self.cut_off.store(true, Ordering::Release);
         if let Some(orders) = &self.orders {
             // A thread that hangs plays nothing.
             let _ = orders.try_send(Order::Stop);

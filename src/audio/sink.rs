@@ -16,11 +16,13 @@ use std::time::{Duration, Instant};
 use cpal::traits::{DeviceTrait, HostTrait};
 use cpal::{BufferSize, Device, HostId};
 use rodio::buffer::SamplesBuffer;
+use rodio::source::UniformSourceIterator;
 use rodio::{DeviceSinkBuilder, MixerDeviceSink, Player};
 use tokio::sync::{oneshot, watch};
 
 use super::device::{self, Wish};
 use super::mouth::Playback;
+use super::reference::Reference;
 use crate::breaker::{Breaker, CallError, Class, Classify};
 use crate::domain::Sound;
 
@@ -70,6 +72,8 @@ pub(super) struct Sink {
     volume: f32,
     breaker: Arc<Breaker>,
     playback: watch::Sender<Playback>,
+    /// Learns what is played.
+    reference: Reference,
     stream: Option<Stream>,
 }
 
@@ -87,8 +91,9 @@ impl Sink {
         volume: f32,
         breaker: Arc<Breaker>,
         playback: watch::Sender<Playback>,
+        reference: Reference,
     ) -> Self {
-        Self { wish, volume, breaker, playback, stream: None }
+        Self { wish, volume, breaker, playback, reference, stream: None }
     }
 
     /// Serves until nobody can order any more; then what is queued is dropped.
@@ -131,8 +136,8 @@ impl Sink {
             self.close();
         }
         if self.stream.is_none() {
-            let (wish, volume) = (self.wish.clone(), self.volume);
-            self.stream = Some(self.breaker.call_sync(|| open(wish, volume))?);
+            let (wish, volume, reference) = (self.wish.clone(), self.volume, self.reference.clone());
+            self.stream = Some(self.breaker.call_sync(|| open(wish, volume, reference))?);
         }
         let Some(stream) = &mut self.stream else { return Ok(()) };
         stream.player.append(SamplesBuffer::new(mono, rate, sound.samples().to_vec()));
@@ -196,10 +201,12 @@ impl Sink {
 }
 
 /// Opens a device, within the limit.
-fn open(wish: Wish, volume: f32) -> Result<Stream, SinkError> {
+fn open(wish: Wish, volume: f32, reference: Reference) -> Result<Stream, SinkError> {
     let (sender, receiver) = blocking::sync_channel(1);
     let opening = move || {
-        let opened = std::panic::catch_unwind(|| open_here(&wish, volume)).unwrap_or(Err(SinkError::Refused));
+        let opened =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| open_here(&wish, volume, &reference)))
+                .unwrap_or(Err(SinkError::Refused));
         // Nobody may wait any more.
         let _ = sender.send(opened);
     };
@@ -207,7 +214,7 @@ fn open(wish: Wish, volume: f32) -> Result<Stream, SinkError> {
     receiver.recv_timeout(OPEN).unwrap_or(Err(SinkError::Stuck))
 }
 
-fn open_here(wish: &Wish, volume: f32) -> Result<Stream, SinkError> {
+fn open_here(wish: &Wish, volume: f32, reference: &Reference) -> Result<Stream, SinkError> {
     device::silence_alsa();
     let broken = Arc::new(AtomicBool::new(false));
     let latch = Arc::clone(&broken);
@@ -223,7 +230,10 @@ fn open_here(wish: &Wish, volume: f32) -> Result<Stream, SinkError> {
         .open_stream()
         .map_err(|error| refused(&error))?;
     sink.log_on_drop(false);
-    let player = Player::connect_new(sink.mixer());
+    let (player, queue) = Player::new();
+    let (channels, rate) = (sink.config().channel_count(), sink.config().sample_rate());
+    // As the device gets it, so that what is known of it is what is heard.
+    sink.mixer().add(reference.tap(UniformSourceIterator::new(queue, channels, rate)));
     player.set_volume(volume);
     Ok(Stream { sink, player, broken, ends: Instant::now() })
 }
