@@ -157,3 +157,163 @@ impl BargeIn {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PERSON: (f32, f32) = (0.9, 0.9);
+    const ECHO: (f32, f32) = (0.9, 0.001);
+
+    /// A chunk that is called by a number: with a probability of speech, and so much surviving.
+    fn chunk(number: usize, survives: f32, echo: Echo) -> Chunk {
+        Chunk { sound: [number as f32; CHUNK], survives, power: 0.01, heard: 0.01, echo }
+    }
+
+    /// Pushes chunks; gives those that went on, by number, with their probabilities.
+    fn run(barge_in: &mut BargeIn, chunks: &[(f32, f32, Echo)], speaking: bool) -> Vec<(usize, f32)> {
+        let mut out = Vec::new();
+        for (number, (probability, survives, echo)) in chunks.iter().enumerate() {
+            barge_in.push(&chunk(number, *survives, *echo), *probability, speaking, |sound, probability| {
+                out.push((sound[0] as usize, probability));
+            });
+        }
+        barge_in.finish(|sound, probability| out.push((sound[0] as usize, probability)));
+        out
+    }
+
+    fn chunks(runs: &[(usize, (f32, f32), Echo)]) -> Vec<(f32, f32, Echo)> {
+        let each = |&(count, (probability, survives), echo): &_| {
+            std::iter::repeat_n((probability, survives, echo), count)
+        };
+        runs.iter().flat_map(each).collect()
+    }
+
+    /// One that has heard its own voice for a while.
+    fn settled() -> BargeIn {
+        let mut barge_in = BargeIn::new(0.5);
+        let out = run(&mut barge_in, &chunks(&[(100, ECHO, Echo::Removed)]), false);
+        assert!(out.len() == 100 && out.iter().all(|(_, probability)| *probability < 0.5));
+        barge_in
+    }
+
+    #[test]
+    fn while_nothing_plays_nothing_is_changed_or_held_back() {
+        let mut barge_in = BargeIn::new(0.5);
+        for echo in [Echo::Silent { surely: false }, Echo::Silent { surely: true }, Echo::Absent] {
+            let mut through = 0;
+            for probability in [0.0, 0.3, 0.9] {
+                barge_in.push(&chunk(0, 1.0, echo), probability, false, |_, on| {
+                    through += 1;
+                    assert!((on - probability).abs() < f32::EPSILON);
+                });
+            }
+            assert_eq!(through, 3, "{echo:?}");
+        }
+    }
+
+    #[test]
+    fn a_person_is_heard_from_the_first_chunk_within_a_tenth_of_a_second() {
+        let mut barge_in = settled();
+        let mut out = Vec::new();
+        let mut needed = 0;
+        while out.is_empty() {
+            let chunk = chunk(needed, PERSON.1, Echo::Removed);
+            barge_in.push(&chunk, PERSON.0, false, |sound, probability| {
+                out.push((sound[0] as usize, probability))
+            });
+            needed += 1;
+        }
+        assert_eq!(needed, 3, "96 ms");
+        assert_eq!(out.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [0, 1, 2]);
+        assert!(out.iter().all(|(_, probability)| *probability > 0.5));
+        // Then everything is theirs.
+        let after =
+            run(&mut barge_in, &chunks(&[(3, ECHO, Echo::Removed), (3, PERSON, Echo::Possible)]), true);
+        assert!(after.iter().all(|(_, probability)| *probability > 0.5));
+    }
+
+    #[test]
+    fn where_the_echo_can_not_be_taken_away_nobody_is_heard() {
+        let out = run(&mut settled(), &chunks(&[(50, PERSON, Echo::Possible)]), false);
+        assert!(out.len() == 50 && out.iter().all(|(_, probability)| *probability == 0.0));
+    }
+
+    #[test]
+    fn it_is_not_believed_before_it_has_shown_how_much_it_leaves() {
+        let mut barge_in = BargeIn::new(0.5);
+        let out = run(&mut barge_in, &chunks(&[(5, PERSON, Echo::Removed)]), false);
+        assert!(out.iter().all(|(_, probability)| *probability == 0.0));
+    }
+
+    #[test]
+    fn a_room_in_which_much_is_left_asks_for_more() {
+        let leaky = (0.9, 0.2);
+        let mut barge_in = settled();
+        // Now and then a chunk of the echo gets through.
+        let often: Vec<_> =
+            (0..20).flat_map(|_| [(1, leaky, Echo::Removed), (4, ECHO, Echo::Removed)]).collect();
+        let out = run(&mut barge_in, &chunks(&often), false);
+        assert!(out.iter().all(|(_, probability)| *probability < 0.5));
+        let out = run(&mut barge_in, &chunks(&[(6, (0.9, 0.3), Echo::Removed)]), false);
+        assert!(out.iter().all(|(_, probability)| *probability < 0.5), "it may be more of the same");
+        let out = run(&mut barge_in, &chunks(&[(6, (0.9, 1.0), Echo::Removed)]), false);
+        assert!(out.iter().any(|(_, probability)| *probability > 0.5));
+    }
+
+    #[test]
+    fn what_goes_on_after_the_end_of_the_answer_is_surely_a_persons() {
+        let mut barge_in = settled();
+        let silent = Echo::Silent { surely: true };
+        run_without_end(&mut barge_in, &chunks(&[(4, PERSON, Echo::Removed)]), false);
+        assert!(!barge_in.is_surely_a_person());
+        run_without_end(&mut barge_in, &chunks(&[(8, PERSON, silent)]), true);
+        assert!(barge_in.is_surely_a_person());
+        run_without_end(&mut barge_in, &chunks(&[(1, (0.1, 1.0), silent)]), false);
+        assert!(!barge_in.is_surely_a_person(), "that was said of the last one");
+        run_without_end(&mut barge_in, &chunks(&[(8, PERSON, Echo::Silent { surely: false })]), true);
+        assert!(!barge_in.is_surely_a_person(), "it may be late");
+    }
+
+    fn run_without_end(barge_in: &mut BargeIn, chunks: &[(f32, f32, Echo)], speaking: bool) {
+        for (probability, survives, echo) in chunks {
+            barge_in.push(&chunk(0, *survives, *echo), *probability, speaking, |_, _| {});
+        }
+    }
+
+    fn any_echo() -> impl Strategy<Value = Echo> {
+        prop_oneof![
+            Just(Echo::Silent { surely: true }),
+            Just(Echo::Silent { surely: false }),
+            Just(Echo::Absent),
+            Just(Echo::Removed),
+            Just(Echo::Possible),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn every_chunk_goes_on_once_and_in_order(
+            chunks in prop::collection::vec((0.0_f32..1.0, 0.0_f32..1.0, any_echo()), 0..200),
+            speaking: bool,
+        ) {
+            let out = run(&mut BargeIn::new(0.5), &chunks, speaking);
+            prop_assert!(out.iter().map(|(number, _)| *number).eq(0..chunks.len()));
+            for (number, probability) in out {
+                prop_assert!(probability == 0.0 || (probability - chunks[number].0).abs() < f32::EPSILON);
+            }
+        }
+
+        #[test]
+        fn an_echo_is_never_taken_for_a_person(
+            survive in prop::collection::vec(0.0_f32..0.099, 0..300), deaf: bool,
+        ) {
+            let echo = if deaf { Echo::Possible } else { Echo::Removed };
+            let chunks: Vec<_> = survive.iter().map(|survives| (0.99, *survives, echo)).collect();
+            let out = run(&mut BargeIn::new(0.5), &chunks, false);
+            prop_assert!(out.iter().all(|(_, probability)| *probability == 0.0));
+        }
+    }
+}

@@ -80,6 +80,8 @@ pub(super) struct Sink {
 struct Stream {
     sink: MixerDeviceSink,
     player: Player,
+    /// Plays signs. They are no speech, so that nobody need know of them to tell what is.
+    signs: Player,
     broken: Arc<AtomicBool>,
     /// When what is queued must have ended.
     ends: Instant,
@@ -106,7 +108,7 @@ impl Sink {
             };
             match orders.recv_timeout(patience) {
                 Ok(Order::Play(sound, answer)) => {
-                    let result = self.queue(&sound).map(|()| {
+                    let result = self.queue(&sound, |stream| &stream.player).map(|()| {
                         self.playback.send_replace(Playback::Playing);
                     });
                     // Whoever asked may have gone.
@@ -114,7 +116,7 @@ impl Sink {
                 }
                 Ok(Order::Cue(_)) if self.plays() => {}
                 Ok(Order::Cue(sound)) => {
-                    if let Err(error) = self.queue(&sound) {
+                    if let Err(error) = self.queue(&sound, |stream| &stream.signs) {
                         tracing::debug!(?error, "a sign can't be heard");
                     }
                 }
@@ -128,7 +130,11 @@ impl Sink {
         self.close();
     }
 
-    fn queue(&mut self, sound: &Sound) -> Result<(), CallError<SinkError>> {
+    fn queue(
+        &mut self,
+        sound: &Sound,
+        player: impl Fn(&Stream) -> &Player,
+    ) -> Result<(), CallError<SinkError>> {
         let (Some(rate), Some(mono)) = (NonZeroU32::new(sound.rate()), NonZeroU16::new(1)) else {
             return Ok(());
         };
@@ -140,8 +146,9 @@ impl Sink {
             self.stream = Some(self.breaker.call_sync(|| open(wish, volume, reference))?);
         }
         let Some(stream) = &mut self.stream else { return Ok(()) };
-        stream.player.append(SamplesBuffer::new(mono, rate, sound.samples().to_vec()));
-        stream.player.play();
+        let player = player(stream);
+        player.append(SamplesBuffer::new(mono, rate, sound.samples().to_vec()));
+        player.play();
         stream.ends = stream.ends.max(Instant::now()) + sound.duration();
         Ok(())
     }
@@ -161,7 +168,6 @@ impl Sink {
     }
 
     fn stop(&mut self) {
-        // A sign is short, and stays.
         if self.plays()
             && let Some(stream) = &mut self.stream
         {
@@ -191,8 +197,8 @@ impl Sink {
 
     /// Drops the stream on a thread that may be left behind: ALSA hangs for ever on a dead server.
     fn close(&mut self) {
-        if let Some(Stream { sink, player, .. }) = self.stream.take() {
-            let drop_both = move || drop((player, sink));
+        if let Some(Stream { sink, player, signs, .. }) = self.stream.take() {
+            let drop_both = move || drop((player, signs, sink));
             if thread::Builder::new().name("audio-close".into()).spawn(drop_both).is_err() {
                 tracing::warn!("no thread to close the loudspeaker on");
             }
@@ -234,8 +240,10 @@ fn open_here(wish: &Wish, volume: f32, reference: &Reference) -> Result<Stream, 
     let (channels, rate) = (sink.config().channel_count(), sink.config().sample_rate());
     // As the device gets it, so that what is known of it is what is heard.
     sink.mixer().add(reference.tap(UniformSourceIterator::new(queue, channels, rate)));
+    let signs = Player::connect_new(sink.mixer());
     player.set_volume(volume);
-    Ok(Stream { sink, player, broken, ends: Instant::now() })
+    signs.set_volume(volume);
+    Ok(Stream { sink, player, signs, broken, ends: Instant::now() })
 }
 
 /// The device to play on: the sound server's when one answers, else ALSA's.

@@ -328,6 +328,7 @@ impl Coordinator {
             }
             Input::Speaking(text) => {
                 self.speaking = true;
+                self.cut_off = None;
                 self.echo.begin(&text, Instant::now());
             }
             Input::Silent => {
