@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc as blocking};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
@@ -22,18 +22,6 @@ const QUEUE: usize = 16;
 /// How long a sound may take to be queued: opening a device has a limit of its own, below this.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Whether something plays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Playback {
-    /// It plays.
-    Playing,
-    /// It doesn't.
-    Silent {
-        /// Since when; `None` if it never played.
-        since: Option<Instant>,
-    },
-}
-
 /// Plays sound. The device is opened by the first sound and closed when it has been idle for a while.
 /// Ends with what is queued dropped when this is dropped.
 #[derive(Debug)]
@@ -42,14 +30,15 @@ pub struct Mouth {
     orders: Option<blocking::SyncSender<Order>>,
     /// Whoever was cut off is not heard any more, however much of it is still to come.
     cut_off: AtomicBool,
-    playback: watch::Receiver<Playback>,
+    /// Whether it plays.
+    playback: watch::Receiver<bool>,
 }
 
 impl Mouth {
     /// Starts the thread that plays. With `audio.output = "none"` there is none, and nothing is heard.
     /// `reference` learns what is played.
     pub fn start(config: &config::Audio, breaker: Arc<Breaker>, reference: &Reference) -> Self {
-        let (told, playback) = watch::channel(Playback::Silent { since: None });
+        let (told, playback) = watch::channel(false);
         let orders = Wish::parse(&config.output).and_then(|wish| {
             let (orders, receiver) = blocking::sync_channel(QUEUE);
             let sink = Sink::new(wish, config.volume, breaker, told, reference.clone());
@@ -115,14 +104,9 @@ impl Mouth {
         }
     }
 
-    /// Whether it plays, now and as that changes.
-    pub fn playback(&self) -> watch::Receiver<Playback> {
-        self.playback.clone()
-    }
-
     /// Waits until it has played everything, or was stopped. Cancel-safe.
     pub async fn finished(&self) {
         // The thread ends only with us.
-        let _ = self.playback.clone().wait_for(|playback| *playback != Playback::Playing).await;
+        let _ = self.playback.clone().wait_for(|plays| !plays).await;
     }
 }

@@ -21,7 +21,6 @@ use rodio::{DeviceSinkBuilder, MixerDeviceSink, Player};
 use tokio::sync::{oneshot, watch};
 
 use super::device::{self, Wish};
-use super::mouth::Playback;
 use super::reference::Reference;
 use crate::breaker::{Breaker, CallError, Class, Classify};
 use crate::domain::Sound;
@@ -71,7 +70,8 @@ pub(super) struct Sink {
     wish: Wish,
     volume: f32,
     breaker: Arc<Breaker>,
-    playback: watch::Sender<Playback>,
+    /// Whether it plays.
+    playback: watch::Sender<bool>,
     /// Learns what is played.
     reference: Reference,
     stream: Option<Stream>,
@@ -92,7 +92,7 @@ impl Sink {
         wish: Wish,
         volume: f32,
         breaker: Arc<Breaker>,
-        playback: watch::Sender<Playback>,
+        playback: watch::Sender<bool>,
         reference: Reference,
     ) -> Self {
         Self { wish, volume, breaker, playback, reference, stream: None }
@@ -109,7 +109,7 @@ impl Sink {
             match orders.recv_timeout(patience) {
                 Ok(Order::Play(sound, answer)) => {
                     let result = self.queue(&sound, |stream| &stream.player).map(|()| {
-                        self.playback.send_replace(Playback::Playing);
+                        self.playback.send_replace(true);
                     });
                     // Whoever asked may have gone.
                     let _ = answer.send(result);
@@ -154,17 +154,11 @@ impl Sink {
     }
 
     fn plays(&self) -> bool {
-        *self.playback.borrow() == Playback::Playing
+        *self.playback.borrow()
     }
 
     fn silent(&self) {
-        self.playback.send_if_modified(|playback| {
-            let played = *playback == Playback::Playing;
-            if played {
-                *playback = Playback::Silent { since: Some(Instant::now()) };
-            }
-            played
-        });
+        self.playback.send_if_modified(std::mem::take);
     }
 
     fn stop(&mut self) {
