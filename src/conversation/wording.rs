@@ -236,6 +236,11 @@ pub(super) fn refused(reason: &str) -> Reply {
     Reply::plain(Tone::Problem, reason)
 }
 
+/// What is cut off is not followed by more.
+pub(super) fn quiet() -> Reply {
+    Reply::new(Tone::Answer, "Quiet.", "")
+}
+
 pub(super) fn nothing_asked() -> Reply {
     Reply::plain(Tone::Answer, "Nothing is waiting for an answer.")
 }

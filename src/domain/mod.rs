@@ -25,7 +25,7 @@ mod utterance;
 mod verdict;
 
 pub use command::{Action, Command, Outcome, PaneId, Ran, SessionId, SessionInfo, Target};
-pub use event::{Event, Progress};
+pub use event::{Event, Interruption, Progress};
 pub use failure::{Failure, FailureKind};
 pub use front::Front;
 pub use input::InputMode;

@@ -3,6 +3,7 @@
 
 mod arrows;
 mod assistant;
+mod barge_in;
 mod by_ear;
 mod cache;
 mod chaos;
