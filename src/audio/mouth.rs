@@ -1,13 +1,15 @@
 //! The loudspeaker as the rest of the program sees it: it plays, stops at once, or tells why not.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc as blocking};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
 use super::cue;
 use super::device::Wish;
+use super::reference::Reference;
 use super::sink::{Order, Sink, SinkError};
 use crate::breaker::{Breaker, CallError};
 use crate::config;
@@ -20,38 +22,30 @@ const QUEUE: usize = 16;
 /// How long a sound may take to be queued: opening a device has a limit of its own, below this.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Whether something plays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Playback {
-    /// It plays.
-    Playing,
-    /// It doesn't.
-    Silent {
-        /// Since when; `None` if it never played.
-        since: Option<Instant>,
-    },
-}
-
 /// Plays sound. The device is opened by the first sound and closed when it has been idle for a while.
 /// Ends with what is queued dropped when this is dropped.
 #[derive(Debug)]
 pub struct Mouth {
     /// `None` where nothing is to be heard.
     orders: Option<blocking::SyncSender<Order>>,
-    playback: watch::Receiver<Playback>,
+    /// Whoever was cut off is not heard any more, however much of it is still to come.
+    cut_off: AtomicBool,
+    /// Whether it plays.
+    playback: watch::Receiver<bool>,
 }
 
 impl Mouth {
     /// Starts the thread that plays. With `audio.output = "none"` there is none, and nothing is heard.
-    pub fn start(config: &config::Audio, breaker: Arc<Breaker>) -> Self {
-        let (told, playback) = watch::channel(Playback::Silent { since: None });
+    /// `reference` learns what is played.
+    pub fn start(config: &config::Audio, breaker: Arc<Breaker>, reference: &Reference) -> Self {
+        let (told, playback) = watch::channel(false);
         let orders = Wish::parse(&config.output).and_then(|wish| {
             let (orders, receiver) = blocking::sync_channel(QUEUE);
-            let sink = Sink::new(wish, config.volume, breaker, told);
+            let sink = Sink::new(wish, config.volume, breaker, told, reference.clone());
             let spawned = thread::Builder::new().name("audio-out".into()).spawn(move || sink.run(&receiver));
             spawned.is_ok().then_some(orders)
         });
-        Self { orders, playback }
+        Self { orders, cut_off: AtomicBool::new(false), playback }
     }
 
     /// Whether anything can be heard at all, as configured.
@@ -59,7 +53,12 @@ impl Mouth {
         self.orders.is_some()
     }
 
-    /// Queues a sound behind those that play. Returns once it is queued.
+    /// Something else is to be said: sounds are played again after [`Mouth::stop`].
+    pub fn begin(&self) {
+        self.cut_off.store(false, Ordering::Release);
+    }
+
+    /// Queues a sound behind those that play. Returns once it is queued, or dropped because it was cut off.
     ///
     /// # Errors
     /// There is no device, or it doesn't answer.
@@ -68,6 +67,9 @@ impl Mouth {
             |what: String, remedy: &str| Failure::new(FailureKind::Unavailable, CHAIN, what, remedy);
         let stuck = || unavailable(SinkError::Stuck.to_string(), "replies are printed until it does");
         let Some(orders) = &self.orders else { return Ok(()) };
+        if self.cut_off.load(Ordering::Acquire) {
+            return Ok(());
+        }
         let (answer, answered) = oneshot::channel();
         // A full queue means that the thread hangs.
         orders.try_send(Order::Play(sound, answer)).map_err(|_| stuck())?;
@@ -93,22 +95,18 @@ impl Mouth {
         }
     }
 
-    /// Silence, at once: whatever is queued is dropped.
+    /// Silence, at once: whatever is queued is dropped, and what follows until [`Mouth::begin`].
     pub fn stop(&self) {
+        self.cut_off.store(true, Ordering::Release);
         if let Some(orders) = &self.orders {
             // A thread that hangs plays nothing.
             let _ = orders.try_send(Order::Stop);
         }
     }
 
-    /// Whether it plays, now and as that changes.
-    pub fn playback(&self) -> watch::Receiver<Playback> {
-        self.playback.clone()
-    }
-
     /// Waits until it has played everything, or was stopped. Cancel-safe.
     pub async fn finished(&self) {
         // The thread ends only with us.
-        let _ = self.playback.clone().wait_for(|playback| *playback != Playback::Playing).await;
+        let _ = self.playback.clone().wait_for(|plays| !plays).await;
     }
 }

@@ -16,11 +16,12 @@ use std::time::{Duration, Instant};
 use cpal::traits::{DeviceTrait, HostTrait};
 use cpal::{BufferSize, Device, HostId};
 use rodio::buffer::SamplesBuffer;
+use rodio::source::UniformSourceIterator;
 use rodio::{DeviceSinkBuilder, MixerDeviceSink, Player};
 use tokio::sync::{oneshot, watch};
 
 use super::device::{self, Wish};
-use super::mouth::Playback;
+use super::reference::Reference;
 use crate::breaker::{Breaker, CallError, Class, Classify};
 use crate::domain::Sound;
 
@@ -69,13 +70,18 @@ pub(super) struct Sink {
     wish: Wish,
     volume: f32,
     breaker: Arc<Breaker>,
-    playback: watch::Sender<Playback>,
+    /// Whether it plays.
+    playback: watch::Sender<bool>,
+    /// Learns what is played.
+    reference: Reference,
     stream: Option<Stream>,
 }
 
 struct Stream {
     sink: MixerDeviceSink,
     player: Player,
+    /// Plays signs. They are no speech, so that nobody need know of them to tell what is.
+    signs: Player,
     broken: Arc<AtomicBool>,
     /// When what is queued must have ended.
     ends: Instant,
@@ -86,9 +92,10 @@ impl Sink {
         wish: Wish,
         volume: f32,
         breaker: Arc<Breaker>,
-        playback: watch::Sender<Playback>,
+        playback: watch::Sender<bool>,
+        reference: Reference,
     ) -> Self {
-        Self { wish, volume, breaker, playback, stream: None }
+        Self { wish, volume, breaker, playback, reference, stream: None }
     }
 
     /// Serves until nobody can order any more; then what is queued is dropped.
@@ -101,15 +108,15 @@ impl Sink {
             };
             match orders.recv_timeout(patience) {
                 Ok(Order::Play(sound, answer)) => {
-                    let result = self.queue(&sound).map(|()| {
-                        self.playback.send_replace(Playback::Playing);
+                    let result = self.queue(&sound, |stream| &stream.player).map(|()| {
+                        self.playback.send_replace(true);
                     });
                     // Whoever asked may have gone.
                     let _ = answer.send(result);
                 }
                 Ok(Order::Cue(_)) if self.plays() => {}
                 Ok(Order::Cue(sound)) => {
-                    if let Err(error) = self.queue(&sound) {
+                    if let Err(error) = self.queue(&sound, |stream| &stream.signs) {
                         tracing::debug!(?error, "a sign can't be heard");
                     }
                 }
@@ -123,7 +130,11 @@ impl Sink {
         self.close();
     }
 
-    fn queue(&mut self, sound: &Sound) -> Result<(), CallError<SinkError>> {
+    fn queue(
+        &mut self,
+        sound: &Sound,
+        player: impl Fn(&Stream) -> &Player,
+    ) -> Result<(), CallError<SinkError>> {
         let (Some(rate), Some(mono)) = (NonZeroU32::new(sound.rate()), NonZeroU16::new(1)) else {
             return Ok(());
         };
@@ -131,32 +142,26 @@ impl Sink {
             self.close();
         }
         if self.stream.is_none() {
-            let (wish, volume) = (self.wish.clone(), self.volume);
-            self.stream = Some(self.breaker.call_sync(|| open(wish, volume))?);
+            let (wish, volume, reference) = (self.wish.clone(), self.volume, self.reference.clone());
+            self.stream = Some(self.breaker.call_sync(|| open(wish, volume, reference))?);
         }
         let Some(stream) = &mut self.stream else { return Ok(()) };
-        stream.player.append(SamplesBuffer::new(mono, rate, sound.samples().to_vec()));
-        stream.player.play();
+        let player = player(stream);
+        player.append(SamplesBuffer::new(mono, rate, sound.samples().to_vec()));
+        player.play();
         stream.ends = stream.ends.max(Instant::now()) + sound.duration();
         Ok(())
     }
 
     fn plays(&self) -> bool {
-        *self.playback.borrow() == Playback::Playing
+        *self.playback.borrow()
     }
 
     fn silent(&self) {
-        self.playback.send_if_modified(|playback| {
-            let played = *playback == Playback::Playing;
-            if played {
-                *playback = Playback::Silent { since: Some(Instant::now()) };
-            }
-            played
-        });
+        self.playback.send_if_modified(std::mem::take);
     }
 
     fn stop(&mut self) {
-        // A sign is short, and stays.
         if self.plays()
             && let Some(stream) = &mut self.stream
         {
@@ -186,8 +191,8 @@ impl Sink {
 
     /// Drops the stream on a thread that may be left behind: ALSA hangs for ever on a dead server.
     fn close(&mut self) {
-        if let Some(Stream { sink, player, .. }) = self.stream.take() {
-            let drop_both = move || drop((player, sink));
+        if let Some(Stream { sink, player, signs, .. }) = self.stream.take() {
+            let drop_both = move || drop((player, signs, sink));
             if thread::Builder::new().name("audio-close".into()).spawn(drop_both).is_err() {
                 tracing::warn!("no thread to close the loudspeaker on");
             }
@@ -196,10 +201,12 @@ impl Sink {
 }
 
 /// Opens a device, within the limit.
-fn open(wish: Wish, volume: f32) -> Result<Stream, SinkError> {
+fn open(wish: Wish, volume: f32, reference: Reference) -> Result<Stream, SinkError> {
     let (sender, receiver) = blocking::sync_channel(1);
     let opening = move || {
-        let opened = std::panic::catch_unwind(|| open_here(&wish, volume)).unwrap_or(Err(SinkError::Refused));
+        let opened =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| open_here(&wish, volume, &reference)))
+                .unwrap_or(Err(SinkError::Refused));
         // Nobody may wait any more.
         let _ = sender.send(opened);
     };
@@ -207,7 +214,7 @@ fn open(wish: Wish, volume: f32) -> Result<Stream, SinkError> {
     receiver.recv_timeout(OPEN).unwrap_or(Err(SinkError::Stuck))
 }
 
-fn open_here(wish: &Wish, volume: f32) -> Result<Stream, SinkError> {
+fn open_here(wish: &Wish, volume: f32, reference: &Reference) -> Result<Stream, SinkError> {
     device::silence_alsa();
     let broken = Arc::new(AtomicBool::new(false));
     let latch = Arc::clone(&broken);
@@ -223,9 +230,14 @@ fn open_here(wish: &Wish, volume: f32) -> Result<Stream, SinkError> {
         .open_stream()
         .map_err(|error| refused(&error))?;
     sink.log_on_drop(false);
-    let player = Player::connect_new(sink.mixer());
+    let (player, queue) = Player::new();
+    let (channels, rate) = (sink.config().channel_count(), sink.config().sample_rate());
+    // As the device gets it, so that what is known of it is what is heard.
+    sink.mixer().add(reference.tap(UniformSourceIterator::new(queue, channels, rate)));
+    let signs = Player::connect_new(sink.mixer());
     player.set_volume(volume);
-    Ok(Stream { sink, player, broken, ends: Instant::now() })
+    signs.set_volume(volume);
+    Ok(Stream { sink, player, signs, broken, ends: Instant::now() })
 }
 
 /// The device to play on: the sound server's when one answers, else ALSA's.

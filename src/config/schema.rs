@@ -55,8 +55,20 @@ pub struct Audio {
     pub output: String,
     /// How loud, from 0.0 to 1.0.
     pub volume: f32,
+    /// Whether somebody can speak over what it says.
+    pub barge_in: BargeIn,
     /// When an utterance begins and ends.
     pub endpoint: Endpoint,
+}
+
+/// Whether somebody is heard while something is played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BargeIn {
+    /// As soon as the echo can be taken away, or there is none.
+    Auto,
+    /// Never.
+    Off,
 }
 
 /// When an utterance begins and ends.
@@ -352,6 +364,7 @@ impl Default for Audio {
             input: "auto".into(),
             output: "auto".into(),
             volume: 1.0,
+            barge_in: BargeIn::Auto,
             watchdog: Duration::from_secs(2),
             endpoint: Endpoint::default(),
         }

@@ -302,7 +302,7 @@ impl Performance {
 
     /// Inserts a line into the current pane; gives the command that would enter it.
     async fn insert(&mut self, text: String) -> Result<Command, Cut> {
-        let insert = self.bind(Action::Insert { text: text.clone() }, Place::Current).await?;
+        let insert = self.bind(Action::Prepare { text: text.clone() }, Place::Current).await?;
         self.send(&insert).await?;
         Ok(Command { target: insert.target, action: Action::Submit { text } })
     }

@@ -153,6 +153,7 @@ impl Tmux {
             Action::ClosePane => layout::close_pane(tmux, target).await,
             Action::Scroll { scroll } => layout::scroll(tmux, place, target, *scroll).await,
             Action::ReadOutput => self.read_output(target).await,
+            Action::Prepare { text } => self.pasting.prepare(tmux, place, target, text).await,
             Action::Insert { text } => self.pasting.insert(tmux, place, target, text).await,
             Action::Erase { text } => self.pasting.erase(tmux, place, target, text).await,
             Action::Submit { text } => {

@@ -17,8 +17,9 @@ pub(super) trait Sink {
     fn command(&mut self, _payload: &str) {}
 }
 
-/// The longest escape sequence that is understood; longer ones are dropped as they come.
-const LONGEST_SEQUENCE: usize = 4096;
+/// The longest escape sequence that is understood, which may hold a line that is typed; longer ones are
+/// dropped as they come.
+const LONGEST_SEQUENCE: usize = 16 << 10;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum State {

@@ -3,6 +3,7 @@
 
 mod arrows;
 mod assistant;
+mod barge_in;
 mod by_ear;
 mod cache;
 mod chaos;
@@ -25,6 +26,7 @@ mod one_daemon;
 mod recogniser;
 mod recogniser_trouble;
 mod recordings;
+mod shells;
 mod speaking;
 mod spoken;
 mod spoken_language;

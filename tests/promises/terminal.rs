@@ -141,15 +141,6 @@ async fn a_shell_without_marks_is_served_honestly() {
 }
 
 #[tokio::test]
-async fn a_line_for_a_program_is_said_to_have_gone_there() {
-    let server = Server::with(|config| config.run_wait = Duration::from_secs(1));
-    let target = server.tmux.current().await.unwrap();
-    assert!(!server.run(&target, "cat").await.finished);
-    let outcome = server.submit(&target, "to the cat").await.unwrap();
-    assert_eq!(done(outcome), "Entered `to the cat` in main, into cat; I can't see its end there");
-}
-
-#[tokio::test]
 async fn a_second_start_of_the_program_knows_the_shell_it_finds() {
     let mut server = Server::new();
     let target = server.tmux.current().await.unwrap();

@@ -1,6 +1,7 @@
 //! Set-up of the real things that the promises are tested against.
 
 pub mod clouds;
+pub mod meter;
 pub mod models;
 pub mod postgres;
 pub mod proxy;
@@ -8,6 +9,7 @@ pub mod pulse;
 pub mod recogniser;
 pub mod recordings;
 pub mod redis;
+pub mod shells;
 pub mod spoken;
 pub mod tmux;
 pub mod user;
