@@ -152,6 +152,11 @@ impl LoadLimit {
         self.0.fetch_max(millis.max(1), Ordering::Relaxed);
     }
 
+    /// Whether it was ever loaded.
+    fn is_known(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
+    }
+
     fn now(&self) -> Duration {
         match self.0.load(Ordering::Relaxed) {
             0 => LOAD,
@@ -309,6 +314,8 @@ impl Supervisor {
                 tracing::warn!(why, "the model can't be used");
                 Err(WhisperFailure::Unusable)
             }
+            // The model was loaded before: this is not its fault.
+            Ok(_) if self.load_limit.is_known() => Err(WhisperFailure::Crashed),
             // whisper.cpp aborts on some damaged models.
             Ok(_) => Err(WhisperFailure::Unusable),
             Err(_) => Err(WhisperFailure::LoadTimeout),

@@ -96,7 +96,7 @@ impl Wish {
 impl Person {
     pub(super) fn begin(world: World, chance: Chance) -> Self {
         let wish = Arc::clone(&world.wish);
-        let at_work = AtWork { world, chance, number: 0, here: BTreeSet::new() };
+        let at_work = AtWork { world, chance, number: 0, here: BTreeSet::new(), since: 0 };
         Self { wish, thread: Some(std::thread::spawn(move || at_work.run())) }
     }
 
@@ -128,6 +128,8 @@ struct AtWork {
     number: u32,
     /// The sessions that commands may go to.
     here: BTreeSet<String>,
+    /// Since when that is known.
+    since: usize,
 }
 
 impl AtWork {
@@ -191,12 +193,14 @@ impl AtWork {
 
     fn goes_to(&mut self, how: &str, session: &str) -> bool {
         let unsettled = self.world.wish.unsettled.load(Ordering::SeqCst);
+        let since = self.world.events.now();
         let reply = self.says(&format!("{how} {session}"));
         let went = matches!(&reply, Ok(Some(reply)) if reply.tone == Tone::Answer
             && (reply.text.starts_with(&format!("Switched to {session}."))
                 || reply.text.starts_with(&format!("New session {session}."))));
         if went && !unsettled {
             self.here.clear();
+            self.since = since;
         }
         self.here.insert(session.into());
         went
@@ -204,7 +208,12 @@ impl AtWork {
 
     /// Where a line may run that is typed now.
     fn places(&mut self) -> BTreeSet<String> {
-        if self.here.is_empty() || self.world.wish.unsettled.load(Ordering::SeqCst) {
+        // A tmux that is let go on may crash, with all its sessions; then this is told.
+        let gone = self.world.events.find(self.since, |seen| match &seen.event {
+            Event::Notice { text } => text.contains("The tmux server was gone").then_some(()),
+            _ => None,
+        });
+        if self.here.is_empty() || gone.is_some() || self.world.wish.unsettled.load(Ordering::SeqCst) {
             self.here.insert(LAST_RESORT.into());
         }
         self.here.clone()
