@@ -260,9 +260,9 @@ impl Sessions {
         }
         let place = Place::named(&self.tmux, &name).await?;
         let session = &place.session;
-        let option = |name: &str, value: &str| {
-            Request::idempotent(["set-option", "-t", &session.0, name, value]).about(session)
-        };
+        // Not by a client of the session's own: it looks for the nonce when it attaches, and never again.
+        let option =
+            |name: &str, value: &str| Request::idempotent(["set-option", "-t", &session.0, name, value]);
         if let Some(nonce) = &shell.nonce {
             self.tmux.ask(option(NONCE_OPTION, nonce)).await?;
         }

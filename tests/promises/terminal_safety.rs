@@ -223,3 +223,43 @@ async fn a_person_who_is_attached_is_shown_the_session() {
     person.kill().unwrap();
     person.wait().unwrap();
 }
+
+#[tokio::test]
+async fn a_server_that_it_was_not_pointed_at_is_left_alone() {
+    // Somebody else's, and one of another name beside it.
+    let other = Server::new();
+    other.outside(&["-f", "/dev/null", "new-session", "-d", "-s", "main", "cat"]);
+    other.outside(&["set-option", "-g", "@mine", "kept"]);
+    let look = || {
+        let formats = [
+            "#{session_id} #{session_name} #{session_activity} #{session_attached} #{session_last_attached}",
+            "#{pid} #{start_time} #{client_activity}",
+        ];
+        let mut seen = vec![
+            other.outside(&["list-sessions", "-F", formats[0]]),
+            other.outside(&["display-message", "-p", formats[1]]),
+            other.outside(&["list-panes", "-a", "-F", "#{pane_id} #{pane_pid} #{history_bytes}"]),
+            other.outside(&["list-clients"]),
+            other.outside(&["list-buffers"]),
+        ];
+        for options in [&["-g"][..], &["-gw"], &["-s"], &["-t", "=main:"]] {
+            seen.push(other.outside(&[&["show-options"], options].concat()));
+        }
+        seen
+    };
+    let before = look();
+    let server = Server::new();
+    let global = |server: &Server| {
+        [&["-g"][..], &["-gw"], &["-s"]].map(|options| server.outside(&[&["show-options"], options].concat()))
+    };
+    let target = server.tmux.current().await.unwrap();
+    let untouched = global(&server);
+    server.run(&target, "echo here").await;
+    server.act(&target, Action::SplitPane { direction: Direction::Right }).await.unwrap();
+    assert!(server.tmux.sessions().await.unwrap().iter().all(|session| session.program != "cat"));
+    server.act(&target, Action::KillSession).await.unwrap();
+    assert_eq!(look(), before);
+    // Nor are options of our own server changed for everybody in it.
+    create(&server, "again").await;
+    assert_eq!(global(&server), untouched);
+}
