@@ -6,6 +6,7 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 pub struct Terminal {
     pub socket: String,
+    pub servers: Vec<String>,
     pub shell: String,
     pub session: String,
     pub run_wait: Duration,

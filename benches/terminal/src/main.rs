@@ -41,6 +41,7 @@ impl Server {
         let socket = format!("vt-bench-{}-{shell}", std::process::id());
         let config = config::Terminal {
             socket: socket.clone(),
+            servers: Vec::new(),
             shell: shell.into(),
             session: "main".into(),
             run_wait: Duration::from_secs(100),
