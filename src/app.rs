@@ -250,11 +250,15 @@ impl World {
 
     /// The terminal. Nothing is started before it is needed.
     pub fn terminal(&self, cancel: CancellationToken) -> Tmux {
-        let breakers = TmuxBreakers {
-            control: self.breaker("tmux-session", "tmux-control"),
-            process: self.breaker("tmux-session", "tmux-process"),
+        // Each server has its own: one that hangs is no reason to leave the others alone.
+        let breakers = |server: Option<&str>| {
+            let name = |tier: &str| server.map_or_else(|| tier.to_owned(), |it| format!("{tier}-{it}"));
+            TmuxBreakers {
+                control: self.breaker("tmux-session", &name("tmux-control")),
+                process: self.breaker("tmux-session", &name("tmux-process")),
+            }
         };
-        Tmux::new(&self.config.terminal, breakers, &self.paths.state, cancel)
+        Tmux::with_breakers(&self.config.terminal, breakers, &self.paths.state, cancel)
     }
 
     /// Whether a tier speaks OpenAI's language to somewhere else than this machine.

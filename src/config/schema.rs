@@ -235,6 +235,8 @@ pub struct Tts {
 pub struct Terminal {
     /// The name of the tmux server's socket, as in `tmux -L NAME`.
     pub socket: String,
+    /// Other tmux servers, by the names of their sockets, whose sessions can be gone to as well.
+    pub servers: Vec<String>,
     /// The shell of new sessions; empty takes `$SHELL`, else bash.
     pub shell: String,
     /// The session that is made when a command needs one and there is none.
@@ -446,6 +448,7 @@ impl Default for Terminal {
     fn default() -> Self {
         Self {
             socket: "voice-terminal".into(),
+            servers: Vec::new(),
             shell: String::new(),
             session: "main".into(),
             run_wait: Duration::from_secs(20),

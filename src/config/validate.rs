@@ -120,6 +120,11 @@ impl Config {
             ((0.5..=2.0).contains(&self.speech.tts.rate), "speech.tts.rate", "from 0.5 to 2.0"),
             (self.speech.stt.threads <= 64, "speech.stt.threads", "from 0 to 64"),
             (!self.terminal.socket.is_empty(), "terminal.socket", "a name"),
+            (
+                are_other_names(&self.terminal.servers, &self.terminal.socket),
+                "terminal.servers",
+                "names of other sockets than terminal.socket, each once, without a slash",
+            ),
             (self.terminal.output_limit >= 1024, "terminal.output_limit", "at least 1024"),
             (probability(self.safety.minimum_confidence), "safety.minimum_confidence", "from 0.0 to 1.0"),
         ];
@@ -172,6 +177,12 @@ impl Config {
             (prices.into_iter().all(|price| price >= 0.0), "each price under cloud and ai", "0.0 or more"),
         ]
     }
+}
+
+/// Whether these can be names of sockets beside this one.
+fn are_other_names(names: &[String], socket: &str) -> bool {
+    let is_name = |name: &str| !name.is_empty() && !name.contains(['/', ':', ' ']) && name != socket;
+    names.iter().enumerate().all(|(at, name)| is_name(name) && !names[..at].contains(name))
 }
 
 fn refused(what: String) -> ConfigError {

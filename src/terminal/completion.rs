@@ -100,6 +100,8 @@ struct Track {
     output: Option<String>,
     typed: Option<Typed>,
     times_typed: u64,
+    /// How often something of what it printed was lost.
+    gaps: u64,
 }
 
 /// How a pane stands that was made just now.
@@ -133,6 +135,27 @@ impl Panes {
         pane.track.printed_at = Instant::now();
         pane.track.has_printed = true;
         pane.scanner.push(bytes, &mut pane.track);
+    }
+
+    /// Something of what a pane printed was lost, which may have held any mark.
+    pub(super) fn skipped(&mut self, id: &str) {
+        let Pane { scanner, track } = self.pane(id);
+        *scanner = Scanner::default();
+        track.lines.skip();
+        track.phase = Phase::Unknown;
+        track.typed = None;
+        track.gaps += 1;
+    }
+
+    /// How often something was lost.
+    pub(super) fn gaps(&self, id: &str) -> u64 {
+        self.by_id.get(id).map_or(0, |pane| pane.track.gaps)
+    }
+
+    /// Now, where something was lost while a command ran: the next end is its end.
+    pub(super) fn moment_after_gap(&mut self, id: &str) -> Moment {
+        let track = &self.pane(id).track;
+        Moment { ends: track.ends, continuations: track.continuations, starts: track.starts, midway: true }
     }
 
     /// A pane was made just now: its shell has yet to show its first prompt.
@@ -182,6 +205,7 @@ impl Panes {
                 output: None,
                 typed: None,
                 times_typed: 0,
+                gaps: 0,
             },
         });
         if pane.track.nonce != self.nonce {
@@ -487,6 +511,21 @@ mod tests {
         panes.printed("%1", PROMPT);
         assert_eq!(panes.prompt("%1"), Some("bann$ "));
         assert_eq!(panes.output("%1").as_deref(), Some("a\nb"));
+    }
+
+    #[test]
+    fn after_a_gap_the_next_end_is_the_end() {
+        let mut panes = panes("n1");
+        panes.printed("%1", PROMPT);
+        panes.printed("%1", b"\x1b]133;C;n1\x07old\r\n\x1b]133;D;0;n1\x07");
+        panes.printed("%1", PROMPT);
+        panes.printed("%1", b"\x1b]133;C;n1\x07flood\r\nflo\x1b[3");
+        panes.skipped("%1");
+        let then = panes.moment_after_gap("%1");
+        assert_eq!((panes.gaps("%1"), panes.since("%1", then)), (1, Since::Nothing));
+        panes.printed("%1", b"od\r\n\x1b]133;D;2;n1\x07");
+        let ended = Ended { status: 2, output: "flood\nflo\n…\nod\n".into() };
+        assert_eq!(panes.since("%1", then), Since::Ended(ended));
     }
 
     #[test]

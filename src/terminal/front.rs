@@ -48,6 +48,8 @@ pub(super) fn of(place: &Place, client: Option<&Client>) -> Front {
     if matches!(phase, Phase::Prompting | Phase::Input | Phase::Continuation) && is_shell {
         return Front::Shell { name };
     }
+    let led_by_none = if is_shell { None } else { place.pid.and_then(tty::led_by_none) };
+    let name = led_by_none.map_or(name, |name| strip(name.as_bytes(), LONGEST_NAME));
     let modes = tty::modes(&place.tty);
     if modes.is_some_and(|modes| modes.canonical && !modes.echo) {
         return Front::Secret { name };

@@ -29,7 +29,7 @@
 //! keep it from being recognised; it is then not entered.
 //!
 //! **Architecture invariant:** nothing outside of `guarded` leaves this module, and no tmux server
-//! but the configured one is ever spoken to.
+//! but the configured ones is ever spoken to.
 
 mod client;
 mod completion;
@@ -37,6 +37,7 @@ mod control;
 mod error;
 mod front;
 mod guarded;
+mod host;
 mod keys;
 mod layout;
 mod link;

@@ -70,6 +70,10 @@ pub(super) struct Running {
     /// Since when a shell inside of the shell has waited for input, as far as can be seen.
     nested_since: Option<Instant>,
     asked_for_rest: bool,
+    /// A program fills the screen, or asks for a secret: its end is not near.
+    stays: bool,
+    /// How often something that the pane printed had been lost.
+    gaps: u64,
 }
 
 /// What became of it so far.
@@ -118,12 +122,12 @@ pub(super) async fn enter(
     let front = front::of(&place, client.as_deref());
     front::must_be_shell(&front, target)?;
     let into_program = matches!(front, Front::Program { .. });
-    let (phase, moment) = match &client {
+    let (phase, moment, gaps) = match &client {
         Some(client) => {
-            let mut panes = client.panes();
-            (panes.phase(&target.pane.0), Some(panes.moment(&target.pane.0, false)))
+            let (mut panes, pane) = (client.panes(), &target.pane.0);
+            (panes.phase(pane), Some(panes.moment(pane, false)), panes.gaps(pane))
         }
-        None => (Phase::Unknown, None),
+        None => (Phase::Unknown, None, 0),
     };
     // A shell inside of the shell, whose own output is what counts now.
     let nested = phase == Phase::Running;
@@ -162,6 +166,8 @@ pub(super) async fn enter(
         left_shell: false,
         nested_since: None,
         asked_for_rest: false,
+        stays: false,
+        gaps,
     })
 }
 
@@ -182,6 +188,9 @@ impl Running {
                 looked = Instant::now();
                 if let Some(outcome) = self.looked().await? {
                     return Ok(Progress::Over(outcome));
+                }
+                if self.stays && limit.is_some() {
+                    return Ok(Progress::GoesOn(self.ran(None, false, self.output())));
                 }
             }
             let left = match limit.map(|limit| limit.saturating_sub(self.since.elapsed())) {
@@ -206,6 +215,13 @@ impl Running {
     /// What the pane has told of itself.
     async fn told(&mut self) -> Result<Option<Outcome>, Failure> {
         let Some(client) = &self.client else { return Ok(None) };
+        let gaps = client.panes().gaps(&self.target.pane.0);
+        if std::mem::replace(&mut self.gaps, gaps) < gaps {
+            // What was lost may have held its end.
+            self.moment = Some(client.panes().moment_after_gap(&self.target.pane.0));
+            self.started = false;
+            self.due = Instant::now() + MARKS_DUE_AGAIN;
+        }
         if let Some(moment) = self.moment.filter(|_| !self.into_program) {
             let since = client.panes().since(&self.target.pane.0, moment);
             match since {
@@ -237,6 +253,7 @@ impl Running {
             if farewell == Farewell::Lost {
                 // The command goes on; only our ear was cut off. An end that came meanwhile is lost.
                 self.client = self.tmux.watch(&self.target.session).await;
+                self.gaps = 0;
                 self.moment =
                     self.client.as_ref().map(|client| client.panes().moment(&self.target.pane.0, true));
                 if std::mem::take(&mut self.started) {
@@ -267,6 +284,8 @@ impl Running {
         self.left_shell |= place.program != self.shell;
         let back = place.program == self.shell;
         if self.started {
+            let front = front::of(&place, self.client.as_deref());
+            self.stays = matches!(front, Front::FullScreen { .. } | Front::Secret { .. });
             return Ok(self.opened_shell(&place));
         }
         if Instant::now() < self.due {

@@ -11,7 +11,7 @@ use super::error::{Refusal, Trouble, request_failure};
 use super::front;
 use super::guarded::Notice;
 use super::link::Link;
-use super::names::{self, Match};
+use super::names;
 use super::place::{Place, Run};
 use super::prompt;
 use super::request::Request;
@@ -158,33 +158,10 @@ impl Sessions {
         Ok(newest.map(|(_, session)| session))
     }
 
-    /// The session of this name, to bind a command to.
-    pub(super) async fn find(&self, name: &str) -> Result<Target, Failure> {
-        let failed = |trouble: Trouble| trouble.failure(&format!("look for session {name}"));
-        let sessions = self.list().await.map_err(failed)?;
-        let all = || sessions.iter().map(|session| session.name.as_str()).collect::<Vec<_>>().join(", ");
-        let shown: String = name.chars().take(60).collect();
-        match names::find(name, &sessions) {
-            Match::One(session) => {
-                let place = Place::current(&self.tmux, &session.id).await.map_err(failed)?;
-                Ok(self.hand_out(&place))
-            }
-            Match::Several(several) => {
-                let several: Vec<&str> = several.iter().map(|session| session.name.as_str()).collect();
-                Err(request_failure(
-                    format!("\"{shown}\" could be any of {}", several.join(", ")),
-                    "Say the whole name",
-                ))
-            }
-            Match::Nothing if sessions.is_empty() => Err(request_failure(
-                format!("There is no session \"{shown}\"; there are none at all"),
-                "Say \"new session\" and a name",
-            )),
-            Match::Nothing => Err(request_failure(
-                format!("There is no session \"{shown}\""),
-                format!("There are {}; say \"new session\" to make another", all()),
-            )),
-        }
+    /// The current pane of a session, to bind a command to.
+    pub(super) async fn at(&self, session: &SessionId) -> Result<Target, Trouble> {
+        let place = Place::current(&self.tmux, session).await?;
+        Ok(self.hand_out(&place))
     }
 
     /// Makes a session under a name that tmux can bear, and goes there.
@@ -280,8 +257,7 @@ impl Sessions {
     }
 
     /// Goes to an existing session, and shows it to whoever is attached.
-    pub(super) async fn switch(&self, name: &str) -> Result<Outcome, Failure> {
-        let target = self.find(name).await?;
+    pub(super) async fn switch(&self, target: &Target) -> Result<Outcome, Failure> {
         let failed = |trouble: Trouble| trouble.failure(&format!("switch to {}", target.session_name));
         let place = Place::look(&self.tmux, &target.session, &target.pane).await.map_err(failed)?;
         let target = self.make_current(&place);

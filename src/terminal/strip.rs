@@ -222,6 +222,16 @@ impl Screenless {
         self.column = 0;
     }
 
+    /// Something was left out here.
+    pub(super) fn skip(&mut self) {
+        if !self.line.is_empty() {
+            self.finish_line();
+            self.done.push('\n');
+        }
+        self.done.push_str("…\n");
+        self.concealed = false;
+    }
+
     /// Forgets all lines but the one that the cursor is on.
     pub(super) fn keep_current_line(&mut self) {
         self.done.clear();

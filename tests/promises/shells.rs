@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use voice_terminal::domain::{Action, FailureKind, Key, KeyPress, Outcome, Ran, Target, Terminal};
+use voice_terminal::domain::{Action, Command, FailureKind, Key, KeyPress, Outcome, Ran, Target, Terminal};
 use voice_terminal::terminal::Notice;
 
 use crate::support::shells::{Dress, SHELLS, dressed};
@@ -172,6 +172,11 @@ async fn new_windows_and_panes_are_ready_as_soon_as_they_are_asked_for_something
             assert_ne!(window.pane, here.pane);
             runs(&server, &window, &format!("echo window {round}"), 0, &format!("window {round}\n")).await;
         }
+        // Nor is the first session the only one that tells.
+        let action = Action::NewSession { name: Some("second".into()) };
+        let made = server.tmux.perform(&Command { target: None, action }).await.unwrap();
+        let Outcome::Session { target, .. } = made else { panic!("{made:?}") };
+        runs(&server, &target, "echo second; false", 1, "second\n").await;
     }
 }
 
