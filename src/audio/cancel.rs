@@ -620,7 +620,8 @@ mod tests {
         }
         let out = run(&mut Canceller::new(true), &played, &heard, &[0]);
         assert!(share(&out[..2 * SECOND], Echo::Absent) < 0.01, "that takes a while to know");
-        assert!(share(&out[4 * SECOND..], Echo::Absent) > 0.99);
+        let known = |sample: &Cleaned| matches!(sample.echo, Echo::Absent | Echo::Silent { .. });
+        assert!(out[4 * SECOND..].iter().all(known));
         assert!(out.iter().zip(&heard).all(|(sample, heard)| (sample.sound - heard).abs() < 1e-9));
     }
 
