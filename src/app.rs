@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::ai::{self, Assistants};
-use crate::audio::{Mouth, VoiceDetector};
+use crate::audio::{Mouth, Reference, VoiceDetector};
 use crate::breaker::{Breaker, Registry, State};
 use crate::cache::{self, Layers};
 use crate::cloud::{Gate, is_local};
@@ -67,6 +67,8 @@ pub struct World {
     pub cloud: Arc<Gate>,
     /// What can be made again.
     pub cache: Arc<Layers>,
+    /// What the loudspeaker plays.
+    reference: Reference,
     /// Where the configuration came from.
     sources: Sources,
 }
@@ -90,7 +92,8 @@ impl World {
             what,
             remedy: "see cache.redis in config/default.toml".into(),
         })?);
-        let world = Self { config, paths, registry, cloud, cache, sources };
+        let reference = Reference::default();
+        let world = Self { config, paths, registry, cloud, cache, reference, sources };
         world.check()?;
         Ok(world)
     }
@@ -242,16 +245,20 @@ impl World {
 
     /// The loudspeaker. It is not opened before something is to be heard.
     pub fn mouth(&self) -> Mouth {
-        Mouth::start(&self.config.audio, self.breaker("audio-output", "audio-output"))
+        Mouth::start(&self.config.audio, self.breaker("audio-output", "audio-output"), &self.reference)
     }
 
     /// The terminal. Nothing is started before it is needed.
     pub fn terminal(&self, cancel: CancellationToken) -> Tmux {
-        let breakers = TmuxBreakers {
-            control: self.breaker("tmux-session", "tmux-control"),
-            process: self.breaker("tmux-session", "tmux-process"),
+        // Each server has its own: one that hangs is no reason to leave the others alone.
+        let breakers = |server: Option<&str>| {
+            let name = |tier: &str| server.map_or_else(|| tier.to_owned(), |it| format!("{tier}-{it}"));
+            TmuxBreakers {
+                control: self.breaker("tmux-session", &name("tmux-control")),
+                process: self.breaker("tmux-session", &name("tmux-process")),
+            }
         };
-        Tmux::new(&self.config.terminal, breakers, &self.paths.state, cancel)
+        Tmux::with_breakers(&self.config.terminal, breakers, &self.paths.state, cancel)
     }
 
     /// Whether a tier speaks OpenAI's language to somewhere else than this machine.

@@ -1,8 +1,8 @@
 //! The task that speaks what is answered.
 //!
 //! A new answer takes the place of one that is still being spoken: whoever asked for more has heard
-//! enough. What belongs to no turn waits for its end. Whoever types or speaks is not talked over: the ear
-//! is deaf while the mouth plays, so an answer that began in the middle of a command would lose it.
+//! enough. What belongs to no turn waits for its end. Whoever types or speaks is not talked over, and cuts off
+//! what is being said.
 
 use std::collections::VecDeque;
 use std::pin::pin;
@@ -171,7 +171,7 @@ fn news(said: Result<Option<Degradation>, Failure>) -> Vec<Input> {
 /// Whether what is being spoken is to be cut off.
 fn interrupts(event: &Event) -> bool {
     match event {
-        Event::Replied { .. } | Event::SpeechStarted | Event::Stopping => true,
+        Event::Replied { .. } | Event::SpeechStarted | Event::Interrupted { .. } | Event::Stopping => true,
         // Whoever presses the key wants to say something.
         Event::Cue { cue } => *cue == Cue::Listening,
         Event::Heard { origin, .. } => *origin != Origin::Recording,

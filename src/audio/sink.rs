@@ -15,11 +15,11 @@ use std::time::{Duration, Instant};
 use cpal::traits::{DeviceTrait, HostTrait};
 use cpal::{BufferSize, Device, HostId};
 use rodio::{DeviceSinkBuilder, MixerDeviceSink};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use super::deck::{self, Feed};
 use super::device::{self, Wish};
-use super::mouth::Playback;
+use super::reference::Reference;
 use crate::breaker::{Breaker, CallError, Class, Classify};
 use crate::domain::Sound;
 
@@ -77,7 +77,10 @@ pub(super) struct Sink {
     wish: Wish,
     volume: f32,
     breaker: Arc<Breaker>,
-    playback: watch::Sender<Playback>,
+    /// Whether somebody talks, or what was said is still heard.
+    plays: bool,
+    /// Learns what is played.
+    reference: Reference,
     stream: Option<Stream>,
     /// Why the device could not be opened, or was lost, until whoever talks was told.
     refused: Option<CallError<SinkError>>,
@@ -90,6 +93,8 @@ pub(super) struct Sink {
 struct Stream {
     sink: MixerDeviceSink,
     feed: Feed,
+    /// Feeds signs. They are no speech, so that nobody need know of them to tell what is.
+    signs: Feed,
     broken: Arc<AtomicBool>,
     /// What the device had asked for when that was last seen to have grown, and when that was.
     alive: (u64, Instant),
@@ -98,19 +103,15 @@ struct Stream {
 }
 
 impl Sink {
-    pub(super) fn new(
-        wish: Wish,
-        volume: f32,
-        breaker: Arc<Breaker>,
-        playback: watch::Sender<Playback>,
-    ) -> Self {
-        Self { wish, volume, breaker, playback, stream: None, refused: None, talking: false, ended: None }
+    pub(super) fn new(wish: Wish, volume: f32, breaker: Arc<Breaker>, reference: Reference) -> Self {
+        let (refused, ended) = (None, None);
+        Self { wish, volume, breaker, plays: false, reference, stream: None, refused, talking: false, ended }
     }
 
     /// Serves until nobody can order any more; then what is queued is dropped.
     pub(super) fn run(mut self, orders: &blocking::Receiver<Order>) {
         loop {
-            let patience = match (&self.stream, self.plays()) {
+            let patience = match (&self.stream, self.plays) {
                 (Some(_), true) => LOOK,
                 (Some(_), false) => IDLE,
                 (None, _) => Duration::from_secs(3600),
@@ -124,7 +125,7 @@ impl Sink {
                     };
                     if result.is_ok() {
                         self.talking = true;
-                        self.playback.send_replace(Playback::Playing);
+                        self.plays = true;
                     }
                     // Whoever asked may have gone.
                     let _ = answer.send(result);
@@ -133,17 +134,20 @@ impl Sink {
                     self.talking = false;
                     self.ended = ended;
                     self.stream.iter_mut().for_each(|stream| stream.feed.flush());
-                    if !self.plays() {
+                    if !self.plays {
                         self.silent();
                     }
                 }
-                Ok(Order::Cue(_)) if self.plays() => {}
-                Ok(Order::Cue(sound)) => match self.queue(&sound) {
-                    Ok(_) => self.stream.iter_mut().for_each(|stream| stream.feed.flush()),
+                Ok(Order::Cue(_)) if self.plays => {}
+                Ok(Order::Cue(sound)) => match self.open() {
+                    Ok(stream) => {
+                        stream.signs.push(&sound);
+                        stream.signs.flush();
+                    }
                     Err(error) => tracing::debug!(?error, "a sign can't be heard"),
                 },
                 Ok(Order::Stop) => self.stop(),
-                Err(RecvTimeoutError::Timeout) if self.plays() => self.look(),
+                Err(RecvTimeoutError::Timeout) if self.plays => self.look(),
                 Err(RecvTimeoutError::Timeout) => self.close(),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -159,8 +163,8 @@ impl Sink {
         let stream = match self.stream.take() {
             Some(stream) => stream,
             None => {
-                let (wish, volume) = (self.wish.clone(), self.volume);
-                self.breaker.call_sync(|| open(wish, volume))?
+                let (wish, volume, reference) = (self.wish.clone(), self.volume, self.reference.clone());
+                self.breaker.call_sync(|| open(wish, volume, reference))?
             }
         };
         Ok(self.stream.insert(stream))
@@ -177,18 +181,8 @@ impl Sink {
         Ok(stream.feed.waiting())
     }
 
-    fn plays(&self) -> bool {
-        *self.playback.borrow() == Playback::Playing
-    }
-
     fn silent(&mut self) {
-        self.playback.send_if_modified(|playback| {
-            let played = *playback == Playback::Playing;
-            if played {
-                *playback = Playback::Silent { since: Some(Instant::now()) };
-            }
-            played
-        });
+        self.plays = false;
         if !self.talking {
             let result = self.refused.take().map_or(Ok(()), Err);
             // Nobody may wait.
@@ -197,8 +191,7 @@ impl Sink {
     }
 
     fn stop(&mut self) {
-        // A sign is short, and stays.
-        if self.plays()
+        if self.plays
             && let Some(stream) = &mut self.stream
         {
             stream.feed.clear();
@@ -243,10 +236,12 @@ impl Sink {
 }
 
 /// Opens a device, within the limit.
-fn open(wish: Wish, volume: f32) -> Result<Stream, SinkError> {
+fn open(wish: Wish, volume: f32, reference: Reference) -> Result<Stream, SinkError> {
     let (sender, receiver) = blocking::sync_channel(1);
     let opening = move || {
-        let opened = std::panic::catch_unwind(|| open_here(&wish, volume)).unwrap_or(Err(SinkError::Refused));
+        let opened =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| open_here(&wish, volume, &reference)))
+                .unwrap_or(Err(SinkError::Refused));
         // Nobody may wait any more.
         let _ = sender.send(opened);
     };
@@ -254,7 +249,7 @@ fn open(wish: Wish, volume: f32) -> Result<Stream, SinkError> {
     receiver.recv_timeout(OPEN).unwrap_or(Err(SinkError::Stuck))
 }
 
-fn open_here(wish: &Wish, volume: f32) -> Result<Stream, SinkError> {
+fn open_here(wish: &Wish, volume: f32, reference: &Reference) -> Result<Stream, SinkError> {
     device::silence_alsa();
     let broken = Arc::new(AtomicBool::new(false));
     let latch = Arc::clone(&broken);
@@ -270,9 +265,13 @@ fn open_here(wish: &Wish, volume: f32) -> Result<Stream, SinkError> {
         .open_stream()
         .map_err(|error| refused(&error))?;
     sink.log_on_drop(false);
-    let (feed, deck) = deck::deck(sink.config().sample_rate(), volume);
-    sink.mixer().add(deck);
-    Ok(Stream { sink, feed, broken, alive: (0, Instant::now()), empty: None })
+    let rate = sink.config().sample_rate();
+    let (feed, deck) = deck::deck(rate, volume);
+    let (signs, other) = deck::deck(rate, volume);
+    // As the device gets it, so that what is known of it is what is heard.
+    sink.mixer().add(reference.tap(deck));
+    sink.mixer().add(other);
+    Ok(Stream { sink, feed, signs, broken, alive: (0, Instant::now()), empty: None })
 }
 
 /// The device to play on: the sound server's when one answers, else ALSA's.

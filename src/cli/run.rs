@@ -58,6 +58,9 @@ pub(super) async fn run(world: &World) -> Outcome {
                 // The conversation is over only when we are, too.
                 let _ = conversation.inbox.send(toggle).await;
             }
+            Some(Line::Key) => {
+                let _ = conversation.inbox.send(Input::Typing).await;
+            }
             Some(Line::Leave) => cancel.cancel(),
             None if interactive => cancel.cancel(),
             None => break,

@@ -17,7 +17,7 @@ pub use layers::{ConfigError, Origin, Sources};
 pub use paths::Paths;
 pub use reload::{Difference, Watcher};
 pub use schema::{
-    Audio, BreakerOverride, Config, Cues, Endpoint, InputMode, Interpreter, Journal, Listening,
+    Audio, BargeIn, BreakerOverride, Config, Cues, Endpoint, InputMode, Interpreter, Journal, Listening,
     ListeningMode, Phrases, Postgres, Safety, Speech, Store, Stt, Terminal, Tts,
 };
 pub use secret::DatabaseUrl;

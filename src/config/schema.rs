@@ -55,8 +55,20 @@ pub struct Audio {
     pub output: String,
     /// How loud, from 0.0 to 1.0.
     pub volume: f32,
+    /// Whether somebody can speak over what it says.
+    pub barge_in: BargeIn,
     /// When an utterance begins and ends.
     pub endpoint: Endpoint,
+}
+
+/// Whether somebody is heard while something is played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BargeIn {
+    /// As soon as the echo can be taken away, or there is none.
+    Auto,
+    /// Never.
+    Off,
 }
 
 /// When an utterance begins and ends.
@@ -223,6 +235,8 @@ pub struct Tts {
 pub struct Terminal {
     /// The name of the tmux server's socket, as in `tmux -L NAME`.
     pub socket: String,
+    /// Other tmux servers, by the names of their sockets, whose sessions can be gone to as well.
+    pub servers: Vec<String>,
     /// The shell of new sessions; empty takes `$SHELL`, else bash.
     pub shell: String,
     /// The session that is made when a command needs one and there is none.
@@ -352,6 +366,7 @@ impl Default for Audio {
             input: "auto".into(),
             output: "auto".into(),
             volume: 1.0,
+            barge_in: BargeIn::Auto,
             watchdog: Duration::from_secs(2),
             endpoint: Endpoint::default(),
         }
@@ -433,6 +448,7 @@ impl Default for Terminal {
     fn default() -> Self {
         Self {
             socket: "voice-terminal".into(),
+            servers: Vec::new(),
             shell: String::new(),
             session: "main".into(),
             run_wait: Duration::from_secs(20),

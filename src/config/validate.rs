@@ -68,7 +68,7 @@ impl Config {
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         let endpoint = &self.audio.endpoint;
         let probability = |value: f32| (0.0..=1.0).contains(&value);
-        let rules: [(bool, &str, &str); 19] = [
+        let rules: [(bool, &str, &str); 20] = [
             (probability(endpoint.start_probability), "audio.endpoint.start_probability", "from 0.0 to 1.0"),
             (
                 probability(endpoint.stop_probability)
@@ -125,6 +125,11 @@ impl Config {
             ),
             (self.speech.stt.threads <= 64, "speech.stt.threads", "from 0 to 64"),
             (!self.terminal.socket.is_empty(), "terminal.socket", "a name"),
+            (
+                are_other_names(&self.terminal.servers, &self.terminal.socket),
+                "terminal.servers",
+                "names of other sockets than terminal.socket, each once, without a slash",
+            ),
             (self.terminal.output_limit >= 1024, "terminal.output_limit", "at least 1024"),
             (probability(self.safety.minimum_confidence), "safety.minimum_confidence", "from 0.0 to 1.0"),
         ];
@@ -183,6 +188,12 @@ impl Config {
 fn is_sayable(word: &str, said: &str) -> bool {
     let is_word = word.chars().any(char::is_alphanumeric) && !word.contains(char::is_whitespace);
     is_word && said.chars().any(char::is_alphanumeric) && !said.chars().any(char::is_control)
+}
+
+/// Whether these can be names of sockets beside this one.
+fn are_other_names(names: &[String], socket: &str) -> bool {
+    let is_name = |name: &str| !name.is_empty() && !name.contains(['/', ':', ' ']) && name != socket;
+    names.iter().enumerate().all(|(at, name)| is_name(name) && !names[..at].contains(name))
 }
 
 fn refused(what: String) -> ConfigError {

@@ -30,6 +30,8 @@ pub enum Line {
     TooLong,
     /// The person wants to be listened to, or not any more: control-t.
     Toggle,
+    /// The person has begun to type, or goes on.
+    Key,
     /// The person wants to leave: control-c or control-d.
     Leave,
 }
@@ -65,6 +67,17 @@ impl ConditionalEventHandler for Toggle {
         // Whoever presses it faster than it can be taken has pressed it often enough.
         let _ = self.0.try_send(Line::Toggle);
         Some(Cmd::Noop)
+    }
+}
+
+/// Any other key is pressed.
+struct Key(mpsc::Sender<Line>);
+
+impl ConditionalEventHandler for Key {
+    fn handle(&self, _: &rustyline::Event, _: RepeatCount, _: bool, _: &EventContext<'_>) -> Option<Cmd> {
+        // It is known already that somebody types.
+        let _ = self.0.try_send(Line::Key);
+        None
     }
 }
 
@@ -127,6 +140,7 @@ fn editor(history: Option<&PathBuf>, send: &mpsc::Sender<Line>) -> Option<(LineE
     }
     let toggle = EventHandler::Conditional(Box::new(Toggle(send.clone())));
     editor.bind_sequence(KeyEvent::ctrl('T'), toggle);
+    editor.bind_sequence(rustyline::Event::Any, EventHandler::Conditional(Box::new(Key(send.clone()))));
     let prompt = Prompt::default();
     editor.set_helper(Some(prompt.clone()));
     let printer = editor.create_external_printer().ok()?;

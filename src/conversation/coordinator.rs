@@ -1,6 +1,7 @@
 //! The one loop that owns the conversation's state.
 
 mod heeding;
+mod interrupting;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,9 +21,9 @@ use super::performance::{Context, Ending, Performance, Words};
 use super::wording;
 use crate::domain::{
     Assistant, Attention, BoxFuture, Completeness, Confidence, Content, Degradation, Event, FailureKind,
-    InputMode, Intent, Interpreter, Journal, Listening, ListeningChange, LiveNames, Mode, Origin, PauseId,
-    Pcm, Privacy, Ran, Recogniser, Reply, Situation, Stage, Terminal, Tone, Transcript, Utterance,
-    UtteranceId,
+    InputMode, Intent, Interpreter, Interruption, Journal, Listening, ListeningChange, LiveNames, Mode,
+    Origin, PauseId, Pcm, Privacy, Ran, Recogniser, Reply, Situation, Stage, Terminal, Tone, Transcript,
+    Utterance, UtteranceId,
 };
 use heeding::Spoken;
 
@@ -81,7 +82,11 @@ pub enum Input {
         pcm: Pcm,
         /// The pause with which it ended.
         pause: Option<PauseId>,
+        /// Whether it can't be our own voice.
+        surely: bool,
     },
+    /// Somebody types, and has not finished.
+    Typing,
     /// Somebody began to speak.
     SpeechStarted,
     /// It came to nothing.
@@ -152,6 +157,9 @@ pub struct Standing {
     pub waiting: usize,
     /// Whether a turn is under way.
     pub busy: bool,
+    /// Whether an answer is being spoken.
+    #[serde(default)]
+    pub speaking: bool,
 }
 
 /// The conversation.
@@ -172,6 +180,8 @@ pub struct Coordinator {
     vigil: Vigil,
     /// Whether an answer is being spoken.
     speaking: bool,
+    /// When one was cut off, until the words for which it was come in.
+    cut_off: Option<Instant>,
     /// How listening stands, as everybody was told.
     listening: watch::Sender<Listening>,
     /// Words that wait for their turn.
@@ -214,6 +224,7 @@ impl Coordinator {
             hearing,
             vigil,
             speaking: false,
+            cut_off: None,
             listening,
             waiting: VecDeque::new(),
             turn: None,
@@ -277,14 +288,23 @@ impl Coordinator {
 
     async fn receive(&mut self, input: Input) {
         match input {
-            Input::Utterance { utterance, answer } => self.accept(utterance, answer, None).await,
-            Input::Spoken { pcm, pause } => {
-                self.accept(Utterance::spoken(Origin::Microphone, pcm), None, pause).await;
+            Input::Utterance { utterance, answer } => {
+                if matches!(utterance.origin, Origin::Typed | Origin::Control) {
+                    self.interrupted(Interruption::Line);
+                }
+                self.accept(utterance, answer, None, true).await;
             }
+            Input::Spoken { pcm, pause, surely } => {
+                self.accept(Utterance::spoken(Origin::Microphone, pcm), None, pause, surely).await;
+            }
+            Input::Typing => self.interrupted(Interruption::Key),
             // Others may talk without disturbing anybody, and what they say need not be known before its end.
             Input::SpeechStarted | Input::NothingSaid | Input::Speculate { pause: None, .. }
                 if !self.is_attentive() => {}
-            Input::SpeechStarted => self.tell(Event::SpeechStarted),
+            Input::SpeechStarted => {
+                self.interrupted(Interruption::Voice);
+                self.tell(Event::SpeechStarted);
+            }
             Input::NothingSaid => self.tell(Event::NothingSaid),
             Input::Speculate { so_far, pause } => self.hearing.speculate(so_far, pause),
             Input::Resumed => self.hearing.resumed(),
@@ -311,6 +331,7 @@ impl Coordinator {
             }
             Input::Speaking(text) => {
                 self.speaking = true;
+                self.cut_off = None;
                 self.echo.begin(&text, Instant::now());
             }
             Input::Silent => {
@@ -339,13 +360,14 @@ impl Coordinator {
                     question: self.question.as_ref().map(|question| question.summary.clone()),
                     waiting: self.waiting.len() + self.hearing.waiting(),
                     busy: self.turn.is_some() || self.hearing.is_busy(),
+                    speaking: self.speaking,
                 });
             }
         }
     }
 
-    /// An utterance is a record before it is a wish.
-    async fn accept(&mut self, utterance: Utterance, answer: Answer, pause: Option<PauseId>) {
+    /// An utterance is a record before it is a wish. `surely` tells that it can't be our own voice.
+    async fn accept(&mut self, utterance: Utterance, answer: Answer, pause: Option<PauseId>, surely: bool) {
         if let Err(failure) = self.ports.journal.open(&utterance).await {
             tracing::error!(id = %utterance.id, %failure, "an utterance could not be written to the journal");
         }
@@ -376,7 +398,7 @@ impl Coordinator {
             Content::Speech(pcm) => {
                 let began = Instant::now().checked_sub(pcm.duration()).unwrap_or_else(Instant::now);
                 // A recording is not of this room.
-                let may_be_echo = origin == Origin::Microphone && self.echo.may_return(began);
+                let may_be_echo = origin == Origin::Microphone && !surely && self.echo.may_return(began);
                 let unheard = Unheard { id, pcm, may_be_echo, overheard: !attended, answer };
                 self.hearing.hear(unheard, pause);
             }
@@ -398,7 +420,14 @@ impl Coordinator {
     /// and who doesn't want to be listened to isn't from now on.
     async fn enqueue(&mut self, words: Words, answer: Answer) {
         let interpretation = self.meaning(&words);
+        let quiet = self.was_over_an_answer() && self.means_quiet(&words.text);
         match (&interpretation.intent, &self.turn) {
+            (Intent::Cancel, _) if quiet => {
+                let id = words.id;
+                self.note(id, Stage::Understood(interpretation.clone())).await;
+                self.tell(Event::Understood { id, interpretation });
+                self.answer_at_once(id, wording::quiet(), answer).await;
+            }
             (Intent::Cancel, Some(turn)) => {
                 turn.cancel.cancel();
                 let reply = Reply::plain(Tone::Answer, "Stopping.");

@@ -9,6 +9,7 @@
 mod command;
 mod event;
 mod failure;
+mod front;
 mod input;
 mod intent;
 mod listening;
@@ -24,8 +25,9 @@ mod utterance;
 mod verdict;
 
 pub use command::{Action, Command, Outcome, PaneId, Ran, SessionId, SessionInfo, Target};
-pub use event::{Event, Progress};
+pub use event::{Event, Interruption, Progress};
 pub use failure::{Failure, FailureKind};
+pub use front::Front;
 pub use input::InputMode;
 pub use intent::{Direction, Intent, Key, KeyPress, Pane, Scroll, Window};
 pub use listening::{Attention, Cue, Gate, Listening, ListeningChange, ListeningMode};

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::Front;
+
 /// What has a name in the current session, its directory, and the history, as it was when last looked at.
 /// Bounded; whoever looks leaves out what is beyond.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -21,6 +23,8 @@ pub struct LiveNames {
 pub struct Whereabouts {
     /// The directory of the program in the current pane.
     pub directory: Option<PathBuf>,
+    /// Who takes what is typed there.
+    pub front: Option<Front>,
     /// The windows of the current session, by their indices.
     pub windows: Vec<(u16, String)>,
 }

@@ -201,6 +201,7 @@ impl Control {
                 standing,
                 breakers: self.registry.snapshots(),
                 delivery: (self.delivery)(),
+                tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
             })),
             _ => Response::Error { what: "voice-terminal is going down".into() },
         }

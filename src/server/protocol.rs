@@ -98,6 +98,9 @@ pub struct Status {
     /// What the database has not been given of the history; `None` if there is no database.
     #[serde(default)]
     pub delivery: Option<Delivery>,
+    /// Tasks that are alive in it: what it grows by, if it grows.
+    #[serde(default)]
+    pub tasks: usize,
 }
 
 /// What a database has not been given.

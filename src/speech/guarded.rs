@@ -27,7 +27,8 @@ pub const TIERS: [&str; 4] = [LOCAL, cloud::STT[0], cloud::STT[1], cloud::STT[2]
 const LOCAL: &str = "local-whisper";
 
 /// Loading has its own limit; this leaves it the time to say so.
-const LOAD_AND_TELL: Duration = LOAD.saturating_add(Duration::from_secs(5));
+const TELL: Duration = Duration::from_secs(5);
+const LOAD_AND_TELL: Duration = LOAD.saturating_add(TELL);
 
 const AGAIN: &str = "it is tried again by itself; `voice-terminal breakers` shows when";
 const TYPE: &str = "type instead; `voice-terminal doctor` tells more";
@@ -293,7 +294,7 @@ impl Tier<Pcm, Transcript, RecognitionError> for LocalTier {
     /// The breaker's timeout is for a command of a few seconds. A long utterance honestly takes
     /// longer, by at most its own length again; and loading a model is no slowness of the recogniser.
     fn limit(&self, speech: &Pcm) -> Duration {
-        let load = if self.whisper.is_warm() { Duration::ZERO } else { LOAD_AND_TELL };
+        let load = if self.whisper.is_warm() { Duration::ZERO } else { self.whisper.load_limit() + TELL };
         self.breaker.timeout() + speech.duration() + load
     }
 }

@@ -9,7 +9,7 @@
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -133,6 +133,36 @@ pub(super) struct LocalWhisper {
     orders: mpsc::Sender<Order>,
     warm: Arc<AtomicBool>,
     pid: Arc<AtomicU32>,
+    load: Arc<LoadLimit>,
+}
+
+/// How long loading the model may take: when it was loaded before, not much longer than it took then. A worker that
+/// stands still as it starts would else keep whoever has spoken waiting for a minute.
+#[derive(Debug, Default)]
+struct LoadLimit(AtomicU64);
+
+impl LoadLimit {
+    /// A machine that was idle may be busy now.
+    const BUSIER: u32 = 4;
+    const SPARE: Duration = Duration::from_secs(2);
+
+    fn took(&self, time: Duration) {
+        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        // The longest counts. 0 is never.
+        self.0.fetch_max(millis.max(1), Ordering::Relaxed);
+    }
+
+    /// Whether it was ever loaded.
+    fn is_known(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
+    }
+
+    fn now(&self) -> Duration {
+        match self.0.load(Ordering::Relaxed) {
+            0 => LOAD,
+            millis => (Duration::from_millis(millis) * Self::BUSIER + Self::SPARE).min(LOAD),
+        }
+    }
 }
 
 impl LocalWhisper {
@@ -141,6 +171,7 @@ impl LocalWhisper {
     pub(super) fn start(launch: Launch, cancel: CancellationToken) -> Self {
         let (orders, inbox) = mpsc::channel(WAITING);
         let (warm, pid) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+        let load = Arc::<LoadLimit>::default();
         let supervisor = Supervisor {
             launch,
             worker: None,
@@ -149,14 +180,20 @@ impl LocalWhisper {
             next_id: 0,
             warm: Arc::clone(&warm),
             pid: Arc::clone(&pid),
+            load_limit: Arc::clone(&load),
         };
         tokio::spawn(async move { cancel.run_until_cancelled(supervisor.run(inbox)).await });
-        Self { orders, warm, pid }
+        Self { orders, warm, pid, load }
     }
 
     /// Whether the model is loaded.
     pub(super) fn is_warm(&self) -> bool {
         self.warm.load(Ordering::Acquire)
+    }
+
+    /// How long loading the model may take now.
+    pub(super) fn load_limit(&self) -> Duration {
+        self.load.now()
     }
 
     /// The worker's process, while there is one.
@@ -202,6 +239,7 @@ struct Supervisor {
     next_id: u32,
     warm: Arc<AtomicBool>,
     pid: Arc<AtomicU32>,
+    load_limit: Arc<LoadLimit>,
 }
 
 impl Supervisor {
@@ -266,12 +304,18 @@ impl Supervisor {
     async fn load(&self, began: impl FnOnce()) -> Result<Worker, WhisperFailure> {
         let mut worker = self.spawn()?;
         began();
-        match timeout(LOAD, worker.answers.recv()).await {
-            Ok(Some(Answer::Ready)) => Ok(worker),
+        let start = Instant::now();
+        match timeout(self.load_limit.now(), worker.answers.recv()).await {
+            Ok(Some(Answer::Ready)) => {
+                self.load_limit.took(start.elapsed());
+                Ok(worker)
+            }
             Ok(Some(Answer::Unusable { why })) => {
                 tracing::warn!(why, "the model can't be used");
                 Err(WhisperFailure::Unusable)
             }
+            // The model was loaded before: this is not its fault.
+            Ok(_) if self.load_limit.is_known() => Err(WhisperFailure::Crashed),
             // whisper.cpp aborts on some damaged models.
             Ok(_) => Err(WhisperFailure::Unusable),
             Err(_) => Err(WhisperFailure::LoadTimeout),
@@ -413,6 +457,18 @@ mod tests {
     use super::super::decode::DecodeOptions;
     use super::super::worker::WorkerOptions;
     use super::*;
+
+    #[test]
+    fn a_model_that_was_loaded_before_is_not_waited_for_as_at_first() {
+        let limit = LoadLimit::default();
+        assert_eq!(limit.now(), LOAD);
+        limit.took(Duration::from_millis(500));
+        assert_eq!(limit.now(), Duration::from_secs(4));
+        limit.took(Duration::from_millis(100));
+        assert_eq!(limit.now(), Duration::from_secs(4), "the longest counts");
+        limit.took(Duration::from_secs(50));
+        assert_eq!(limit.now(), LOAD);
+    }
 
     #[derive(Parser)]
     struct Parsed {
