@@ -165,7 +165,7 @@ impl Sink {
         if self.plays()
             && let Some(stream) = &mut self.stream
         {
-            stream.player.clear();
+            clear(&stream.player);
             stream.ends = Instant::now();
         }
         self.silent();
@@ -197,6 +197,14 @@ impl Sink {
                 tracing::warn!("no thread to close the loudspeaker on");
             }
         }
+    }
+}
+
+/// Drops what is queued. rodio's own way of it waits until the stream has taken note, which one whose server has died
+/// never does; and with it this thread, and every answer from then on.
+fn clear(player: &Player) {
+    for _ in 0..player.len() {
+        player.skip_one();
     }
 }
 
@@ -256,4 +264,34 @@ fn choose(wish: &Wish) -> Result<Device, SinkError> {
         .or_else(|| host.default_output_device())
         .filter(|device| device.default_output_config().is_ok())
         .ok_or(SinkError::NotFound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tone(level: f32) -> SamplesBuffer {
+        let (mono, rate) = (NonZeroU16::new(1).unwrap(), NonZeroU32::new(48_000).unwrap());
+        SamplesBuffer::new(mono, rate, vec![level; 48_000])
+    }
+
+    #[test]
+    fn what_a_dead_stream_has_queued_is_dropped_without_waiting_for_it() {
+        let (player, queue) = Player::new();
+        player.append(tone(0.5));
+        player.append(tone(0.5));
+        let (sender, cleared) = blocking::sync_channel(1);
+        thread::spawn(move || {
+            // Nobody takes what is queued.
+            clear(&player);
+            sender.send(player).unwrap();
+        });
+        let player = cleared.recv_timeout(Duration::from_secs(20)).expect("it waits for a dead stream");
+        // Of a stream that lives, nothing of it is heard, and all that comes after it.
+        player.append(tone(0.25));
+        let heard: Vec<f32> = queue.take(100_000).filter(|sample| *sample != 0.0).collect();
+        let before = heard.iter().filter(|sample| **sample > 0.4).count();
+        assert!(before < 1_000, "{before} samples of what was dropped");
+        assert_eq!(heard.len() - before, 48_000);
+    }
 }
