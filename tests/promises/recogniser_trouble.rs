@@ -9,7 +9,9 @@ use voice_terminal::config::Stt;
 use voice_terminal::domain::{Failure, FailureKind, Pcm, Recogniser};
 
 use super::support::models;
-use super::support::recogniser::{Running, alive, patient, start, start_on, start_with, until};
+use super::support::recogniser::{
+    Running, alive, patient, start, start_on, start_program, start_with, until,
+};
 use super::support::recordings::{CARDS, FORWARD, NOVEL, Nobody, Recording};
 
 fn signal(pid: u32, signal: Signal) {
@@ -58,6 +60,26 @@ async fn killed_at_work_it_costs_that_call_only() {
     works(&running).await;
     let snapshot = running.breaker.snapshot();
     assert_eq!((snapshot.state, snapshot.failed), (State::Closed, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_dies_as_it_is_started_again_is_not_blamed_on_the_model() {
+    models::model("tiny.en").await;
+    let place = tempfile::tempdir().unwrap();
+    let (program, started) = (place.path().join("program"), place.path().join("started"));
+    let real = env!("CARGO_BIN_EXE_voice-terminal");
+    let script =
+        format!("#!/bin/sh\n[ -e {0} ] && exit 7\ntouch {0}\nexec {real} \"$@\"\n", started.display());
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let running = start_program(Stt::default(), patient(), program);
+    let pid = warm(&running).await;
+    signal(pid, Signal::KILL);
+    until("it is gone", || !alive(pid)).await;
+    let failure = running.recognisers.recognise(&FORWARD.pcm()).await.unwrap_err();
+    assert_eq!(failure.what, "the recogniser crashed", "{failure:?}");
+    std::fs::remove_file(started).unwrap();
+    works(&running).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
