@@ -22,6 +22,7 @@ use crate::domain::{
     Assistant, Degradation, Event, InputMode, Listening, ListeningMode, Privacy, Progress, Reply, Utterance,
 };
 use crate::interpreter::{OWN, PhraseGroup, Rules};
+use crate::redact::Redactor;
 use crate::server::{ChainStanding, Control, Delivery};
 use crate::shutdown::PATIENCE;
 use crate::speech::models::{ModelBreakers, Models};
@@ -501,6 +502,7 @@ impl Conversation {
             events: self.events.clone(),
             registry: Arc::clone(&world.registry),
             chains: Box::new(move || chains.chains()),
+            redactor: Redactor::default(),
             delivery: Box::new(move || {
                 let Backlog { waiting, refused } = *backlog.as_ref()?.borrow();
                 Some(Delivery { waiting, refused })

@@ -33,6 +33,7 @@ mod outbox;
 mod owner;
 mod postgres;
 mod reading;
+mod record;
 mod replay;
 mod row;
 mod search;

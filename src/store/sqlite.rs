@@ -266,7 +266,7 @@ pub(super) async fn search<'c>(
         }
     };
     let rows: Vec<SqliteRow> = query.fetch_all(executor).await?;
-    rows.iter().map(|row| row::read(row).map(|revised| revised.record)).collect()
+    rows.iter().map(|row| row::read(row).map(|revised| revised.record.into_record())).collect()
 }
 
 /// The same search, among records that are not on disk: a database in memory, so that it is the same

@@ -132,7 +132,7 @@ impl Server {
                 let age = row::age(&mut session.connection).await?;
                 let stamp = |it: &Revised| Stamp { id: it.record.id, revision: it.revision };
                 let stamps = found.iter().map(stamp).collect();
-                let records = found.into_iter().map(|revised| revised.record).collect();
+                let records = found.into_iter().map(|revised| revised.record.into_record()).collect();
                 Ok(Page { records, stamps, age })
             })
         })

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::super::held::Revised;
 use super::super::outbox::Parcel;
+use super::super::record::Clean;
 use super::super::row::origin;
 use super::super::search::{Wanted, tsquery, tsvector};
 use super::error::PostgresError;
@@ -132,7 +133,7 @@ fn read(row: &PgRow) -> Result<Revised, PostgresError> {
         reply: parsed(row, "reply")?,
         abandoned: row.try_get("abandoned")?,
     };
-    Ok(Revised { record, revision: row.try_get("revision")? })
+    Ok(Revised { record: Clean::kept(record), revision: row.try_get("revision")? })
 }
 
 /// A field that this version can't read, because another wrote it, is no reason to hide the rest.
