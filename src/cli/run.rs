@@ -19,7 +19,7 @@ use crate::shutdown;
 pub(super) async fn run(world: &World) -> Outcome {
     let lock = lock(world)?;
     let cancel = shutdown::on_signals(console::restore)?;
-    let history = lock.is_some().then(|| world.paths.state.join("console-history"));
+    let history = lock.is_some().then(|| world.paths.console_history());
     let Lines { mut lines, screen, interactive } = Lines::read(history);
     let mut conversation = world.converse(interactive, cancel.clone()).await?;
     let mut view = View::new(screen);

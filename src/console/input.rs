@@ -154,6 +154,30 @@ fn edit(mut editor: LineEditor, history: Option<&PathBuf>, send: &mpsc::Sender<L
     }
 }
 
+/// Forgets these lines, or all, for the arrow keys.
+///
+/// # Errors
+/// When the file is there and can't be written.
+pub fn forget(file: &Path, lines: Option<&[String]>) -> std::io::Result<()> {
+    let Some(lines) = lines else {
+        return match std::fs::remove_file(file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+    };
+    let kept = match std::fs::read_to_string(file) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        kept => kept?,
+    };
+    let stays = |line: &&str| !lines.iter().any(|forgotten| forgotten == line);
+    let new: String = kept.lines().filter(stays).map(|line| format!("{line}\n")).collect();
+    if new.len() < kept.len() {
+        // In place, so that whoever appends to it does so to the same file.
+        std::fs::write(file, new)?;
+    }
+    Ok(())
+}
+
 /// Adds a line to the file. One with a secret is only known to this run.
 fn remember(line: &str, file: &Path) {
     let mut lines = FileHistory::new();

@@ -9,6 +9,7 @@
 mod command;
 mod event;
 mod failure;
+mod forgetting;
 mod input;
 mod intent;
 mod listening;
@@ -26,6 +27,7 @@ mod verdict;
 pub use command::{Action, Command, Outcome, PaneId, Ran, SessionId, SessionInfo, Target};
 pub use event::{Event, Progress};
 pub use failure::{Failure, FailureKind};
+pub use forgetting::{Forgotten, Selection};
 pub use input::InputMode;
 pub use intent::{Direction, Intent, Key, KeyPress, Pane, Scroll, Window};
 pub use listening::{Attention, Cue, Gate, Listening, ListeningChange, ListeningMode};

@@ -39,11 +39,14 @@ fn one(rest: &str, length: usize, begin: usize, found: &mut Vec<Range<usize>>) {
     let path = rest.find(['/', '?', '#', '"', '\'', '`', '<', '>']).unwrap_or(rest.len());
     // A password may hold a slash that should have been written otherwise.
     let reach = rest.find(['?', '#', '"', '\'', '`', '<', '>']).unwrap_or(rest.len());
-    let at = rest[..path].rfind('@').or_else(|| rest[..reach].rfind('@').filter(|at| rest[..*at].contains(':')));
+    let at =
+        rest[..path].rfind('@').or_else(|| rest[..reach].rfind('@').filter(|at| rest[..*at].contains(':')));
     if let Some(at) = at {
         match rest[..at].find(':') {
             Some(colon) if !is_no_secret(&rest[colon + 1..at]) => found.push(begin + colon + 1..begin + at),
-            None if shape::is_key(&rest[..at]) || shape::is_random(&rest[..at]) => found.push(begin..begin + at),
+            None if shape::is_key(&rest[..at]) || shape::is_random(&rest[..at]) => {
+                found.push(begin..begin + at)
+            }
             _ => {}
         }
     }
@@ -79,7 +82,9 @@ fn without_scheme(text: &str, begin: usize, found: &mut Vec<Range<usize>>) {
 
 /// `?api_key=…&sig=…`, `#access_token=…`
 fn parameters(text: &str, begin: usize, found: &mut Vec<Range<usize>>) {
-    let Some(query) = text.find(['?', '#']).filter(|_| text.contains("://") || text.contains("?")) else { return };
+    let Some(query) = text.find(['?', '#']).filter(|_| text.contains("://") || text.contains("?")) else {
+        return;
+    };
     let mut from = query + 1;
     for piece in text[from..].split_inclusive(['&', '#']) {
         if let Some(sign) = piece.find('=')

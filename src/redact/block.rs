@@ -98,5 +98,8 @@ impl Blocks {
 /// Whether a line can stand in a block: base64, a header of it, or nothing.
 fn is_inside(line: &str) -> bool {
     let bare = line.trim().trim_matches(['"', '\'', '\\', 'n', ',', '+']).trim();
-    bare.is_empty() || shape::is_base64(bare) || bare.starts_with("Proc-Type:") || bare.starts_with("DEK-Info:")
+    bare.is_empty()
+        || shape::is_base64(bare)
+        || bare.starts_with("Proc-Type:")
+        || bare.starts_with("DEK-Info:")
 }

@@ -25,7 +25,9 @@ pub(super) fn find(line: &str, found: &mut Vec<Range<usize>>) {
         if line[at..].starts_with("://") || line[at..].starts_with("::") || line[..at].ends_with(':') {
             continue;
         }
-        let Some(place) = name_before(line, at).filter(|place| !line[..place.start].ends_with("://")) else { continue };
+        let Some(place) = name_before(line, at).filter(|place| !line[..place.start].ends_with("://")) else {
+            continue;
+        };
         let name = &line[place.clone()];
         let value = past_sign(line, at);
         if names::is_header(name) {
@@ -74,7 +76,9 @@ fn given(line: &str, name: Range<usize>, sign: usize, from: usize) -> Option<Ran
     let is_tight = from == sign + 1;
     // `{"token": …}` and `API_TOKEN=…` mean what they say; `token: …` is mostly what a parser met.
     let says_so = line[..name.start].ends_with(['"', '\'', '-'])
-        || is_tight && line[sign..].starts_with('=') && line[name.clone()].contains(['_', '-', '.', 'A', 'E', 'S', 'T'])
+        || is_tight
+            && line[sign..].starts_with('=')
+            && line[name.clone()].contains(['_', '-', '.', 'A', 'E', 'S', 'T'])
         || line[..name.start].trim_end().ends_with(['?', '&', ';']);
     let is_number = text.len() < 4 && text.bytes().all(|b| b.is_ascii_digit());
     if strength == Name::Weak && !(says_so && !is_number || looks_secret(text)) {
@@ -118,7 +122,8 @@ fn schemes(line: &str, found: &mut Vec<Range<usize>>) {
         let value = value_at(line, next.start);
         let text = &line[value.clone()];
         let is_token = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=_-.~".contains(&b));
-        let is_odd = text.bytes().any(|b| b.is_ascii_digit()) && text.bytes().any(|b| b.is_ascii_alphabetic())
+        let is_odd = text.bytes().any(|b| b.is_ascii_digit())
+            && text.bytes().any(|b| b.is_ascii_alphabetic())
             || text.ends_with('=')
             || text.matches('.').count() == 2 && text.len() > 10
             || text.bytes().skip(1).any(|b| b.is_ascii_uppercase());

@@ -11,19 +11,64 @@ pub(super) enum Name {
 
 /// How names end that mean nothing else, without what stands between their words.
 const STRONG: [&str; 50] = [
-    "password", "passwd", "passphrase", "passcode", "passwort", "kennwort", "motdepasse", "contraseña", "contrasena",
-    "senha", "wachtwoord", "hasło", "пароль", "密码", "パスワード", "storepass", "keypass", "apikey", "accesskey",
-    "secretkey", "privatekey", "keydata", "signingkey", "encryptionkey", "masterkey", "accountkey", "sharedkey",
-    "authkey", "deploykey", "recoverykey", "clientsecret", "appsecret", "webhooksecret", "signingsecret",
-    "jwtsecret", "accesstoken", "authtoken", "apitoken", "refreshtoken", "idtoken", "sessiontoken", "bearertoken",
-    "bottoken", "privatetoken", "deploytoken", "securitytoken", "signature", "sessionkey", "dbpass", "userpass",
+    "password",
+    "passwd",
+    "passphrase",
+    "passcode",
+    "passwort",
+    "kennwort",
+    "motdepasse",
+    "contraseña",
+    "contrasena",
+    "senha",
+    "wachtwoord",
+    "hasło",
+    "пароль",
+    "密码",
+    "パスワード",
+    "storepass",
+    "keypass",
+    "apikey",
+    "accesskey",
+    "secretkey",
+    "privatekey",
+    "keydata",
+    "signingkey",
+    "encryptionkey",
+    "masterkey",
+    "accountkey",
+    "sharedkey",
+    "authkey",
+    "deploykey",
+    "recoverykey",
+    "clientsecret",
+    "appsecret",
+    "webhooksecret",
+    "signingsecret",
+    "jwtsecret",
+    "accesstoken",
+    "authtoken",
+    "apitoken",
+    "refreshtoken",
+    "idtoken",
+    "sessiontoken",
+    "bearertoken",
+    "bottoken",
+    "privatetoken",
+    "deploytoken",
+    "securitytoken",
+    "signature",
+    "sessionkey",
+    "dbpass",
+    "userpass",
 ];
 
 /// How names end that mean other things too.
 const WEAK: [&str; 7] = ["token", "secret", "secrets", "credential", "credentials", "pass", "pwd"];
 
 /// Names of headers whose whole value is a secret.
-const HEADERS: [&str; 5] = ["authorization", "proxyauthorization", "cookie", "setcookie", "xamzsecuritytoken"];
+const HEADERS: [&str; 5] =
+    ["authorization", "proxyauthorization", "cookie", "setcookie", "xamzsecuritytoken"];
 
 /// What a name says, if it is one of a secret. Of `DB_PASSWORD`, `spring.datasource.password`, `clientSecret` and
 /// `--api-key` only the end matters.
@@ -44,7 +89,8 @@ pub(super) fn name(word: &str) -> Option<Name> {
     }
     // That would be where the shell is, or was.
     let is_place = matches!(plain.as_str(), "pwd" | "oldpwd") && !word.starts_with(char::is_uppercase);
-    let is_compass = ["compass", "bypass", "trespass", "surpass", "encompass"].iter().any(|it| plain.ends_with(it));
+    let is_compass =
+        ["compass", "bypass", "trespass", "surpass", "encompass"].iter().any(|it| plain.ends_with(it));
     (ends(&WEAK) && !is_place && !is_compass && word != "PWD" && word != "OLDPWD").then_some(Name::Weak)
 }
 

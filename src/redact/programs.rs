@@ -19,10 +19,17 @@ enum Takes {
 
 /// Programs, a word that must be among their arguments, and their options.
 const PROGRAMS: &[(&[&str], &str, &[(&str, Takes)])] = &[
-    (&["mysql", "mysqldump", "mysqladmin", "mysqlimport", "mariadb", "mariadb-dump", "mycli"], "", &[("-p", Takes::Joined)]),
+    (
+        &["mysql", "mysqldump", "mysqladmin", "mysqlimport", "mariadb", "mariadb-dump", "mycli"],
+        "",
+        &[("-p", Takes::Joined)],
+    ),
     (&["sshpass", "mongo", "mongosh", "mongodump", "mongorestore", "twine"], "", &[("-p", Takes::Word)]),
     (
-        &["docker", "podman", "buildah", "nerdctl", "helm", "oras", "crane", "az", "cf", "oc", "skopeo", "ibmcloud"],
+        &[
+            "docker", "podman", "buildah", "nerdctl", "helm", "oras", "crane", "az", "cf", "oc", "skopeo",
+            "ibmcloud",
+        ],
         "login",
         &[("-p", Takes::Word)],
     ),
@@ -43,7 +50,11 @@ const PROGRAMS: &[(&[&str], &str, &[(&str, Takes)])] = &[
     ),
     (&["http", "https", "xh", "xhs"], "", &[("-a", Takes::Pair(':')), ("--auth", Takes::Pair(':'))]),
     (&["lftp"], "", &[("-u", Takes::Pair(','))]),
-    (&["ldapsearch", "ldapadd", "ldapmodify", "ldapdelete", "ldapwhoami", "ldappasswd"], "", &[("-w", Takes::Word)]),
+    (
+        &["ldapsearch", "ldapadd", "ldapmodify", "ldapdelete", "ldapwhoami", "ldappasswd"],
+        "",
+        &[("-w", Takes::Word)],
+    ),
     (&["smbclient", "rpcclient", "net", "winexe", "smbget"], "", &[("-U", Takes::Pair('%'))]),
     (&["7z", "7za", "7zr", "7zz", "rar", "unrar"], "", &[("-p", Takes::Joined)]),
     (&["zip", "unzip", "sqlcmd", "bcp"], "", &[("-P", Takes::Word)]),
@@ -53,7 +64,8 @@ const PROGRAMS: &[(&[&str], &str, &[(&str, Takes)])] = &[
 ];
 
 /// Programs whose last argument is a secret, and a word that must be among the others.
-const LAST: [(&str, &str); 4] = [("htpasswd", "-b"), ("wpa_passphrase", ""), ("vault", "login"), ("chpasswd", "")];
+const LAST: [(&str, &str); 4] =
+    [("htpasswd", "-b"), ("wpa_passphrase", ""), ("vault", "login"), ("chpasswd", "")];
 
 /// Finds them.
 pub(super) fn find(line: &str, words: &[Range<usize>], found: &mut Vec<Range<usize>>) {
@@ -76,13 +88,15 @@ pub(super) fn find(line: &str, words: &[Range<usize>], found: &mut Vec<Range<usi
 fn command(line: &str, words: &[Range<usize>], found: &mut Vec<Range<usize>>) {
     let is_known = |word: &Range<usize>| {
         let name = program(&line[word.clone()]);
-        PROGRAMS.iter().any(|(programs, ..)| programs.contains(&name)) || LAST.iter().any(|(known, _)| *known == name)
+        PROGRAMS.iter().any(|(programs, ..)| programs.contains(&name))
+            || LAST.iter().any(|(known, _)| *known == name)
     };
     let known: Vec<usize> = (0..words.len()).filter(|at| is_known(&words[*at])).collect();
     for (at, next) in known.iter().zip(known.iter().skip(1).chain([&words.len()])) {
         let name = program(&line[words[*at].clone()]);
         let arguments = &words[at + 1..*next];
-        let has = |wanted: &str| wanted.is_empty() || arguments.iter().any(|word| &line[word.clone()] == wanted);
+        let has =
+            |wanted: &str| wanted.is_empty() || arguments.iter().any(|word| &line[word.clone()] == wanted);
         for (programs, wanted, options) in PROGRAMS {
             if programs.contains(&name) && has(wanted) {
                 for option in *options {
@@ -173,7 +187,11 @@ fn options(line: &str, words: &[Range<usize>], found: &mut Vec<Range<usize>>) {
         let text = line[word.clone()].trim_start_matches(['"', '\'', '`']);
         // `-passin pass:…`
         if let Some(secret) = text.strip_prefix("pass:").filter(|secret| !is_no_secret(secret))
-            && line[..word.start].trim_end().rsplit(char::is_whitespace).next().is_some_and(|it| it.starts_with("-pass"))
+            && line[..word.start]
+                .trim_end()
+                .rsplit(char::is_whitespace)
+                .next()
+                .is_some_and(|it| it.starts_with("-pass"))
         {
             let from = word.end - secret.len();
             found.push(value_at(line, from));
@@ -205,8 +223,16 @@ fn options(line: &str, words: &[Range<usize>], found: &mut Vec<Range<usize>>) {
 /// What is fed to a program that reads a secret: `echo … | sudo -S`, `login --password-stdin <<< …`.
 fn fed(line: &str, words: &[Range<usize>], found: &mut Vec<Range<usize>>) {
     const READERS: [&str; 10] = [
-        "sudo -S", "--password-stdin", "chpasswd", "passwd --stdin", "--passphrase-fd 0", "--with-token",
-        "smbpasswd -s", "cryptsetup", "--stdin-password", "su -c",
+        "sudo -S",
+        "--password-stdin",
+        "chpasswd",
+        "passwd --stdin",
+        "--passphrase-fd 0",
+        "--with-token",
+        "smbpasswd -s",
+        "cryptsetup",
+        "--stdin-password",
+        "su -c",
     ];
     if !READERS.iter().any(|reader| line.contains(reader)) {
         return;

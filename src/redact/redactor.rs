@@ -63,7 +63,8 @@ impl Redactor {
         for range in found {
             let secret = text[range.clone()].trim_matches(['"', '\'', '`']);
             let tells = secret.bytes().any(|b| b.is_ascii_digit() || b.is_ascii_punctuation());
-            if !tells || !(SHORTEST..=LONGEST).contains(&secret.len()) || secret.contains(char::is_whitespace) {
+            if !tells || !(SHORTEST..=LONGEST).contains(&secret.len()) || secret.contains(char::is_whitespace)
+            {
                 continue;
             }
             known.0.retain(|it| it != secret);

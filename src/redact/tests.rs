@@ -65,7 +65,8 @@ fn what_was_named_once_is_known_where_it_is_not() {
     // A word that could be any other is not remembered.
     redactor.text("PASSWORD=postgres");
     assert_eq!(redactor.text("postgres runs"), "postgres runs");
-    let mut value = serde_json::json!({"output": "x9-yy-z1 it is", "command": {"text": "tool --token x9-yy-z1"}});
+    let mut value =
+        serde_json::json!({"output": "x9-yy-z1 it is", "command": {"text": "tool --token x9-yy-z1"}});
     redactor.json(&mut value);
     assert_eq!(
         value,
@@ -77,7 +78,19 @@ fn what_was_named_once_is_known_where_it_is_not() {
 /// Twice as much takes about twice as long, whatever it is.
 #[test]
 fn the_time_is_linear() {
-    let pieces = ["password ", "a=", "://", "eyJ.", "-----BEGIN PRIVATE KEY-----", "x:y@", "\"", "Zq3vT8xL", "curl -u ", "my password for ", "&&"];
+    let pieces = [
+        "password ",
+        "a=",
+        "://",
+        "eyJ.",
+        "-----BEGIN PRIVATE KEY-----",
+        "x:y@",
+        "\"",
+        "Zq3vT8xL",
+        "curl -u ",
+        "my password for ",
+        "&&",
+    ];
     for piece in pieces {
         let time = |bytes: usize| {
             let text = piece.repeat(bytes / piece.len());

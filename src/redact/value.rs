@@ -43,7 +43,9 @@ fn bare_end(text: &str) -> usize {
         let next = &text[at + c.len_utf8()..];
         let ends = match c {
             ';' => true,
-            '"' | '\'' | '`' => next.is_empty() || next.starts_with([',', ':', '}', ']', ')', ' ', '\t', ';', '|']),
+            '"' | '\'' | '`' => {
+                next.is_empty() || next.starts_with([',', ':', '}', ']', ')', ' ', '\t', ';', '|'])
+            }
             ',' | '&' => begins_another(next),
             c => c.is_whitespace(),
         };
@@ -66,7 +68,8 @@ fn begins_another(text: &str) -> bool {
     if text.starts_with(QUOTES) {
         return true;
     }
-    let name = text.bytes().take(LONGEST_NAME).take_while(|b| b.is_ascii_alphanumeric() || b"_-.".contains(b));
+    let name =
+        text.bytes().take(LONGEST_NAME).take_while(|b| b.is_ascii_alphanumeric() || b"_-.".contains(b));
     let length = name.count();
     length > 0 && text[length..].starts_with(['=', ':'])
 }
@@ -75,9 +78,40 @@ fn begins_another(text: &str) -> bool {
 /// piece of a program.
 pub(super) fn is_no_secret(value: &str) -> bool {
     const WORDS: [&str; 34] = [
-        "true", "false", "null", "none", "nil", "undefined", "yes", "no", "on", "off", "n/a", "unset", "empty",
-        "string", "str", "&str", "bool", "int", "any", "bytes", "number", "text", "required", "optional", "default",
-        "option", "self", "new", "len", "prompt", "ask", "stdin", "-", "…",
+        "true",
+        "false",
+        "null",
+        "none",
+        "nil",
+        "undefined",
+        "yes",
+        "no",
+        "on",
+        "off",
+        "n/a",
+        "unset",
+        "empty",
+        "string",
+        "str",
+        "&str",
+        "bool",
+        "int",
+        "any",
+        "bytes",
+        "number",
+        "text",
+        "required",
+        "optional",
+        "default",
+        "option",
+        "self",
+        "new",
+        "len",
+        "prompt",
+        "ask",
+        "stdin",
+        "-",
+        "…",
     ];
     let bare = value.trim_matches(['"', '\'', '`', ',', '.', ';', ':', ')', '(', '?', '!']);
     let lower = bare.to_lowercase();
@@ -94,7 +128,9 @@ pub(super) fn is_no_secret(value: &str) -> bool {
 
 /// `/run/secrets/token`, `~/.ssh/id`, `./key`.
 fn is_path(value: &str) -> bool {
-    let Some(rest) = ["/", "./", "../", "~/"].iter().find_map(|root| value.strip_prefix(root)) else { return false };
+    let Some(rest) = ["/", "./", "../", "~/"].iter().find_map(|root| value.strip_prefix(root)) else {
+        return false;
+    };
     let first = rest.split('/').next().unwrap_or_default();
     rest.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/".contains(&b))
         && !first.is_empty()

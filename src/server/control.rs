@@ -13,7 +13,10 @@ use tokio_util::sync::CancellationToken;
 use super::protocol::{ByHand, ChainStanding, Delivery, LONGEST_LINE, Request, Response, Status};
 use crate::breaker::Registry;
 use crate::conversation::Input;
-use crate::domain::{Degradation, Event, ListeningChange, Origin, Reply, Tone, Utterance};
+use crate::domain::{
+    BoxFuture, Degradation, Event, Failure, Forgotten, ListeningChange, Origin, Reply, Selection, Tone,
+    Utterance,
+};
 use crate::redact::Redactor;
 
 /// Clients at the same time; one more waits until another goes.
@@ -36,6 +39,8 @@ pub struct Control {
     pub delivery: Box<dyn Fn() -> Option<Delivery> + Send + Sync>,
     /// Tells which tier of each chain is in use.
     pub chains: Box<dyn Fn() -> Vec<ChainStanding> + Send + Sync>,
+    /// Forgets turns of the history.
+    pub forget: Box<dyn Fn(Selection) -> BoxFuture<'static, Result<Forgotten, Failure>> + Send + Sync>,
     /// Takes secrets out of what goes out.
     pub(crate) redactor: Redactor,
 }
@@ -112,6 +117,13 @@ impl Control {
                 }
                 Ok(Request::Listen { change }) => {
                     let response = self.listen(change).await;
+                    self.send(&mut write, response).await?;
+                }
+                Ok(Request::Forget { selection }) => {
+                    let response = match (self.forget)(selection).await {
+                        Ok(forgotten) => Response::Forgotten(forgotten),
+                        Err(failure) => Response::Error { what: failure.what },
+                    };
                     self.send(&mut write, response).await?;
                 }
                 Ok(Request::Breaker { name, hand }) => {

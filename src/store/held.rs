@@ -97,6 +97,13 @@ impl Held {
         }
     }
 
+    /// Forgets these.
+    pub(super) fn forget(&mut self, ids: &[UtteranceId]) {
+        for id in ids {
+            self.entries.remove(id);
+        }
+    }
+
     /// Notes that the disk has none of it any more.
     pub(super) fn lost(&mut self) {
         for entry in self.entries.values_mut() {

@@ -145,7 +145,8 @@ mod tests {
         let redactor = Redactor::default();
         let utterance = Utterance::typed(Origin::Typed, "run tool --token c4-nary-77");
         let mut record = Clean::opened(&utterance, &redactor);
-        let submit = Command { target: None, action: Action::Submit { text: "tool --token c4-nary-77".into() } };
+        let submit =
+            Command { target: None, action: Action::Submit { text: "tool --token c4-nary-77".into() } };
         let ran = Ran {
             command: "tool --token c4-nary-77".into(),
             session: "main".into(),

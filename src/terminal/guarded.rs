@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::breaker::{Breaker, ChainReport};
 use crate::config;
 use crate::domain::{
-    Action, BoxFuture, Command, Degradation, Failure, Outcome, Ran, SessionInfo, Target, Terminal,
+    Action, BoxFuture, Command, Degradation, Failure, Outcome, Ran, SessionId, SessionInfo, Target, Terminal,
     Whereabouts,
 };
 
@@ -213,6 +213,13 @@ impl Terminal for Tmux {
     fn sessions(&self) -> BoxFuture<'_, Result<Vec<SessionInfo>, Failure>> {
         Box::pin(async move {
             self.sessions.list().await.map_err(|trouble: Trouble| trouble.failure("list the sessions"))
+        })
+    }
+
+    fn resume<'a>(&'a self, session: &'a SessionId, name: &'a str) -> BoxFuture<'a, Result<bool, Failure>> {
+        Box::pin(async move {
+            let resumed = self.sessions.resume(session, name).await;
+            resumed.map_err(|trouble| trouble.failure("go on in the session"))
         })
     }
 

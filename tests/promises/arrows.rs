@@ -24,7 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("interpreter", &["domain", "config", "redact"]),
     ("terminal", &["domain", "breaker", "config", "process"]),
     ("store", &["domain", "breaker", "redact"]),
-    ("conversation", &["domain"]),
+    ("conversation", &["domain", "redact"]),
     ("console", &["domain", "redact"]),
     ("simulation", &["breaker", "config"]),
     ("server", &["domain", "breaker", "config", "conversation", "redact"]),

@@ -304,6 +304,8 @@ async fn the_journal_keeps_its_size_and_what_the_database_has_makes_way() {
         let parts = Parts {
             path: path.clone(),
             limit: 2 << 20,
+            retention: None,
+            sound: None,
             breaker: breaker("journal"),
             database,
             fallbacks: None,
