@@ -3,7 +3,7 @@
 use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
-use jiff::{Span, Timestamp, ToSpan, Zoned, civil::Date};
+use jiff::{Span, Timestamp, ZonedDateTime, civil::Date};
 
 use super::report::{self, Outcome, Problem};
 use crate::app::World;
@@ -35,9 +35,9 @@ fn moment(text: &str) -> Result<Timestamp, Problem> {
             "write it as 2026-01-31, or as 30days, 2weeks, 12h for what is older than that",
         )
     };
-    let now = Zoned::now();
+    let now = ZonedDateTime::now();
     if let Ok(date) = text.parse::<Date>() {
-        return date.to_zoned(now.time_zone().clone()).map(|at| at.timestamp()).map_err(|_| wrong());
+        return date.to_zoned_datetime(now.time_zone().clone()).map(|at| at.timestamp()).map_err(|_| wrong());
     }
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok(at);
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_moment_is_a_date_or_an_age() {
-        let ago = |text: &str| (Timestamp::now() - moment(text).ok().unwrap()).get_seconds();
+        let ago = |text: &str| (Timestamp::now() - moment(text).ok().unwrap()).as_secs();
         let near = |text: &str, seconds: i64| {
             let ago = ago(text);
             assert!((ago - seconds).abs() <= 2 * 3600, "{text}: {ago}");
