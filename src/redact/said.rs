@@ -39,7 +39,7 @@ const VERBS: [&str; 16] = [
 /// What one does to it.
 const CHANGES: [&str; 8] = ["set", "change", "reset", "update", "switch", "make", "rename", "put"];
 /// What goes on when nobody tells a secret.
-const OTHERWISE: [&str; 140] = [
+const OTHERWISE: [&str; 142] = [
     "a",
     "an",
     "the",
@@ -180,6 +180,8 @@ const OTHERWISE: [&str; 140] = [
     "manually",
     "instead",
     "beside",
+    "below",
+    "above",
 ];
 
 /// Whether a text goes on with a word of which no secret is made.

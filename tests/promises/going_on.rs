@@ -16,7 +16,7 @@ fn it_goes_on_where_it_was_and_forgets_what_makes_no_sense() {
     let user = User::without_models();
     user.configure(&format!("[audio]\ninput = \"none\"\n[cache.redis]\nurl = \"{}\"\n", redis.url()));
     let daemon = user.daemon();
-    for words in ["new session kitchen", "new session garden", "switch to session kitchen", "split right"] {
+    for words in ["new session kitchen", "new session garden", "switch to kitchen", "split right"] {
         let ran = user.run(&["do", words]);
         assert_eq!(ran.code(), 0, "{words}: {ran:?}");
     }
@@ -26,7 +26,7 @@ fn it_goes_on_where_it_was_and_forgets_what_makes_no_sense() {
     assert!((1..=1800).contains(&ttl), "{ttl}");
 
     let daemon = restarted(&user, daemon);
-    let ran = user.run(&["do", "say that again"]);
+    let ran = user.run(&["do", "repeat that"]);
     assert!(ran.out.to_lowercase().contains("split"), "{ran:?}");
     assert_eq!(user.run(&["do", "again"]).code(), 0);
     let panes = user.tmux(&["list-panes", "-t", "kitchen"]);

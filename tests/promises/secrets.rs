@@ -9,12 +9,13 @@ use std::sync::{Arc, Mutex};
 
 use super::support::clouds::Fake;
 use super::support::postgres::Server;
-use super::support::recordings::{path, wavs};
 use super::support::redis::Redis;
 use super::support::user::{User, until};
 
 /// All of these hold it.
 const CANARY: &str = "c4nary";
+/// Somebody says something.
+const SPOKEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/list-sessions.wav");
 /// Words that no rule knows.
 const WORDS: &str = "would be lovely to greet the world";
 
@@ -81,22 +82,24 @@ async fn a_secret_is_used_and_kept_nowhere() {
         let ran = user.run(&["do", "--yes", words]);
         assert_eq!(ran.code(), 0, "{words}: {ran:?}");
     }
-    let ran = user.run(&["do", "run printenv BUILD_TOKEN"]);
+    let ran = user.run(&["do", "--yes", "run printenv BUILD_TOKEN"]);
     assert!(ran.out.contains("c4nary-named-7Q"), "whoever asks is answered: {ran:?}");
     let ran = user.run(&["do", "--spoken", "type my password is c4nary seven"]);
     assert_eq!(ran.code(), 0, "{ran:?}");
     // Thought of by an AI, and heard by a cloud.
     fake.says(r#"{"intent":"run","command":"echo --password c4nary-ai-7Q"}"#);
-    for _ in 0..2 {
+    for time in 1..=2 {
+        assert_eq!(user.run(&["do", "cancel"]).code(), 0);
         let ran = user.run(&["do", WORDS]);
         assert!(ran.out.contains("c4nary-ai-7Q"), "what is asked about is seen whole: {ran:?}");
+        assert_eq!(fake.asked("/v1/chat").len(), time, "it is not kept");
     }
     let status = user.run(&["status"]);
     let json = user.run(&["--json", "status"]);
     assert!(status.code() == 0 && json.out.contains("echo --password"), "a question is open: {json:?}");
     assert_eq!(user.run(&["do", "cancel"]).code(), 0);
     fake.says("type my password is c4nary spoken");
-    let heard = user.run(&["hear", path(&wavs()[0])]);
+    let heard = user.run(&["hear", SPOKEN]);
     assert_eq!(heard.code(), 0, "{heard:?}");
     assert_eq!(fake.asked("/v1/audio/transcriptions").len(), 1);
     assert_eq!(user.run(&["say", "It is sk-c4nary0123456789ab now."]).code(), 0);
