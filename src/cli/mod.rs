@@ -100,7 +100,7 @@ enum Command {
         limit: u32,
         /// Forget them for good: this turn, those that --search and --before mean, or all
         #[arg(long, value_name = "ID", num_args = 0..=1)]
-        forget: Option<Option<String>>,
+        forget: Option<Vec<String>>,
         /// Only what was said before this date, or is older than this: 2026-01-31, 30days
         #[arg(long, value_name = "WHEN", requires = "forget")]
         before: Option<String>,
@@ -198,7 +198,7 @@ async fn dispatch(arguments: Arguments) -> Outcome {
         Some(Command::Interpret { spoken, text }) => interpret::run(&world, &text.join(" "), spoken, json),
         Some(Command::Do { yes, spoken, text }) => once::run(&world, text.join(" "), yes, spoken, json).await,
         Some(Command::History { search, forget: Some(id), before, yes, .. }) => {
-            let selection = forget::selection(id.as_deref(), search, before.as_deref())?;
+            let selection = forget::selection(id.first().map(String::as_str), search, before.as_deref())?;
             forget::run(&world, selection, yes, json).await
         }
         Some(Command::History { search, limit, .. }) => {

@@ -169,8 +169,8 @@ pub fn forget(file: &Path, lines: Option<&[String]>) -> std::io::Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         kept => kept?,
     };
-    let stays = |line: &&str| !lines.iter().any(|forgotten| forgotten == line);
-    let new: String = kept.lines().filter(stays).map(|line| format!("{line}\n")).collect();
+    let stays = |line: &&str| !lines.iter().any(|forgotten| forgotten == line.trim_end_matches('\n'));
+    let new: String = kept.split_inclusive('\n').filter(stays).collect();
     if new.len() < kept.len() {
         // In place, so that whoever appends to it does so to the same file.
         std::fs::write(file, new)?;

@@ -45,7 +45,7 @@ fn one(rest: &str, length: usize, begin: usize, found: &mut Vec<Range<usize>>) {
         match rest[..at].find(':') {
             Some(colon) if !is_no_secret(&rest[colon + 1..at]) => found.push(begin + colon + 1..begin + at),
             None if shape::is_key(&rest[..at]) || shape::is_random(&rest[..at]) => {
-                found.push(begin..begin + at)
+                found.push(begin..begin + at);
             }
             _ => {}
         }
@@ -82,7 +82,7 @@ fn without_scheme(text: &str, begin: usize, found: &mut Vec<Range<usize>>) {
 
 /// `?api_key=…&sig=…`, `#access_token=…`
 fn parameters(text: &str, begin: usize, found: &mut Vec<Range<usize>>) {
-    let Some(query) = text.find(['?', '#']).filter(|_| text.contains("://") || text.contains("?")) else {
+    let Some(query) = text.find(['?', '#']).filter(|_| text.contains("://") || text.contains('?')) else {
         return;
     };
     let mut from = query + 1;

@@ -63,24 +63,20 @@ impl Blocks {
     fn begins(&mut self, line: &str, at: usize, begin: usize, found: &mut Vec<Range<usize>>) -> bool {
         let is_private = line[at..].contains("PRIVATE KEY");
         let after = at + BEGIN.len();
-        match line[after..].find(END) {
-            Some(end) => {
-                if is_private {
-                    let end = after + end + END.len();
-                    let rest = line[end..].find("-----").map_or(line.len(), |dashes| end + dashes + 5);
-                    found.push(begin + at..begin + rest);
-                }
-                // There may be more on the line.
-                !is_private
+        let Some(end) = line[after..].find(END) else {
+            self.state = if is_private { State::Private } else { State::Public };
+            if is_private {
+                found.push(begin + at..begin + line.len());
             }
-            None => {
-                self.state = if is_private { State::Private } else { State::Public };
-                if is_private {
-                    found.push(begin + at..begin + line.len());
-                }
-                true
-            }
+            return true;
+        };
+        if is_private {
+            let end = after + end + END.len();
+            let rest = line[end..].find("-----").map_or(line.len(), |dashes| end + dashes + 5);
+            found.push(begin + at..begin + rest);
         }
+        // There may be more on the line.
+        !is_private
     }
 
     /// A line of the inside, together with the end of the line before.

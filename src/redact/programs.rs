@@ -17,8 +17,11 @@ enum Takes {
     Pair(char),
 }
 
+/// Names, a word that must be there, options.
+type Program = (&'static [&'static str], &'static str, &'static [(&'static str, Takes)]);
+
 /// Programs, a word that must be among their arguments, and their options.
-const PROGRAMS: &[(&[&str], &str, &[(&str, Takes)])] = &[
+const PROGRAMS: &[Program] = &[
     (
         &["mysql", "mysqldump", "mysqladmin", "mysqlimport", "mariadb", "mariadb-dump", "mycli"],
         "",

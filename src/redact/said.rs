@@ -194,8 +194,7 @@ pub(super) fn goes_on_otherwise(text: &str) -> bool {
 pub(super) fn find(line: &str, words: &[Range<usize>], found: &mut Vec<Range<usize>>) {
     // Nearly every line has no such word, and needs no more.
     let lower = line.to_lowercase();
-    let mentions = |known: &&str| lower.contains(*known);
-    if !CALLED.iter().any(|it| mentions(&it)) && !OWN.iter().any(|it| mentions(&it)) {
+    if !CALLED.iter().chain(&OWN).any(|known| lower.contains(known)) {
         return;
     }
     let spoken: Vec<String> = words.iter().map(|word| plain(&line[word.clone()])).collect();

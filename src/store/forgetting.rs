@@ -3,9 +3,9 @@
 //! **Why.** What somebody wants forgotten must be gone: from the file's free pages, its log and its index as well as from
 //! its tables, and from the server, even if that is down now, was restored from a copy, or gets a batch late.
 //!
-//! **Mechanics.** One transaction deletes the records and notes their ids; SQLite overwrites what it deletes, the index is
-//! merged into one piece without the deleted words, and the log is folded in and cut off. The ids are tombstones: a record
-//! of such an id is not inserted any more, here or on the server (triggers), and not shown when a replica still has it.
+//! **Mechanics.** One transaction deletes the records and notes their ids; then the index is merged into one piece without
+//! the deleted words, free pages are overwritten, and the log is folded in and cut off. The ids are tombstones: a record of
+//! such an id is not inserted any more, here or on the server (triggers), and not shown when a replica still has it.
 //! What a server may have beyond the journal is asked for by time and words (`forgetting`); the server answers with the
 //! ids, and the words are forgotten, too. All that is carried over by [`replay`](super::replay), before whatever waits to
 //! be written, and again to a server that is another than before.
@@ -145,16 +145,39 @@ pub(super) async fn delete(
     );
     prune.bind(REMEMBERED).bind(has_server).execute(&mut *transaction).await?;
     transaction.commit().await?;
-    deleted.wiped = wipe(connection).await?;
+    deleted.wiped = wipe(connection).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the free pages of the journal can't be overwritten now");
+        false
+    });
     Ok(deleted)
 }
 
 /// Sees to it that what was deleted is in no page of the file any more, nor in its log. `false` when somebody reads from
 /// the log just now.
-pub(super) async fn wipe(connection: &mut SqliteConnection) -> Result<bool, StoreError> {
+///
+/// To overwrite at once whatever is deleted would double what each turn writes. So the free pages are overwritten here:
+/// they are taken by zeros, and given back.
+async fn wipe(connection: &mut SqliteConnection) -> Result<bool, StoreError> {
+    /// Bytes in a piece.
+    const PIECE: i64 = 8 << 20;
+
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    // Into one piece, without the words of what was deleted.
     sqlx::query("INSERT INTO record_search (record_search) VALUES ('optimize')")
-        .execute(&mut *connection)
+        .execute(&mut *transaction)
         .await?;
+    let free = sqlx::query_scalar::<_, i64>(
+        "SELECT (freelist_count + 1) * page_size FROM pragma_freelist_count(), pragma_page_size()",
+    );
+    let mut free = free.fetch_one(&mut *transaction).await?;
+    sqlx::query("CREATE TABLE wiping (bytes BLOB) STRICT").execute(&mut *transaction).await?;
+    while free > 0 {
+        let query = sqlx::query("INSERT INTO wiping (bytes) VALUES (zeroblob(?1))");
+        query.bind(free.min(PIECE)).execute(&mut *transaction).await?;
+        free -= PIECE;
+    }
+    sqlx::query("DROP TABLE wiping").execute(&mut *transaction).await?;
+    transaction.commit().await?;
     for _ in 0..TRIES {
         let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *connection).await?;
         if row.try_get::<i64, _>(0)? == 0 {

@@ -280,16 +280,16 @@ impl Store {
             result.await.map_err(|_| StoreError::Closed)?
         });
         let Deleted { ids, texts, wiped } = deleted.await.map_err(|error| error::not_forgotten(&error))?;
+        let here = ids.len() as u64;
+        if let Some(sounds) = &self.sounds {
+            sounds.forget(ids).await;
+        }
         let database = match self.database {
             None => None,
             Some(_) => Some(self.is_forgotten_everywhere().await),
         };
-        tracing::info!(turns = ids.len(), wiped, ?database, "turns were forgotten");
-        let forgotten = Forgotten { here: ids.len() as u64, wiped, database };
-        if let Some(sounds) = &self.sounds {
-            sounds.forget(ids).await;
-        }
-        Ok((forgotten, texts))
+        tracing::info!(turns = here, wiped, ?database, "turns were forgotten");
+        Ok((Forgotten { here, wiped, database }, texts))
     }
 
     /// Whether the database has been told of everything that is to be forgotten; waits a little for that.

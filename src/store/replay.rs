@@ -297,7 +297,7 @@ impl Replay {
             match server.forget(&told, &identity).await {
                 Ok(found) => self.change(Change::Forgotten { told, found }).await?,
                 Err(CallError::Failed(PostgresError::Elsewhere(identity))) => {
-                    self.settle_on(identity).await?
+                    self.settle_on(identity).await?;
                 }
                 Err(error) => return Err(Stuck::Server(error)),
             }

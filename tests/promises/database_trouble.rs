@@ -187,7 +187,7 @@ async fn many_that_come_at_once_make_the_tables_once() {
         history.delivered(0).await;
     }
     assert_eq!(server.records().await.len(), 4);
-    server.until("SELECT count(*) = 1 FROM voice_terminal.migration").await;
+    server.until("SELECT count(*) = 2 FROM voice_terminal.migration").await;
 }
 
 #[tokio::test]
