@@ -1,11 +1,13 @@
 //! Composition: the one place where parts are built from configuration and joined.
 
 mod attendants;
+mod forgetting;
 mod speaking;
 mod surroundings;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -17,11 +19,12 @@ use crate::breaker::{Breaker, Registry, State};
 use crate::cache::{self, Layers};
 use crate::cloud::{Gate, is_local};
 use crate::config::{self, Config, ConfigError, DatabaseUrl, Paths, Sources};
-use crate::conversation::{Coordinator, Input, ListeningOptions, Options, Ports};
+use crate::conversation::{Coordinator, Input, ListeningOptions, Memory, Options, Ports};
 use crate::domain::{
     Assistant, Degradation, Event, InputMode, Listening, ListeningMode, Privacy, Progress, Reply, Utterance,
 };
 use crate::interpreter::{OWN, PhraseGroup, Rules};
+use crate::redact::Redactor;
 use crate::server::{ChainStanding, Control, Delivery};
 use crate::shutdown::PATIENCE;
 use crate::speech::models::{ModelBreakers, Models};
@@ -276,11 +279,30 @@ impl World {
         let parts = store::Parts {
             path: self.paths.journal(&self.config),
             limit: self.config.store.journal.limit,
+            retention: self.retention(),
+            sound: self.sound(),
             breaker: self.breaker("database", "journal"),
             database: self.database(),
             fallbacks: Some(self.registry.fallbacks()),
         };
         Store::begin(parts).await
+    }
+
+    /// How old a turn becomes, if it may not become any age.
+    fn retention(&self) -> Option<Duration> {
+        days(self.config.store.retention)
+    }
+
+    /// How the sound of what was said is kept, if it is.
+    fn sound(&self) -> Option<store::SoundOptions> {
+        let sound = &self.config.store.sound;
+        let keep = match sound.keep {
+            config::KeepSound::Never => return None,
+            config::KeepSound::Failed => store::KeepSound::Failed,
+            config::KeepSound::Always => store::KeepSound::Always,
+        };
+        let directory = self.paths.sound(&self.config);
+        Some(store::SoundOptions { keep, directory, limit: sound.limit, age: days(sound.days)? })
     }
 
     /// The servers behind the journal, if any are configured.
@@ -368,6 +390,11 @@ impl World {
             privacy: Arc::clone(&self.cloud) as Arc<dyn Privacy>,
             journal: Arc::new(store.clone()),
             names: known,
+            // A turn of its own has nothing to go on with.
+            memory: voice.then(|| Memory {
+                cache: Arc::clone(&self.cache) as _,
+                name: self.config.terminal.socket.clone(),
+            }),
         };
         let (terminal, journal) = (Arc::clone(&ports.terminal), Arc::clone(&ports.journal));
         let announced = inbox.downgrade();
@@ -515,6 +542,14 @@ impl Conversation {
             events: self.events.clone(),
             registry: Arc::clone(&world.registry),
             chains: Box::new(move || chains.chains()),
+            redactor: Redactor::default(),
+            forget: {
+                let (world, store) = (world.clone(), self.store.clone());
+                Box::new(move |selection| {
+                    let (world, store) = (world.clone(), store.clone());
+                    Box::pin(async move { world.forget(&store, &selection).await })
+                })
+            },
             delivery: Box::new(move || {
                 let Backlog { waiting, refused } = *backlog.as_ref()?.borrow();
                 Some(Delivery { waiting, refused })
@@ -543,6 +578,11 @@ impl Conversation {
         store.close().await;
         cancel.cancel();
     }
+}
+
+/// So many days; `None` if there are none.
+fn days(number: u32) -> Option<Duration> {
+    (number > 0).then(|| Duration::from_secs(u64::from(number) * 86_400))
 }
 
 /// The conversation is over.

@@ -268,8 +268,12 @@ pub struct Safety {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Store {
+    /// Days after which a turn is forgotten, here and in the database; 0 is never.
+    pub retention: u32,
     /// The journal on disk.
     pub journal: Journal,
+    /// The sound of what was said.
+    pub sound: Sound,
     /// The database that the journal is carried over to.
     pub postgres: Postgres,
 }
@@ -282,6 +286,32 @@ pub struct Journal {
     pub path: Option<PathBuf>,
     /// How large it may become, in bytes. What the database has makes way first, then the oldest.
     pub limit: u64,
+}
+
+/// The sound of what was said.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sound {
+    /// What of it is kept.
+    pub keep: KeepSound,
+    /// Where; by default `sound` in the state directory.
+    pub directory: Option<PathBuf>,
+    /// How much altogether, in bytes; the oldest goes first.
+    pub limit: u64,
+    /// For how many days.
+    pub days: u32,
+}
+
+/// What is kept of the sound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeepSound {
+    /// Nothing.
+    Never,
+    /// What could not be recognised yet.
+    Failed,
+    /// Everything that was said to the program.
+    Always,
 }
 
 /// PostgreSQL. Without a primary the journal is all there is.
@@ -351,6 +381,12 @@ pub struct BreakerOverride {
 impl Default for Journal {
     fn default() -> Self {
         Self { path: None, limit: 1 << 30 }
+    }
+}
+
+impl Default for Sound {
+    fn default() -> Self {
+        Self { keep: KeepSound::Never, directory: None, limit: 256 << 20, days: 7 }
     }
 }
 

@@ -146,11 +146,14 @@ impl Config {
         Ok(())
     }
 
-    fn history_rules(&self) -> [(bool, &'static str, &'static str); 4] {
+    fn history_rules(&self) -> [(bool, &'static str, &'static str); 7] {
         let postgres = &self.store.postgres;
         let mut servers = std::iter::once(&postgres.primary).chain(&postgres.replicas);
         [
             (self.store.journal.limit >= 1 << 20, "store.journal.limit", "at least 1048576 (a mebibyte)"),
+            (self.store.retention <= 36_500, "store.retention", "from 0 (never) to 36500 days"),
+            (self.store.sound.limit >= 1 << 20, "store.sound.limit", "at least 1048576 (a mebibyte)"),
+            ((1..=36_500).contains(&self.store.sound.days), "store.sound.days", "from 1 to 36500"),
             (
                 servers.all(|url| !url.is_set() || url.is_postgres()),
                 "store.postgres.primary and each of store.postgres.replicas",

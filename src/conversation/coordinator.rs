@@ -18,6 +18,7 @@ use super::hearing::{Answer, Hearing, Progress, Unheard};
 use super::insertions::Insertions;
 use super::listening::{Arrival, Heed, ListeningOptions, Vigil};
 use super::performance::{Context, Ending, Performance, Words};
+use super::recent::{Keeping, Memory, Recent};
 use super::wording;
 use crate::domain::{
     Assistant, Attention, BoxFuture, Completeness, Confidence, Content, Degradation, Event, FailureKind,
@@ -50,6 +51,8 @@ pub struct Ports {
     pub journal: Arc<dyn Journal>,
     /// What has a name, as it was when somebody last looked.
     pub names: watch::Receiver<Arc<LiveNames>>,
+    /// Where a conversation that goes on later is kept, if it is.
+    pub memory: Option<Memory>,
 }
 
 /// How this conversation is to be held.
@@ -187,6 +190,9 @@ pub struct Coordinator {
     /// Words that wait for their turn.
     waiting: VecDeque<(Words, Answer)>,
     turn: Option<Turn>,
+    /// What an earlier run left to go on with is being looked for; turns wait for it, which is a moment.
+    recalling: Option<BoxFuture<'static, Option<Recent>>>,
+    keeping: Option<Keeping>,
 }
 
 struct Turn {
@@ -228,6 +234,8 @@ impl Coordinator {
             listening,
             waiting: VecDeque::new(),
             turn: None,
+            recalling: None,
+            keeping: None,
         }
     }
 
@@ -241,6 +249,11 @@ impl Coordinator {
     /// journal what was not finished.
     pub async fn run(mut self, mut inbox: mpsc::Receiver<Input>, cancel: CancellationToken) {
         let mut open = true;
+        if let Some(memory) = self.ports.memory.clone() {
+            let terminal = Arc::clone(&self.ports.terminal);
+            self.keeping = Some(Keeping::start(memory.clone(), Arc::clone(&terminal)));
+            self.recalling = Some(Box::pin(memory.recall(terminal)));
+        }
         if self.listening.borrow().attention != Attention::Attentive {
             self.tell(Event::ListeningChanged(self.listening.borrow().clone()));
         }
@@ -255,6 +268,7 @@ impl Coordinator {
                 biased;
                 () = cancel.cancelled() => break,
                 ending = maybe(self.turn.as_mut().map(|turn| &mut turn.future)) => self.turn_ended(ending),
+                recent = maybe(self.recalling.as_mut()) => self.recalled(recent),
                 progress = self.hearing.next() => self.heard(progress).await,
                 input = inbox.recv(), if open => match input {
                     Some(input) => self.receive(input).await,
@@ -367,20 +381,28 @@ impl Coordinator {
     }
 
     /// An utterance is a record before it is a wish. `surely` tells that it can't be our own voice.
-    async fn accept(&mut self, utterance: Utterance, answer: Answer, pause: Option<PauseId>, surely: bool) {
-        if let Err(failure) = self.ports.journal.open(&utterance).await {
-            tracing::error!(id = %utterance.id, %failure, "an utterance could not be written to the journal");
-        }
-        let Utterance { id, origin, content, .. } = utterance;
-        let speech = match &content {
+    async fn accept(
+        &mut self,
+        mut utterance: Utterance,
+        answer: Answer,
+        pause: Option<PauseId>,
+        surely: bool,
+    ) {
+        let (id, origin) = (utterance.id, utterance.origin);
+        let speech = match &utterance.content {
             Content::Speech(pcm) => Some(pcm.duration()),
             Content::Text(_) | Content::Transcribed(_) => None,
         };
-        let spoken = !matches!(content, Content::Text(_));
         let arrival = speech
             .filter(|_| origin == Origin::Microphone)
             .map(|speech| self.vigil.arrived(id, speech, tokio::time::Instant::now()));
         let attended = arrival.is_none_or(|arrival| arrival.is_attended());
+        utterance.is_attended = attended;
+        if let Err(failure) = self.ports.journal.open(&utterance).await {
+            tracing::error!(%id, %failure, "an utterance could not be written to the journal");
+        }
+        let Utterance { content, .. } = utterance;
+        let spoken = !matches!(content, Content::Text(_));
         // What may not be for us is told when it is known to be.
         if attended {
             self.tell(Event::Heard { id, origin, speech });
@@ -458,6 +480,7 @@ impl Coordinator {
         if input != self.input {
             self.input = input;
             self.tell(Event::InputChanged { input });
+            self.keep_recent();
         }
     }
 
@@ -472,6 +495,7 @@ impl Coordinator {
 
     fn begin_next(&mut self) {
         if self.turn.is_none()
+            && self.recalling.is_none()
             && let Some((words, answer)) = self.waiting.pop_front()
         {
             let cancel = CancellationToken::new();
@@ -600,9 +624,28 @@ impl Coordinator {
         if let Some(reply) = &ending.reply {
             self.last_reply = Some(reply.clone());
         }
+        self.keep_recent();
         if let Some(answer) = answer {
             // Whoever asked may have gone.
             let _ = answer.send(ending.reply);
+        }
+    }
+
+    /// Goes on with what an earlier run left, where nothing has come in between.
+    fn recalled(&mut self, recent: Option<Recent>) {
+        self.recalling = None;
+        let Some(Recent { last, reply, input, .. }) = recent else { return };
+        self.last = self.last.take().or(last);
+        self.last_reply = self.last_reply.take().or(reply);
+        if self.input == self.options.input {
+            self.take_as(input);
+        }
+    }
+
+    fn keep_recent(&self) {
+        if let Some(keeping) = &self.keeping {
+            let (last, reply, input) = (self.last.clone(), self.last_reply.clone(), self.input);
+            keeping.note(Recent { session: None, last, reply, input });
         }
     }
 
@@ -634,8 +677,11 @@ impl Coordinator {
         }
         let unheard = self.hearing.leave().into_iter();
         let unfinished: Vec<_> = unheard.chain(self.waiting.drain(..).map(|(words, _)| words.id)).collect();
+        if let Some(keeping) = self.keeping.take() {
+            keeping.finish().await;
+        }
         for id in unfinished {
-            self.note(id, Stage::Abandoned { reason: "the program was stopped first".into() }).await;
+            self.note(id, Stage::Abandoned { reason: Stage::STOPPED.into() }).await;
         }
     }
 

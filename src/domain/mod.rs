@@ -9,6 +9,7 @@
 mod command;
 mod event;
 mod failure;
+mod forgetting;
 mod front;
 mod input;
 mod intent;
@@ -27,6 +28,7 @@ mod verdict;
 pub use command::{Action, Command, Outcome, PaneId, Ran, SessionId, SessionInfo, Target};
 pub use event::{Event, Interruption, Progress};
 pub use failure::{Failure, FailureKind};
+pub use forgetting::{Forgotten, Selection};
 pub use front::Front;
 pub use input::InputMode;
 pub use intent::{Direction, Intent, Key, KeyPress, Pane, Scroll, Window};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{
     Command, Completeness, Confidence, Failure, InputMode, Intent, Interpretation, LiveNames, Outcome, Pcm,
-    Record, SessionInfo, Stage, Target, Transcript, Utterance, UtteranceId, Whereabouts,
+    Record, SessionId, SessionInfo, Stage, Target, Transcript, Utterance, UtteranceId, Whereabouts,
 };
 
 /// A boxed future, so that ports can be trait objects.
@@ -98,6 +98,9 @@ pub trait Terminal: Send + Sync {
 
     /// The sessions that there are; an empty list when no server runs.
     fn sessions(&self) -> BoxFuture<'_, Result<Vec<SessionInfo>, Failure>>;
+
+    /// Has commands go to this session from now on, if it is there under this name; shows it to nobody. Whether it is.
+    fn resume<'a>(&'a self, session: &'a SessionId, name: &'a str) -> BoxFuture<'a, Result<bool, Failure>>;
 
     /// Where commands go now, and what has a name there; nothing when nothing has been made current yet.
     fn whereabouts(&self) -> BoxFuture<'_, Result<Whereabouts, Failure>>;

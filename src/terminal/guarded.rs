@@ -285,6 +285,13 @@ impl Terminal for Tmux {
         })
     }
 
+    fn resume<'a>(&'a self, session: &'a SessionId, name: &'a str) -> BoxFuture<'a, Result<bool, Failure>> {
+        Box::pin(async move {
+            let resumed = self.sessions.resume(session, name).await;
+            resumed.map_err(|trouble| trouble.failure("go on in the session"))
+        })
+    }
+
     fn whereabouts(&self) -> BoxFuture<'_, Result<Whereabouts, Failure>> {
         Box::pin(async move {
             self.host().sessions.whereabouts().await.map_err(|trouble| trouble.failure("look at the session"))

@@ -142,6 +142,20 @@ impl Sessions {
         Ok(self.make_current(&made.place))
     }
 
+    /// Has commands go to this session, if it is there under this name, and none was chosen yet.
+    pub(super) async fn resume(&self, session: &SessionId, name: &str) -> Result<bool, Trouble> {
+        let place = match Place::current(&self.tmux, session).await {
+            Ok(place) => place,
+            Err(Trouble::Refused(Refusal::NoServer | Refusal::NoTarget)) => return Ok(false),
+            Err(trouble) => return Err(trouble),
+        };
+        let is_it = place.session_name == name && self.current.lock().is_none();
+        if is_it {
+            self.make_current(&place);
+        }
+        Ok(is_it)
+    }
+
     /// The session that the most recently used real client shows.
     async fn looked_at(&self) -> Result<Option<SessionId>, Trouble> {
         const FORMAT: &str = "#{client_control_mode}:#{client_activity}:#{session_id}";
