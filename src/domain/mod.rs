@@ -8,6 +8,7 @@
 
 mod command;
 mod event;
+mod expectation;
 mod failure;
 mod input;
 mod intent;
@@ -25,6 +26,7 @@ mod verdict;
 
 pub use command::{Action, Command, Outcome, PaneId, Ran, SessionId, SessionInfo, Target};
 pub use event::{Event, Progress};
+pub use expectation::{End, Expectation, Fork, Named, Phrases};
 pub use failure::{Failure, FailureKind};
 pub use input::InputMode;
 pub use intent::{Direction, Intent, Key, KeyPress, Pane, Scroll, Window};

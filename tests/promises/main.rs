@@ -3,6 +3,7 @@
 
 mod arrows;
 mod assistant;
+mod biasing;
 mod by_ear;
 mod cache;
 mod clouds;
