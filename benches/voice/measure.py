@@ -12,6 +12,7 @@ import random
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import procs
@@ -44,20 +45,27 @@ def length(file):
     return (Path(file).stat().st_size - 44) / 32_000
 
 
+def likely():
+    """What our recogniser is told beforehand, as faster-whisper can be told it."""
+    grammar = tomllib.loads((HERE.parent.parent / "config" / "grammar.toml").read_text())
+    return " ".join(f"{phrase.capitalize()}." for phrase in reversed(grammar["likely"]))
+
+
 def recognition(run, peer, meanings, recordings):
-    """Each group by one, then by the other, in turns."""
+    """Each group by one, then by the other, in turns; and by the other told what is likely."""
     groups = {}
     for recording in recordings:
         groups.setdefault((recording["voice"], recording["condition"]), []).append(recording)
     results = []
     for at, ((voice, condition), group) in enumerate(groups.items()):
         told = {}
-        for who in ("ours", "theirs") if at % 2 == 0 else ("theirs", "ours"):
+        for who in ("ours", "theirs", "told") if at % 2 == 0 else ("told", "theirs", "ours"):
             if who == "ours":
                 heard = transcribe(run, group)
                 told[who] = [(one["text"], seconds(one["took"])) for one in heard]
             else:
-                heard = [peer.ask(do="transcribe", file=one["file"], threads=os.cpu_count()) for one in group]
+                more = {"told": likely()} if who == "told" else {}
+                heard = [peer.ask(do="transcribe", file=one["file"], threads=os.cpu_count(), **more) for one in group]
                 told[who] = [(one["text"], one["took"]) for one in heard]
         result = {"voice": voice, "condition": condition, "lengths": [length(one["file"]) for one in group]}
         for who, heard in told.items():

@@ -62,6 +62,9 @@ enum Command {
     },
     /// Turn recordings (wav, flac) into text, one line a file
     Transcribe {
+        /// Hear commands in them, as the conversation does
+        #[arg(long)]
+        commands: bool,
         /// Recordings
         #[arg(required_unless_present = "kept")]
         files: Vec<PathBuf>,
@@ -194,7 +197,9 @@ async fn dispatch(arguments: Arguments) -> Outcome {
         Some(Command::Daemon) => run::daemon(&world, json).await,
         Some(Command::Hear { files }) => hear::run(&world, &files, json).await,
         Some(Command::Transcribe { kept: true, .. }) => kept::run(&world, json).await,
-        Some(Command::Transcribe { files, .. }) => transcribe::run(&world, &files, json).await,
+        Some(Command::Transcribe { commands, files, .. }) => {
+            transcribe::run(&world, &files, commands, json).await
+        }
         Some(Command::Interpret { spoken, text }) => interpret::run(&world, &text.join(" "), spoken, json),
         Some(Command::Do { yes, spoken, text }) => once::run(&world, text.join(" "), yes, spoken, json).await,
         Some(Command::History { search, forget: Some(id), before, yes, .. }) => {

@@ -203,6 +203,8 @@ pub struct Stt {
     /// The least audio context given to the encoder, in its 20 ms frames (1500 is the full 30 s). Below about
     /// 512 Whisper begins to repeat itself on short clips.
     pub minimum_audio_context: u32,
+    /// Whether it leans towards what can be said, and what has a name.
+    pub bias: bool,
     /// From this no-speech probability on, an unsure text is taken for silence.
     pub no_speech_threshold: f32,
     /// Below this mean log-probability a text is taken for noise; below 2.5 times this where somebody
@@ -459,6 +461,7 @@ impl Default for Stt {
             language: "en".into(),
             threads: 0,
             minimum_audio_context: 512,
+            bias: true,
             no_speech_threshold: 0.6,
             log_probability_threshold: -1.0,
             abort_grace: Duration::from_millis(500),

@@ -21,8 +21,8 @@ use super::performance::{Context, Ending, Performance, Words};
 use super::recent::{Keeping, Memory, Recent};
 use super::wording;
 use crate::domain::{
-    Assistant, Attention, BoxFuture, Completeness, Confidence, Content, Degradation, Event, FailureKind,
-    InputMode, Intent, Interpreter, Interruption, Journal, Listening, ListeningChange, LiveNames, Mode,
+    Assistant, Attention, BoxFuture, Completeness, Confidence, Content, Degradation, Event, Expectation,
+    FailureKind, InputMode, Intent, Interpreter, Interruption, Journal, Listening, ListeningChange, LiveNames, Mode,
     Origin, PauseId, Pcm, Privacy, Ran, Recogniser, Reply, Situation, Stage, Terminal, Tone, Transcript,
     Utterance, UtteranceId,
 };
@@ -320,7 +320,10 @@ impl Coordinator {
                 self.tell(Event::SpeechStarted);
             }
             Input::NothingSaid => self.tell(Event::NothingSaid),
-            Input::Speculate { so_far, pause } => self.hearing.speculate(so_far, pause),
+            Input::Speculate { so_far, pause } => {
+                let expectation = self.expectation();
+                self.hearing.speculate(so_far, expectation, pause);
+            }
             Input::Resumed => self.hearing.resumed(),
             Input::Degraded(news) => {
                 let events = self.condition.degraded(news);
@@ -421,7 +424,8 @@ impl Coordinator {
                 let began = Instant::now().checked_sub(pcm.duration()).unwrap_or_else(Instant::now);
                 // A recording is not of this room.
                 let may_be_echo = origin == Origin::Microphone && !surely && self.echo.may_return(began);
-                let unheard = Unheard { id, pcm, may_be_echo, overheard: !attended, answer };
+                let expectation = self.expectation();
+                let unheard = Unheard { id, pcm, expectation, may_be_echo, overheard: !attended, answer };
                 self.hearing.hear(unheard, pause);
             }
             Content::Transcribed(text) => {
@@ -524,15 +528,8 @@ impl Coordinator {
         let (id, may_be_echo, answer, result) = match progress {
             Progress::Heard { id, may_be_echo, answer, result } => (id, may_be_echo, answer, result),
             Progress::Guessed { transcript, ending } => {
-                let situation = Situation {
-                    question_open: self.question.is_some(),
-                    spoken: true,
-                    input: self.input,
-                    names: Arc::clone(&self.ports.names.borrow()),
-                    ..Situation::default()
-                };
                 let text = self.vigil.without_phrase(&transcript.text);
-                let completeness = self.ports.interpreter.completeness(text, &situation);
+                let completeness = self.ports.interpreter.completeness(text, &self.moment());
                 if let Some(ending) = ending {
                     // They may have gone on meanwhile.
                     let _ = ending.send(completeness);
@@ -590,6 +587,26 @@ impl Coordinator {
                 }
                 self.answer_at_once(id, wording::unheard(&failure), answer).await;
             }
+        }
+    }
+
+    /// What is known of the moment at which something is said.
+    fn moment(&self) -> Situation {
+        Situation {
+            question_open: self.question.is_some(),
+            spoken: true,
+            input: self.input,
+            names: Arc::clone(&self.ports.names.borrow()),
+            ..Situation::default()
+        }
+    }
+
+    /// What somebody will probably say; nothing in particular if it is probably not for us.
+    fn expectation(&self) -> Expectation {
+        if self.is_attentive() {
+            self.ports.interpreter.expectation(&self.moment())
+        } else {
+            Expectation::default()
         }
     }
 

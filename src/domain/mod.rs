@@ -8,6 +8,7 @@
 
 mod command;
 mod event;
+mod expectation;
 mod failure;
 mod forgetting;
 mod front;
@@ -27,6 +28,7 @@ mod verdict;
 
 pub use command::{Action, Command, Outcome, PaneId, Ran, SessionId, SessionInfo, Target};
 pub use event::{Event, Interruption, Progress};
+pub use expectation::{End, Expectation, Fork, Named, Phrases};
 pub use failure::{Failure, FailureKind};
 pub use forgetting::{Forgotten, Selection};
 pub use front::Front;

@@ -8,6 +8,8 @@ use super::Front;
 /// Bounded; whoever looks leaves out what is beyond.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LiveNames {
+    /// The sessions.
+    pub sessions: Vec<String>,
     /// The windows of the current session, by their indices.
     pub windows: Vec<(u16, String)>,
     /// The branches of the repository that the current directory is in.

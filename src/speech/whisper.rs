@@ -18,10 +18,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::frame::{Answer, LONGEST, Request};
+use super::frame::{Answer, LARGEST, LONGEST, Request};
 use super::models::ModelError;
 use crate::breaker::{Backoff, Class, Classify};
-use crate::domain::{Pcm, Progress};
+use crate::domain::{Expectation, Pcm, Phrases, Progress};
 use crate::process::Group;
 
 /// How long a model may take to load: a large one from a slow disk.
@@ -125,7 +125,7 @@ pub(super) struct Heard {
 
 enum Order {
     Warm(oneshot::Sender<Result<(), WhisperFailure>>),
-    Recognise(Pcm, oneshot::Sender<Result<Heard, WhisperFailure>>),
+    Recognise(Pcm, Expectation, oneshot::Sender<Result<Heard, WhisperFailure>>),
 }
 
 /// The local recogniser.
@@ -207,11 +207,15 @@ impl LocalWhisper {
     }
 
     /// Recognises one utterance. Dropping the future aborts the work.
-    pub(super) async fn recognise(&self, speech: &Pcm) -> Result<Heard, WhisperFailure> {
+    pub(super) async fn recognise(
+        &self,
+        speech: &Pcm,
+        expectation: &Expectation,
+    ) -> Result<Heard, WhisperFailure> {
         if speech.duration() > LONGEST {
             return Err(WhisperFailure::TooLong(speech.duration()));
         }
-        self.order(|answer| Order::Recognise(speech.clone(), answer)).await
+        self.order(|answer| Order::Recognise(speech.clone(), expectation.clone(), answer)).await
     }
 
     async fn order<T>(
@@ -228,6 +232,25 @@ struct Worker {
     group: Group,
     frames: mpsc::Sender<Vec<u8>>,
     answers: mpsc::Receiver<Answer>,
+    /// What it has learned that can be said.
+    learned: Option<Arc<Phrases>>,
+}
+
+impl Worker {
+    /// Sees to it that it knows what can be said.
+    async fn learn(&mut self, phrases: Option<&Arc<Phrases>>) -> Result<(), WhisperFailure> {
+        let Some(phrases) = phrases else { return Ok(()) };
+        if self.learned.as_ref().is_none_or(|learned| !Arc::ptr_eq(learned, phrases)) {
+            let lesson = Request::Learn(Phrases::clone(phrases)).encode();
+            if lesson.len() <= LARGEST {
+                self.frames.send(lesson).await.map_err(|_| WhisperFailure::Crashed)?;
+            } else {
+                tracing::warn!("there are too many phrases for the recogniser to lean towards");
+            }
+            self.learned = Some(Arc::clone(phrases));
+        }
+        Ok(())
+    }
 }
 
 struct Supervisor {
@@ -252,10 +275,10 @@ impl Supervisor {
                     let _ = answer.send(result);
                 }
                 // Nothing is started for somebody who has gone while it waited.
-                Order::Recognise(_, answer) if answer.is_closed() => {}
+                Order::Recognise(_, _, answer) if answer.is_closed() => {}
                 // A load that has begun is finished: the next one who asks will want it.
-                Order::Recognise(pcm, answer) => match self.ensure().await {
-                    Ok(()) => self.serve(&pcm, answer).await,
+                Order::Recognise(pcm, expectation, answer) => match self.ensure().await {
+                    Ok(()) => self.serve(&pcm, &expectation, answer).await,
                     Err(failure) => {
                         let _ = answer.send(Err(failure));
                     }
@@ -331,8 +354,10 @@ impl Supervisor {
             .arg(model)
             .args(&self.launch.arguments)
             // Whisper's threads meet thousands of times in a second of work. Waiting for each other by
-            // spinning is a little quicker on an idle machine, and ten times slower on a busy one.
+            // spinning is ten times slower on a busy machine; but to wait a few microseconds so before
+            // they sleep halves the time for a token on an idle one.
             .env("OMP_WAIT_POLICY", "passive")
+            .env("GOMP_SPINCOUNT", "2000")
             // Else an abort starts a debugger, if there is one, to draw a backtrace that nobody reads.
             .env("GGML_NO_BACKTRACE", "1")
             .stdin(Stdio::piped())
@@ -372,16 +397,25 @@ impl Supervisor {
                 tracing::debug!(target: "whisper", "{line}");
             }
         });
-        Ok(Worker { group, frames, answers })
+        Ok(Worker { group, frames, answers, learned: None })
     }
 
-    async fn serve(&mut self, pcm: &Pcm, mut answer: oneshot::Sender<Result<Heard, WhisperFailure>>) {
+    async fn serve(
+        &mut self,
+        pcm: &Pcm,
+        expectation: &Expectation,
+        mut answer: oneshot::Sender<Result<Heard, WhisperFailure>>,
+    ) {
         self.next_id = self.next_id.wrapping_add(1);
         let id = self.next_id;
         let Some(worker) = &mut self.worker else { return };
-        let request = Request::Recognise { id, samples: pcm.samples().to_vec() }.encode();
+        let leaning = expectation.into();
+        let request = Request::Recognise { id, leaning, samples: pcm.samples().to_vec() }.encode();
         let result = tokio::select! {
-            result = exchange(worker, id, request) => result,
+            result = async {
+                worker.learn(expectation.phrases.as_ref()).await?;
+                exchange(worker, id, request).await
+            } => result,
             () = answer.closed() => {
                 self.abort(id).await;
                 return;

@@ -4,6 +4,7 @@
 mod arrows;
 mod assistant;
 mod barge_in;
+mod biasing;
 mod by_ear;
 mod cache;
 mod chaos;
