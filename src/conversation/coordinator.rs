@@ -22,9 +22,9 @@ use super::recent::{Keeping, Memory, Recent};
 use super::wording;
 use crate::domain::{
     Assistant, Attention, BoxFuture, Completeness, Confidence, Content, Degradation, Event, Expectation,
-    FailureKind, InputMode, Intent, Interpreter, Interruption, Journal, Listening, ListeningChange, LiveNames, Mode,
-    Origin, PauseId, Pcm, Privacy, Ran, Recogniser, Reply, Situation, Stage, Terminal, Tone, Transcript,
-    Utterance, UtteranceId,
+    FailureKind, InputMode, Intent, Interpreter, Interruption, Journal, Listening, ListeningChange,
+    LiveNames, Mode, Origin, PauseId, Pcm, Privacy, Ran, Recogniser, Reply, Situation, Stage, Terminal, Tone,
+    Transcript, Utterance, UtteranceId,
 };
 use heeding::Spoken;
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::{
     Command, Completeness, Confidence, Expectation, Failure, InputMode, Intent, Interpretation, LiveNames,
-    Outcome, Pcm, Record, SessionId, SessionInfo, Stage, Target, Transcript, Utterance, UtteranceId, Whereabouts,
+    Outcome, Pcm, Record, SessionId, SessionInfo, Stage, Target, Transcript, Utterance, UtteranceId,
+    Whereabouts,
 };
 
 /// A boxed future, so that ports can be trait objects.
