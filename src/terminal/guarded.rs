@@ -287,8 +287,16 @@ impl Terminal for Tmux {
 
     fn resume<'a>(&'a self, session: &'a SessionId, name: &'a str) -> BoxFuture<'a, Result<bool, Failure>> {
         Box::pin(async move {
-            let resumed = self.sessions.resume(session, name).await;
-            resumed.map_err(|trouble| trouble.failure("go on in the session"))
+            let here = |(number, host): (usize, &Host)| Some((number, host.inward(&session.0)?.to_owned()));
+            let Some((number, id)) = self.hosts.iter().enumerate().find_map(here) else { return Ok(false) };
+            // It was noted as it is known outside: "build on work".
+            let name = if number == 0 { name } else { self.addressed(name).map_or(name, |(_, name)| name) };
+            let resumed = self.hosts[number].sessions.resume(&SessionId(id), name).await;
+            let resumed = resumed.map_err(|trouble| trouble.failure("go on in the session"))?;
+            if resumed {
+                self.at.store(number, Ordering::Relaxed);
+            }
+            Ok(resumed)
         })
     }
 
