@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::secrets::holds;
 use super::support::pulse::Pulse;
 use super::support::spoken::say;
 use super::support::user::{User, until};
@@ -128,15 +129,16 @@ fn a_half_typed_line_outlives_the_microphone_and_the_recogniser() {
     console.until_line(line, column);
 
     // The recogniser goes, as often as it comes back.
+    let program = env!("CARGO_BIN_EXE_voice-terminal");
+    let (parent, _) =
+        user.processes().into_iter().find(|(_, line)| *line == format!("{program} run")).unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let killer = {
-        let (stop, home) = (Arc::clone(&stop), format!("HOME={}", user.path("home").display()));
+        let stop = Arc::clone(&stop);
         std::thread::spawn(move || {
             while !stop.load(Ordering::Relaxed) {
-                for worker in workers(&home) {
-                    signal_quietly(worker);
-                }
-                std::thread::sleep(Duration::from_millis(20));
+                workers(parent).into_iter().for_each(kill);
+                std::thread::sleep(Duration::from_millis(5));
             }
         })
     };
@@ -170,20 +172,17 @@ fn a_half_typed_line_outlives_the_microphone_and_the_recogniser() {
     assert!(user.tmux(&["list-sessions"]).contains("half:"));
 }
 
-/// The worker processes of this user.
-fn workers(home: &str) -> Vec<u32> {
-    let pids =
-        fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    let theirs = |pid: &u32| {
-        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        String::from_utf8_lossy(&line).contains("worker\0stt")
-            && environment.split(|byte| *byte == 0).any(|variable| variable == home.as_bytes())
-    };
-    pids.filter(theirs).collect()
+/// The recognisers that this process has started.
+fn workers(parent: u32) -> Vec<u32> {
+    let threads = fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten();
+    let children = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    let children = children.flat_map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+    let is_worker =
+        |pid: &u32| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| holds(&line, "worker\0stt"));
+    children.filter_map(|pid| pid.parse().ok()).filter(is_worker).collect()
 }
 
 /// It may have ended meanwhile.
-fn signal_quietly(pid: u32) {
+fn kill(pid: u32) {
     let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).stderr(Stdio::null()).status();
 }
