@@ -20,12 +20,13 @@ struct Console<'u> {
 impl<'u> Console<'u> {
     fn start(user: &'u User) -> Self {
         let program = user.command(&["run"]);
-        let mut script = "#!/bin/sh\nexec env -i".to_owned();
-        for (name, value) in program.get_envs().filter_map(|(name, value)| Some((name, value?))) {
-            script += &format!(" {}='{}'", name.to_str().unwrap(), value.to_str().unwrap());
-        }
-        script += &format!(" PATH='{}' TERM=screen", std::env::var("PATH").unwrap());
-        script += concat!(" ", env!("CARGO_BIN_EXE_voice-terminal"), " run\n");
+        let set = program.get_envs().filter_map(|(name, value)| {
+            Some(format!("{}='{}'", name.to_str().unwrap(), value?.to_str().unwrap()))
+        });
+        let set = set.collect::<Vec<_>>().join(" ");
+        let path = std::env::var("PATH").unwrap();
+        let run = concat!(env!("CARGO_BIN_EXE_voice-terminal"), " run");
+        let script = format!("#!/bin/sh\nexec env -i {set} PATH='{path}' TERM=screen {run}\n");
         let file = user.path("home/console");
         fs::write(&file, script).unwrap();
         fs::set_permissions(&file, PermissionsExt::from_mode(0o700)).unwrap();
@@ -133,7 +134,7 @@ fn a_half_typed_line_outlives_the_microphone_and_the_recogniser() {
     let (parent, _) =
         user.processes().into_iter().find(|(_, line)| *line == format!("{program} run")).unwrap();
     let stop = Arc::new(AtomicBool::new(false));
-    let killer = {
+    let executioner = {
         let stop = Arc::clone(&stop);
         std::thread::spawn(move || {
             while !stop.load(Ordering::Relaxed) {
@@ -155,7 +156,7 @@ fn a_half_typed_line_outlives_the_microphone_and_the_recogniser() {
     );
     console.until_line(line, column);
     stop.store(true, Ordering::Relaxed);
-    killer.join().unwrap();
+    executioner.join().unwrap();
     let heard = console.screen().matches("you: ").count();
     let again = Instant::now();
     while console.screen().matches("you: ").count() == heard {
