@@ -160,12 +160,11 @@ impl Sink {
         if self.stream.as_ref().is_some_and(|stream| stream.broken.load(Ordering::Acquire)) {
             self.close();
         }
-        let stream = match self.stream.take() {
-            Some(stream) => stream,
-            None => {
-                let (wish, volume, reference) = (self.wish.clone(), self.volume, self.reference.clone());
-                self.breaker.call_sync(|| open(wish, volume, reference))?
-            }
+        let stream = if let Some(stream) = self.stream.take() {
+            stream
+        } else {
+            let (wish, volume, reference) = (self.wish.clone(), self.volume, self.reference.clone());
+            self.breaker.call_sync(|| open(wish, volume, reference))?
         };
         Ok(self.stream.insert(stream))
     }
@@ -227,10 +226,10 @@ impl Sink {
 
     /// Drops the stream on a thread that may be left behind: ALSA hangs for ever on a dead server.
     fn close(&mut self) {
-        if let Some(Stream { sink, .. }) = self.stream.take() {
-            if thread::Builder::new().name("audio-close".into()).spawn(move || drop(sink)).is_err() {
-                tracing::warn!("no thread to close the loudspeaker on");
-            }
+        if let Some(Stream { sink, .. }) = self.stream.take()
+            && thread::Builder::new().name("audio-close".into()).spawn(move || drop(sink)).is_err()
+        {
+            tracing::warn!("no thread to close the loudspeaker on");
         }
     }
 }

@@ -76,7 +76,7 @@ impl Tmux {
         state: &Path,
         cancel: CancellationToken,
     ) -> Self {
-        Self::with_program("tmux", config, |_| breakers.clone(), state, cancel)
+        Self::with_program("tmux", config, move |_| breakers.clone(), state, cancel)
     }
 
     /// For the configured servers, with breakers for each: of the first, and of the others by their names.
@@ -98,9 +98,10 @@ impl Tmux {
         cancel: CancellationToken,
     ) -> Self {
         let notices = broadcast::Sender::new(NOTICES);
-        let host = |name: Option<&str>| {
+        let told = notices.clone();
+        let host = move |name: Option<&str>| {
             let server = (program, name.unwrap_or(&config.socket), name);
-            Host::new(server, config, breakers(name), state, notices.clone(), cancel.clone())
+            Host::new(server, config, breakers(name), state, told.clone(), cancel.clone())
         };
         let others = config.servers.iter().map(|name| host(Some(name)));
         let hosts = std::iter::once(host(None)).chain(others).collect();
