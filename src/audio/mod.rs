@@ -13,7 +13,7 @@
 //! it, [`sink`] keeps the device behind the breaker `audio-output`, and a [`deck`] is what the device plays. A [`gate`] drops what is said while nobody is
 //! listened to.
 //!
-//! What is played comes back through the microphone. [`reference`] knows every sample of it, [`align`] finds out
+//! What is played comes back through the microphone. [`mod@reference`] knows every sample of it, [`align`] finds out
 //! how late it comes, [`cancel`] takes it away, and [`barge_in`] decides whether what is left is a person.
 //!
 //! ```text
