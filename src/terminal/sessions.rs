@@ -220,19 +220,6 @@ impl Sessions {
 
     /// Makes the session, or finds it if it is there.
     async fn make(&self, name: String, server_gone: bool) -> Result<Made, Trouble> {
-        let mut made = self.try_to_make(&name, server_gone).await;
-        for _ in 0..DYING_TRIES {
-            if !matches!(made, Err(Trouble::Refused(Refusal::NoServer))) {
-                break;
-            }
-            // It starts a server; that there is none means that it met one that was just dying.
-            tokio::time::sleep(DYING_PAUSE).await;
-            made = self.try_to_make(&name, server_gone).await;
-        }
-        made
-    }
-
-    async fn try_to_make(&self, name: &str, server_gone: bool) -> Result<Made, Trouble> {
         tracing::debug!(name, server_gone, "making a session");
         // Looked for first, so that no shell is started in vain.
         let sessions = self.list().await?;
@@ -247,13 +234,22 @@ impl Sessions {
             tracing::warn!(%error, "the shell is started without marks");
             remarks.push("I can't see exit statuses there: my state directory can't be written.".to_owned());
         }
-        let words = ["new-session", "-d", "-s", name, "-x", COLUMNS, "-y", ROWS, PLACEHOLDER];
+        let words = ["new-session", "-d", "-s", &name, "-x", COLUMNS, "-y", ROWS, PLACEHOLDER];
         // The name makes it idempotent: a second one is refused.
-        match self.tmux.ask(Request::idempotent(words)).await {
+        let mut answer = self.tmux.ask(Request::idempotent(words)).await;
+        for _ in 0..DYING_TRIES {
+            if !matches!(answer, Err(Trouble::Refused(Refusal::NoServer))) {
+                break;
+            }
+            // It starts a server; that there is none means that it met one that is just dying.
+            tokio::time::sleep(DYING_PAUSE).await;
+            answer = self.tmux.ask(Request::idempotent(words)).await;
+        }
+        match answer {
             Ok(_) | Err(Trouble::Refused(Refusal::Duplicate)) => {}
             Err(trouble) => return Err(trouble),
         }
-        let place = Place::named(&self.tmux, name).await?;
+        let place = Place::named(&self.tmux, &name).await?;
         let session = &place.session;
         // Not by a client of the session's own: it looks for the nonce when it attaches, and never again.
         let option =
