@@ -137,7 +137,8 @@ async fn whoever_types_is_not_talked_over() {
     assert_eq!(user.run(&["do", "list sessions"]).code(), 0);
     std::thread::sleep(Duration::from_secs(4));
     recording.end();
-    let heard = heard(&user, &wav);
+    // Whisper writes small numbers either way.
+    let heard = heard(&user, &wav).replace("1 session", "one session");
     assert!(heard.contains("one session"), "the last answer is heard: {heard}\n{}", daemon.said());
 }
 
@@ -280,7 +281,7 @@ async fn words_of_ones_own_are_in_force_as_soon_as_they_are_saved() {
     let mut daemon = user.daemon();
     daemon.until("Listening.");
     let says = |line: &str, what: &str| {
-        user.run(&["do", line]);
+        assert_eq!(user.run(&["do", line]).code(), 0);
         until("it is said so", || server.asked.try_iter().any(|line| line.contains(what)));
     };
     says("list sessions", "no+sessions");
@@ -293,7 +294,7 @@ async fn words_of_ones_own_are_in_force_as_soon_as_they_are_saved() {
     daemon.until("each word of speech.tts.lexicon must be one word");
     user.configure(&mine);
     // Something else, since what was said before is kept.
-    says("switch to nowhere", "place");
+    says("new session build", "New+place+build");
 }
 
 #[tokio::test]
