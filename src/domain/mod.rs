@@ -17,8 +17,10 @@ mod names;
 mod pause;
 mod pcm;
 mod ports;
+mod reading;
 mod record;
 mod reply;
+mod text;
 mod transcript;
 mod utterance;
 mod verdict;
@@ -34,11 +36,13 @@ pub use names::{LiveNames, Whereabouts};
 pub use pause::{Completeness, PauseId};
 pub use pcm::{Pcm, SAMPLE_RATE, Sound};
 pub use ports::{
-    Assistant, BoxFuture, Cache, CacheKey, Interpreter, Journal, Privacy, Puzzle, Recogniser, Situation,
-    Terminal,
+    Assistant, BoxFuture, Cache, CacheKey, Interpreter, Journal, Privacy, Puzzle, Reader, Recogniser,
+    Situation, Terminal,
 };
+pub use reading::{Digest, Finding, FindingKind, Printed};
 pub use record::{Record, Stage};
 pub use reply::{Reply, Tone, sentence};
+pub use text::is_invisible;
 pub use transcript::{Confidence, Transcript};
 pub use utterance::{Content, Origin, Utterance, UtteranceId};
 pub use verdict::{Correction, Interpretation, Verdict};

@@ -1,0 +1,1 @@
+//! Real outputs, and what is told of them: `tests/data/reading`.
