@@ -155,7 +155,7 @@ impl<S: Screen> View<S> {
                         .join("\n"),
                 )
             }
-            Event::Notice { text } => Some(format!("· {text}")),
+            Event::Notice { text, .. } => Some(format!("· {text}")),
         }
     }
 }

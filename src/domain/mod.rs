@@ -25,7 +25,9 @@ mod transcript;
 mod utterance;
 mod verdict;
 
-pub use command::{Action, Command, Outcome, PaneId, Ran, SessionId, SessionInfo, Target};
+pub use command::{
+    Action, Activity, Command, Outcome, PaneId, Ran, SessionId, SessionInfo, Stop, Surveyed, Target,
+};
 pub use event::{Event, Progress};
 pub use failure::{Failure, FailureKind};
 pub use input::InputMode;

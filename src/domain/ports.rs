@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Command, Completeness, Confidence, Digest, Failure, InputMode, Intent, Interpretation, LiveNames, Outcome,
-    Pcm, Printed, Record, SessionInfo, Stage, Target, Transcript, Utterance, UtteranceId, Whereabouts,
+    Command, Completeness, Confidence, Digest, Failure, InputMode, Intent, Interpretation, LiveNames,
+    Outcome, Pcm, Printed, Record, SessionInfo, Stage, Target, Transcript, Utterance, UtteranceId,
+    Whereabouts,
 };
 
 /// A boxed future, so that ports can be trait objects.

@@ -48,9 +48,8 @@ pub(super) struct Note {
 
 /// What was found of every tool that may have printed this, the most likely first.
 pub(super) fn gather(rules: &Rules, printed: &Printed<'_>, lines: &[String]) -> Vec<Found> {
-    let called = |tool: usize, last| {
-        printed.command.is_some_and(|command| rules.tools[tool].is_called(command, last))
-    };
+    let called =
+        |tool: usize, last| printed.command.is_some_and(|command| rules.tools[tool].is_called(command, last));
     let is_called: Vec<bool> = (0..rules.tools.len()).map(|tool| called(tool, false)).collect();
     let is_last: Vec<bool> = (0..rules.tools.len()).map(|tool| called(tool, true)).collect();
     let mut found: Vec<Option<Found>> = rules.tools.iter().map(|_| None).collect();
@@ -72,7 +71,8 @@ pub(super) fn gather(rules: &Rules, printed: &Printed<'_>, lines: &[String]) -> 
             }
             last = Some(rule.tool);
             found.take(rules, rule, at, line);
-            if let Some(cells) = tool.cells.as_ref().filter(|_| !rule.data.skip && rule.data.counts.is_none()) {
+            if let Some(cells) = tool.cells.as_ref().filter(|_| !rule.data.skip && rule.data.counts.is_none())
+            {
                 *found.facts.entry(cells.clone()).or_default() += cells_of(line);
             }
         }
@@ -92,7 +92,11 @@ pub(super) fn gather(rules: &Rules, printed: &Printed<'_>, lines: &[String]) -> 
         let is_bad = rules.kinds[&rules.tools[found.tool].kind].is_bad(&found.facts);
         let is_called = is_called[found.tool];
         // What ended well is told by whoever was called; a failure, by whoever knows of it.
-        if printed.status == Some(0) { (!is_called, false, found.tool) } else { (!is_bad, !is_called, found.tool) }
+        if printed.status == Some(0) {
+            (!is_called, false, found.tool)
+        } else {
+            (!is_bad, !is_called, found.tool)
+        }
     });
     found
 }
@@ -290,7 +294,8 @@ fn pairs(text: &str) -> Vec<(&str, u64)> {
 impl Note {
     fn from(captures: &Captures<'_>, kind: FindingKind) -> Self {
         let text = |name: &str| {
-            let text = captures.name(name).map(|text| String::from_utf8_lossy(text.as_bytes()).trim().to_owned());
+            let text =
+                captures.name(name).map(|text| String::from_utf8_lossy(text.as_bytes()).trim().to_owned());
             text.filter(|text| !text.is_empty())
         };
         Self { kind, name: text("name"), message: text("message"), file: text("file"), line: text("line") }
@@ -346,7 +351,8 @@ impl Note {
 /// Whether two names are of the same thing: one may have its path before it.
 fn is_same(one: &str, other: &str) -> bool {
     let (long, short) = if one.len() < other.len() { (other, one) } else { (one, other) };
-    long.strip_suffix(short).is_some_and(|path| path.is_empty() || path.ends_with("::") || path.ends_with('.'))
+    long.strip_suffix(short)
+        .is_some_and(|path| path.is_empty() || path.ends_with("::") || path.ends_with('.'))
 }
 
 #[cfg(test)]

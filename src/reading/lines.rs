@@ -31,7 +31,8 @@ pub(super) fn lines(text: &str) -> Vec<String> {
 pub(super) fn shown(line: &str) -> String {
     let line = line.trim_end_matches(['\r', '\n']);
     let line = line.rsplit('\r').find(|state| !state.trim().is_empty()).unwrap_or(line);
-    let shows = |character: &char| *character == '\t' || !(character.is_control() || is_invisible(*character));
+    let shows =
+        |character: &char| *character == '\t' || !(character.is_control() || is_invisible(*character));
     let mut shown: String = line.chars().filter(shows).take(LONGEST + 1).collect();
     if let Some((end, _)) = shown.char_indices().nth(LONGEST) {
         shown.truncate(end);
@@ -90,7 +91,8 @@ mod tests {
     #[test]
     fn of_a_progress_bar_its_last_state_is_left() {
         assert_eq!(lines("10%\r50%\r100%\r\ndone\n\n"), ["100%", "done"]);
-        let bar: String = (0..50).map(|n| format!("[{}{}] {n}/50\n", "=".repeat(n), " ".repeat(50 - n))).collect();
+        let bar: String =
+            (0..50).map(|n| format!("[{}{}] {n}/50\n", "=".repeat(n), " ".repeat(50 - n))).collect();
         let bar = collapsed(&lines(&bar));
         assert_eq!(bar.len(), 1, "{bar:?}");
         assert!(bar[0].ends_with("49/50  (and 49 more like it)"), "{bar:?}");

@@ -28,13 +28,14 @@ mod sentence;
 #[cfg(test)]
 mod tests;
 
-pub use rules::RulesError;
+use std::sync::OnceLock;
 
-use crate::domain::{Digest, Printed};
 use gather::{Found, gather};
 use rules::Rules;
 use sayable::sayable;
 use sentence::Facts;
+
+use crate::domain::{Digest, Printed};
 
 const READING: &str = include_str!("../../config/reading.toml");
 
@@ -43,24 +44,27 @@ const MOST_SHOWN: usize = 30;
 /// Findings that are kept.
 const MOST_FINDINGS: usize = 100;
 
-/// Reads output by rules.
-#[derive(Debug)]
+/// Reads output by the built-in rules, which are compiled when they are first needed: that takes some
+/// milliseconds.
+#[derive(Debug, Default)]
 pub struct Reader {
-    rules: Rules,
+    rules: OnceLock<Rules>,
 }
 
 impl Reader {
-    /// With the built-in rules. Compiling them takes some milliseconds.
-    ///
-    /// # Errors
-    /// Never, as far as tests can hold the rules right.
-    pub fn new() -> Result<Self, RulesError> {
-        Ok(Self { rules: Rules::parse(READING)? })
+    fn rules(&self) -> &Rules {
+        self.rules.get_or_init(|| {
+            // Held right by a test; without rules, output is told by its end.
+            Rules::parse(READING).unwrap_or_else(|error| {
+                tracing::error!(%error, "the rules for reading can't be used");
+                Rules::default()
+            })
+        })
     }
 
     /// What is told of what was found, if anything.
     fn told(&self, printed: &Printed<'_>, found: &Found) -> Option<String> {
-        let kind = &self.rules.kinds[&self.rules.tools[found.tool].kind];
+        let kind = &self.rules().kinds[&self.rules().tools[found.tool].kind];
         let facts = Facts { numbers: &found.facts, words: &found.words, findings: &found.findings };
         if !printed.running {
             return sentence::first(&kind.say, &facts);
@@ -73,7 +77,7 @@ impl Reader {
     /// The sentence for a question that the program waits with at the end of this line.
     fn asked(&self, line: &str) -> Option<String> {
         let line = lines::shown(line);
-        let say = self.rules.question(line.trim_end())?;
+        let say = self.rules().question(line.trim_end())?;
         Some(match say {
             Some(say) => say.to_owned(),
             None => format!("It asks: {}", sayable(&with_spoken_options(&line))),
@@ -85,7 +89,7 @@ impl crate::domain::Reader for Reader {
     fn digest(&self, printed: &Printed<'_>) -> Digest {
         let lines = lines::lines(printed.text);
         let question = if printed.running { lines.last().and_then(|line| self.asked(line)) } else { None };
-        let found = gather(&self.rules, printed, &lines);
+        let found = gather(self.rules(), printed, &lines);
         let told = found.into_iter().find_map(|found| Some((self.told(printed, &found)?, found)));
         let Some((spoken, found)) = told else {
             return Digest {
@@ -95,9 +99,9 @@ impl crate::domain::Reader for Reader {
                 ..Digest::default()
             };
         };
-        let tool = &self.rules.tools[found.tool];
+        let tool = &self.rules().tools[found.tool];
         let failed = match printed.status {
-            _ if self.rules.kinds[&tool.kind].is_bad(&found.facts) => Some(true),
+            _ if self.rules().kinds[&tool.kind].is_bad(&found.facts) => Some(true),
             Some(status) => (status == 0 || tool.answers.contains(&status)).then_some(false),
             None => (!printed.running).then_some(false),
         };

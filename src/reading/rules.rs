@@ -12,10 +12,10 @@ use crate::domain::FindingKind;
 /// A fault in the rules.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("reading.toml: {0}")]
-pub struct RulesError(String);
+pub(super) struct RulesError(String);
 
 /// The rules, ready for use.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Rules {
     pub(super) kinds: HashMap<String, Kind>,
     pub(super) tools: Vec<Tool>,
@@ -40,7 +40,8 @@ pub(super) struct Kind {
 /// Programs whose output is known.
 #[derive(Debug)]
 pub(super) struct Tool {
-    pub(super) name: String,
+    #[cfg(test)]
+    name: String,
     pub(super) kind: String,
     /// How command lines begin that call it.
     commands: Vec<Vec<String>>,
@@ -160,7 +161,8 @@ impl Rules {
         for (name, kind) in document.kind {
             let sentences = |texts: Vec<String>| {
                 let parsed = texts.iter().map(|text| {
-                    Sentence::parse(text).map_err(|what| RulesError(format!("kind {name}: \"{text}\": {what}")))
+                    Sentence::parse(text)
+                        .map_err(|what| RulesError(format!("kind {name}: \"{text}\": {what}")))
                 });
                 parsed.collect::<Result<Vec<_>, _>>()
             };
@@ -182,6 +184,7 @@ impl Rules {
             let words = |command: &String| command.split(' ').map(str::to_owned).collect();
             tools.push(Tool {
                 commands: tool.commands.iter().map(words).collect(),
+                #[cfg(test)]
                 name: tool.name,
                 kind: tool.kind,
                 only_called: tool.only_called,
@@ -261,7 +264,8 @@ impl Rule {
 impl Tool {
     /// Whether a command line calls it; with `last`, so that what was printed is its output.
     pub(super) fn is_called(&self, line: &str, last: bool) -> bool {
-        let parts: Vec<&str> = line.split(['|', ';', '&', '\n']).filter(|part| !part.trim().is_empty()).collect();
+        let parts: Vec<&str> =
+            line.split(['|', ';', '&', '\n']).filter(|part| !part.trim().is_empty()).collect();
         let parts = if last { &parts[parts.len().saturating_sub(1)..] } else { &parts };
         parts.iter().any(|part| {
             let words = called(part);
@@ -278,7 +282,8 @@ fn called(part: &str) -> Vec<String> {
     };
     let words: Vec<&str> = part.split_whitespace().skip_while(is_before).collect();
     let Some((program, rest)) = words.split_first() else { return Vec::new() };
-    let program = if program.starts_with("./") { program } else { program.rsplit('/').next().unwrap_or(program) };
+    let program =
+        if program.starts_with("./") { program } else { program.rsplit('/').next().unwrap_or(program) };
     let mut called = vec![program.to_owned()];
     let mut rest = rest.iter();
     while let Some(word) = rest.next() {

@@ -43,7 +43,7 @@ fn is_one(word: &str) -> bool {
 /// What is there for the eye: lines and blocks, dots, arrows, ticks, pictures, private signs.
 fn is_drawing(character: char) -> bool {
     matches!(character,
-        '\u{2190}'..='\u{23ff}' | '\u{2500}'..='\u{2bff}' | '\u{276f}' | '\u{e000}'..='\u{f8ff}'
+        '\u{2190}'..='\u{23ff}' | '\u{2500}'..='\u{2bff}' | '\u{e000}'..='\u{f8ff}'
         | '\u{1f000}'..='\u{1faff}' | '\u{fffd}' | '\u{2022}' | '\u{2027}' | '\u{b7}')
 }
 

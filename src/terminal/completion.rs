@@ -92,6 +92,25 @@ struct Track {
     /// The last command's output, with the number of its end.
     last: Option<(u64, Ended)>,
     printed_at: Instant,
+    /// The line that was run last, as it was shown.
+    command: Option<String>,
+    /// When the last command began, and when it ended.
+    times: (Option<Instant>, Option<Instant>),
+    /// The end that somebody has been told of.
+    told: u64,
+}
+
+/// What a pane's shell has told of the command that runs, or that ran last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Story {
+    pub(super) command: Option<String>,
+    pub(super) running: bool,
+    pub(super) began: Option<Instant>,
+    pub(super) ended: Option<Instant>,
+    pub(super) status: Option<i32>,
+    pub(super) output: String,
+    /// It has ended and nobody was told.
+    pub(super) is_news: bool,
 }
 
 impl Panes {
@@ -140,6 +159,9 @@ impl Panes {
                 status: 0,
                 last: None,
                 printed_at: Instant::now(),
+                command: None,
+                times: (None, None),
+                told: 0,
             },
         });
         if pane.track.nonce != self.nonce {
@@ -195,6 +217,37 @@ impl Panes {
         }
     }
 
+    /// What is known of the command that runs, or of the last that ended.
+    pub(super) fn story(&self, id: &str) -> Option<Story> {
+        let track = &self.by_id.get(id)?.track;
+        let running = track.phase == Phase::Running;
+        let ended = track.last.as_ref().map(|(_, ended)| ended);
+        let output = if running { track.lines.text() } else { ended?.output.clone() };
+        Some(Story {
+            command: track.command.clone(),
+            running,
+            began: track.times.0,
+            ended: track.times.1,
+            status: ended.filter(|_| !running).map(|ended| ended.status),
+            output,
+            is_news: !running && track.last.as_ref().is_some_and(|(end, _)| *end > track.told),
+        })
+    }
+
+    /// Whether something ended there that nobody was told of.
+    pub(super) fn has_news(&self, id: &str) -> bool {
+        self.by_id.get(id).is_some_and(|Pane { track, .. }| {
+            track.phase != Phase::Running && track.last.as_ref().is_some_and(|(end, _)| *end > track.told)
+        })
+    }
+
+    /// Somebody was told how the last command there ended.
+    pub(super) fn tell(&mut self, id: &str) {
+        if let Some(pane) = self.by_id.get_mut(id) {
+            pane.track.told = pane.track.ends;
+        }
+    }
+
     /// When the pane last printed something.
     pub(super) fn printed_at(&self, id: &str) -> Option<Instant> {
         self.by_id.get(id).map(|pane| pane.track.printed_at)
@@ -230,6 +283,8 @@ impl Track {
             "C" => {
                 self.phase = Phase::Running;
                 self.starts += 1;
+                self.command = line_in(&self.lines.text());
+                self.times = (Some(Instant::now()), None);
                 self.lines.clear();
             }
             "P" => {
@@ -244,6 +299,7 @@ impl Track {
     fn ended(&mut self, status: i32) {
         self.ends += 1;
         self.status = status;
+        self.times.1 = Some(Instant::now());
         if self.phase == Phase::Running {
             self.completed = self.starts;
         }
@@ -261,6 +317,13 @@ impl Track {
         // Output without a newline at its end stays before the prompt.
         self.lines.keep_current_line();
     }
+}
+
+/// The line that was entered, in the echo of it.
+fn line_in(echo: &str) -> Option<String> {
+    const LONGEST: usize = 200;
+    let line = echo.lines().map(str::trim).find(|line| !line.is_empty())?;
+    Some(line.chars().take(LONGEST).collect())
 }
 
 impl Sink for Track {

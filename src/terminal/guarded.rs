@@ -9,18 +9,20 @@ use tokio_util::sync::CancellationToken;
 use crate::breaker::{Breaker, ChainReport};
 use crate::config;
 use crate::domain::{
-    Action, BoxFuture, Command, Degradation, Failure, Outcome, Ran, SessionInfo, Target, Terminal,
+    Action, BoxFuture, Command, Degradation, Failure, Outcome, Ran, SessionInfo, Stop, Target, Terminal,
     Whereabouts,
 };
 
 use super::error::{CHAIN, Trouble, request_failure};
 use super::link::Link;
 use super::paste::Pasting;
+use super::place::Place;
 use super::process::Server;
 use super::run::{self, Progress};
 use super::sessions::Sessions;
 use super::shell::Shells;
-use super::{keys, layout};
+use super::watch::Watches;
+use super::{activity, keys, layout};
 
 /// Commands whose end is waited for in the background; of more, the end isn't told.
 const MOST_IN_BACKGROUND: usize = 16;
@@ -40,8 +42,15 @@ pub struct TmuxBreakers {
 /// Something to tell that belongs to no command.
 #[derive(Debug, Clone)]
 pub enum Notice {
-    /// A command line that went on in the background has ended.
+    /// A command line that went on in the background, or in a watched pane, has ended.
     Ended(Ran),
+    /// A program there has stopped behind text: it may ask something.
+    Stopped(Stop),
+    /// A watched session has ended.
+    Gone {
+        /// Its name.
+        session: String,
+    },
     /// The server was gone and a new one was started; one sentence or two.
     Restarted(String),
     /// The first tier is down.
@@ -67,6 +76,7 @@ pub struct Tmux {
     run_wait: std::time::Duration,
     output_limit: usize,
     background: Arc<Semaphore>,
+    watches: Arc<Watches>,
     cancel: CancellationToken,
 }
 
@@ -95,6 +105,7 @@ impl Tmux {
         let tmux = Arc::new(Link::new(&server, config.output_limit, breakers, notices.clone()));
         let shells = Shells::new(&config.shell, state);
         Self {
+            watches: Watches::new(Arc::clone(&tmux), notices.clone(), cancel.clone()),
             sessions: Sessions::new(Arc::clone(&tmux), shells, &config.session),
             link: tmux,
             pasting: Pasting::default(),
@@ -131,6 +142,11 @@ impl Tmux {
             Action::NewSession { name } => return self.sessions.create(name.as_deref()).await,
             Action::SwitchSession { name } => return self.sessions.switch(name).await,
             Action::ListSessions => return Ok(Outcome::Sessions { sessions: self.sessions().await? }),
+            Action::Survey => {
+                let sessions = activity::survey(tmux, self.sessions().await?).await?;
+                return Ok(Outcome::Surveyed { sessions });
+            }
+            Action::Unwatch if command.target.is_none() => return Ok(self.watches.unwatch(None)),
             _ => {}
         }
         let Some(target) = &command.target else {
@@ -138,9 +154,10 @@ impl Tmux {
         };
         let place = self.sessions.revisit(target, "do that").await?;
         match &command.action {
-            Action::NewSession { .. } | Action::SwitchSession { .. } | Action::ListSessions => {
-                Err(request_failure("That needs no place", "Say it again"))
-            }
+            Action::NewSession { .. }
+            | Action::SwitchSession { .. }
+            | Action::ListSessions
+            | Action::Survey => Err(request_failure("That needs no place", "Say it again")),
             Action::KillSession => self.sessions.kill(target).await,
             Action::DescribeSession => layout::describe(tmux, &place, target, self.output_limit).await,
             Action::NewWindow { name } => layout::new_window(tmux, target, name.as_deref()).await,
@@ -152,12 +169,14 @@ impl Tmux {
             Action::ZoomPane => layout::zoom(tmux, &place, target).await,
             Action::ClosePane => layout::close_pane(tmux, target).await,
             Action::Scroll { scroll } => layout::scroll(tmux, place, target, *scroll).await,
-            Action::ReadOutput => self.read_output(target).await,
+            Action::ReadOutput => self.read_output(&place, target).await,
+            Action::Watch => self.watches.watch(target),
+            Action::Unwatch => Ok(self.watches.unwatch(Some(target))),
             Action::Insert { text } => self.pasting.insert(tmux, place, target, text).await,
             Action::Erase { text } => self.pasting.erase(tmux, place, target, text).await,
             Action::Submit { text } => {
                 let running = run::enter(&self.link, &self.pasting, place, target, text).await?;
-                self.follow(running).await
+                self.follow(target, running).await
             }
             Action::Press { press } => {
                 self.pasting.forget();
@@ -166,16 +185,31 @@ impl Tmux {
         }
     }
 
-    async fn follow(&self, mut running: run::Running) -> Result<Outcome, Failure> {
+    async fn follow(&self, target: &Target, mut running: run::Running) -> Result<Outcome, Failure> {
+        let waiting = self.watches.waits(&target.pane);
         let ran = match running.wait(Some(self.run_wait)).await? {
-            Progress::Over(outcome) => return Ok(outcome),
+            Progress::Over(outcome) => {
+                heard(&self.link, target).await;
+                return Ok(outcome);
+            }
             Progress::GoesOn(ran) => ran,
         };
         if let Ok(permit) = Arc::clone(&self.background).try_acquire_owned() {
             let (cancel, notices) = (self.cancel.clone(), self.notices.clone());
+            let (watches, link, target) = (Arc::clone(&self.watches), Arc::clone(&self.link), target.clone());
             // Ends with the command, with the server, or with the token.
             tokio::spawn(async move {
-                if let Some(ran) = running.linger(cancel).await {
+                let stops = async {
+                    watches.follow(&target, false).await;
+                    std::future::pending::<()>().await;
+                };
+                let ran = tokio::select! {
+                    ran = running.linger(cancel) => ran,
+                    () = stops => None,
+                };
+                heard(&link, &target).await;
+                drop(waiting);
+                if let Some(ran) = ran {
                     // Nobody watching is no error.
                     let _ = notices.send(Notice::Ended(ran));
                 }
@@ -188,14 +222,20 @@ impl Tmux {
     }
 
     /// What the last command printed, if its shell tells; else what is to be seen.
-    async fn read_output(&self, target: &Target) -> Result<Outcome, Failure> {
-        let client = self.link.watch(&target.session).await;
-        let marked = client.and_then(|client| client.panes().output(&target.pane.0));
-        let text = match marked {
+    async fn read_output(&self, place: &Place, target: &Target) -> Result<Outcome, Failure> {
+        let mut activity = activity::asked(&self.link, place, target, self.output_limit).await;
+        let text = match activity.output.take() {
             Some(text) => text,
             None => layout::screen(&self.link, target, self.output_limit).await?,
         };
-        Ok(Outcome::Text { text })
+        Ok(Outcome::Text { text, activity })
+    }
+}
+
+/// Whoever started it has heard how the last command there ended.
+async fn heard(link: &Link, target: &Target) {
+    if let Some(client) = link.watching(&target.session).await {
+        client.panes().tell(&target.pane.0);
     }
 }
 

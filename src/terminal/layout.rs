@@ -2,6 +2,7 @@
 
 use crate::domain::{Direction, Failure, Outcome, Pane, Scroll, Target, Window};
 
+use super::activity;
 use super::error::{Refusal, Trouble, request_failure};
 use super::link::Link;
 use super::names;
@@ -193,6 +194,7 @@ pub(super) async fn describe(
     target: &Target,
     limit: usize,
 ) -> Result<Outcome, Failure> {
+    let activity = activity::asked(tmux, place, target, limit).await;
     let screen = screen(tmux, target, limit).await?;
     let mut lines: Vec<&str> = screen.lines().filter(|line| !line.is_empty()).collect();
     lines.drain(..lines.len().saturating_sub(DESCRIBED_LINES));
@@ -200,6 +202,7 @@ pub(super) async fn describe(
         session: target.session_name.clone(),
         program: strip(place.program.as_bytes(), 200),
         screen: lines.join("\n"),
+        activity,
     })
 }
 

@@ -10,7 +10,8 @@
 //! down or there is no session to attach to yet. A request whose effect may have happened is never
 //! sent by the other tier. On top of that link, each file does one kind of thing: `sessions`,
 //! `layout` (windows, panes, views), `paste` (text that goes in without running), `run`
-//! (Enter, and the wait for the end), `keys`.
+//! (Enter, and the wait for the end), `keys`, `activity` (what goes on in a pane), `watch` (panes that somebody wants
+//! to hear of).
 //!
 //! **The end of a command.** `shell` starts bash with marks in its prompt (OSC 133, with a nonce
 //! so that no output can forge them); `completion` finds them in what the pane prints. Other
@@ -27,10 +28,12 @@
 //! **Architecture invariant:** nothing outside of `guarded` leaves this module, and no tmux server
 //! but the configured one is ever spoken to.
 
+mod activity;
 mod client;
 mod completion;
 mod control;
 mod error;
+mod foreground;
 mod guarded;
 mod keys;
 mod layout;
@@ -44,6 +47,7 @@ mod run;
 mod sessions;
 mod shell;
 mod strip;
+mod watch;
 
 #[cfg(test)]
 mod tests;
