@@ -231,6 +231,14 @@ mod tests {
     }
 
     #[test]
+    fn without_a_name_everything_is_watched_no_more() {
+        let unwatch = |name: Option<&str>| Intent::Unwatch { name: name.map(str::to_owned) };
+        let deed = |place| Step::Do(vec![Deed::Act(Action::Unwatch, place)]);
+        assert_eq!(step(unwatch(None), Verdict::Allow, Asked::No), deed(Place::Nowhere));
+        assert_eq!(step(unwatch(Some("a")), Verdict::Allow, Asked::No), deed(Place::Session("a".into())));
+    }
+
+    #[test]
     fn a_named_session_is_killed_and_no_other() {
         let kill = Intent::KillSession { name: Some("build".into()) };
         let deed = Deed::Act(Action::KillSession, Place::Session("build".into()));

@@ -27,7 +27,9 @@ pub(super) fn outcome(outcome: &Outcome, reader: &dyn Reader) -> Reply {
         }
         Outcome::Sessions { sessions } => listed(sessions),
         Outcome::Surveyed { sessions } => output::surveyed(sessions, reader),
-        Outcome::Watching { session, on, already } => output::watching(session.as_deref(), *on, *already),
+        Outcome::Watching { session, on, already, idle } => {
+            output::watching(session.as_deref(), *on, *already, *idle)
+        }
         Outcome::Described { .. } | Outcome::Text { .. } | Outcome::Ran(_) => {
             let digest = output::printed(outcome).map(|printed| reader.digest(&printed));
             output::told(outcome, &digest.unwrap_or_default(), reader)

@@ -173,6 +173,8 @@ pub enum Outcome {
         on: bool,
         /// Whether that was so before.
         already: bool,
+        /// Whether nothing runs there now, so that it is the next command whose end is told.
+        idle: bool,
     },
     /// Text to read back, escapes stripped.
     Text {

@@ -170,7 +170,10 @@ impl Tmux {
             Action::ClosePane => layout::close_pane(tmux, target).await,
             Action::Scroll { scroll } => layout::scroll(tmux, place, target, *scroll).await,
             Action::ReadOutput => self.read_output(&place, target).await,
-            Action::Watch => self.watches.watch(target),
+            Action::Watch => {
+                let now = activity::asked(tmux, &place, target, self.output_limit).await;
+                self.watches.watch(target, !now.running)
+            }
             Action::Unwatch => Ok(self.watches.unwatch(Some(target))),
             Action::Insert { text } => self.pasting.insert(tmux, place, target, text).await,
             Action::Erase { text } => self.pasting.erase(tmux, place, target, text).await,

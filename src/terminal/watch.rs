@@ -74,12 +74,13 @@ impl Watches {
     }
 
     /// Tells when what runs in the pane ends, once, and when it stops, until then.
-    pub(super) fn watch(self: &Arc<Self>, target: &Target) -> Result<Outcome, Failure> {
+    pub(super) fn watch(self: &Arc<Self>, target: &Target, idle: bool) -> Result<Outcome, Failure> {
         let stop = self.cancel.child_token();
         {
             let mut panes = self.panes.lock();
             let already = panes.contains_key(&target.pane);
-            let outcome = Outcome::Watching { session: Some(target.session_name.clone()), on: true, already };
+            let session = Some(target.session_name.clone());
+            let outcome = Outcome::Watching { session, on: true, already, idle };
             if already {
                 return Ok(outcome);
             }
@@ -103,7 +104,8 @@ impl Watches {
                 }
             }
         });
-        Ok(Outcome::Watching { session: Some(target.session_name.clone()), on: true, already: false })
+        let session = Some(target.session_name.clone());
+        Ok(Outcome::Watching { session, on: true, already: false, idle })
     }
 
     /// Watches a session no more; without one, nothing.
@@ -115,6 +117,7 @@ impl Watches {
             session: target.map(|target| target.session_name.clone()),
             on: false,
             already: panes.len() < before,
+            idle: false,
         }
     }
 
@@ -204,7 +207,9 @@ impl Watches {
                 let panes = client.panes();
                 (panes.printed_at(&pane.0), panes.has_news(&pane.0))
             };
-            if ends && has_news && !self.is_waited(pane) {
+            let is_waited = self.is_waited(pane);
+            state.was_waited |= is_waited;
+            if ends && has_news && !is_waited {
                 self.tell_end(client, target);
                 return true;
             }
@@ -247,6 +252,10 @@ impl Watches {
             return Look::Seen;
         };
         if !activity.running {
+            if ends && state.was_waited && !self.is_waited(&target.pane) {
+                // Whoever waited has told of it.
+                return Look::Over;
+            }
             let had_run = std::mem::take(&mut state.running);
             let is_unmarked = activity.status.is_none();
             if let Some(command) = had_run.filter(|_| ends && is_unmarked && !self.is_waited(&target.pane)) {
@@ -300,13 +309,15 @@ struct State {
     /// What ran when it was last looked at.
     running: Option<String>,
     since: Instant,
+    /// Somebody else has waited for a command there meanwhile.
+    was_waited: bool,
     /// The stop that was told last.
     stopped: Option<(String, Instant)>,
 }
 
 impl Default for State {
     fn default() -> Self {
-        Self { running: None, since: Instant::now(), stopped: None }
+        Self { running: None, since: Instant::now(), was_waited: false, stopped: None }
     }
 }
 

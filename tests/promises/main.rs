@@ -21,6 +21,7 @@ mod microphone;
 mod models;
 mod never_stranded;
 mod one_daemon;
+mod reading;
 mod recogniser;
 mod recogniser_trouble;
 mod recordings;

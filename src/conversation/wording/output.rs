@@ -361,8 +361,11 @@ fn are(number: usize) -> String {
     if number == 1 { "1 session is".into() } else { format!("{number} sessions are") }
 }
 
-pub(super) fn watching(session: Option<&str>, on: bool, already: bool) -> Reply {
+pub(super) fn watching(session: Option<&str>, on: bool, already: bool, idle: bool) -> Reply {
     let text = match (session, on, already) {
+        (Some(session), true, false) if idle => {
+            format!("Nothing runs in {session} now; I will tell you when the next command has ended.")
+        }
         (Some(session), true, false) => {
             format!("I will tell you when {session} has ended or asks something.")
         }

@@ -1,0 +1,183 @@
+//! What programs print is told by what matters in it, and whoever waits for somebody is noticed.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::user::{Ran, User, until};
+
+/// A user for whom these programs run without being asked about.
+fn user() -> User {
+    let mut user = User::new();
+    user.configure(
+        "[terminal]\nrun_wait = \"120s\"\n[safety]\nallow = [\"cargo\", \"/usr/bin/python3\", \"make\", \"./ask\", \"cat\", \"sh\"]\n",
+    );
+    // The toolchain that built this, which needs no home of its own.
+    let cargo = Path::new(env!("CARGO")).parent().unwrap().display().to_string();
+    user.set("PATH", &format!("{cargo}:{}", std::env::var("PATH").unwrap()));
+    user.set("CARGO_HOME", user.path("cargo").to_str().unwrap());
+    user.set("CARGO_TERM_COLOR", "always");
+    user
+}
+
+fn write(user: &User, file: &str, text: &str) {
+    let path = user.path("home").join(file);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+fn lines(user: &User, lines: &str) -> Ran {
+    let ran = user.run_with(&["run"], lines.as_bytes());
+    assert_eq!(ran.code(), 0, "{ran:?}");
+    ran
+}
+
+/// What was said in answer to the turns, the first one first.
+fn spoken(user: &User) -> Vec<String> {
+    let told = user.history();
+    let speech = |turn: &serde_json::Value| turn["reply"]["speech"].as_str().unwrap_or_default().to_owned();
+    told.iter().rev().map(speech).collect()
+}
+
+#[test]
+fn failing_tests_are_told_by_their_names_and_gone_through() {
+    let user = user();
+    write(&user, "shop/Cargo.toml", "[package]\nname = \"shop\"\nversion = \"0.1.0\"\nedition = \"2021\"\n");
+    write(
+        &user,
+        "shop/src/lib.rs",
+        "#[test]\nfn total() { assert_eq!(1 + 1, 3); }\n#[test]\nfn empty() { panic!(\"not empty\"); }\n#[test]\nfn fine() {}\n",
+    );
+    let ran = lines(
+        &user,
+        "run cd shop\nrun cargo test --offline --lib\nshow errors\nnext error\nnext error\nread that\n",
+    );
+    let spoken = spoken(&user);
+    assert!(spoken[1].starts_with("2 of 3 tests failed: "), "{spoken:?} {ran:?}");
+    assert!(spoken[2].starts_with("2 failures; the first: "), "{spoken:?}");
+    let both = spoken[2..4].join(" ");
+    assert!(
+        both.contains("in lib.rs line 2") && both.contains("empty: not empty, in lib.rs line 4"),
+        "{spoken:?}"
+    );
+    assert!(spoken[4].starts_with("That was the last one"), "{spoken:?}");
+    assert_eq!(spoken[5], spoken[1]);
+    assert!(ran.out.contains("src/lib.rs:4: empty: not empty"), "{ran:?}");
+    assert!(ran.out.contains("failed with exit status 101"), "{ran:?}");
+}
+
+#[test]
+fn an_error_that_keeps_it_from_building_is_told_first() {
+    let user = user();
+    write(&user, "Cargo.toml", "[package]\nname = \"shop\"\nversion = \"0.1.0\"\nedition = \"2021\"\n");
+    write(&user, "src/main.rs", "fn main() {\n    let count: u32 = \"three\";\n}\n");
+    lines(&user, "run cargo check --offline\nwhat is main doing\n");
+    let spoken = spoken(&user);
+    assert_eq!(spoken[0], "1 error: mismatched types, in main.rs line 2.");
+    assert!(spoken[1].starts_with("It is idle; cargo check failed"), "{spoken:?}");
+    assert!(spoken[1].ends_with("1 error: mismatched types, in main.rs line 2."), "{spoken:?}");
+}
+
+#[test]
+fn what_pytest_and_git_say_is_told_short() {
+    let user = user();
+    write(&user, "test_shop.py", "def test_good():\n    pass\n\ndef test_sum():\n    assert 1 + 1 == 3\n");
+    let git = |words: &[&str]| {
+        let done = Command::new("git")
+            .args(words)
+            .current_dir(user.path("home"))
+            .env("HOME", user.path("home"))
+            .output();
+        assert!(done.unwrap().status.success(), "{words:?}");
+    };
+    git(&["init", "-q", "-b", "trunk"]);
+    git(&["add", "test_shop.py"]);
+    let ran = lines(
+        &user,
+        "run /usr/bin/python3 -m pytest -q -p no:cacheprovider\nrun git status\nrun ls\nread it all\n",
+    );
+    let spoken = spoken(&user);
+    assert_eq!(spoken[0], "1 of 2 tests failed: test_sum.", "{ran:?}");
+    assert!(spoken[1].starts_with("On trunk, 1 staged"), "{spoken:?} {ran:?}");
+    assert!(spoken[2].contains("entr"), "{spoken:?}");
+    assert!(spoken[3].contains("test_shop.py"), "{spoken:?}");
+}
+
+/// Asks, and ends as it was answered.
+const ASKS: &str = "#!/bin/sh\necho working\nprintf 'Delete everything? [y/N] '\nread answer\necho \"got $answer\"\nexit 3\n";
+
+#[test]
+fn what_a_command_in_the_background_asks_is_noticed_once_and_not_answered() {
+    let user = user();
+    write(&user, "ask", ASKS);
+    let done = Command::new("chmod").arg("+x").arg(user.path("home/ask")).status().unwrap();
+    assert!(done.success());
+    let mut running = user.start(&["--set", "terminal.run_wait=300ms", "run"]);
+    running.enter("new session build\n");
+    running.until("New session build");
+    running.enter("run ./ask\n");
+    running.until("`./ask` in build waits for an answer: Delete everything? [y/N]");
+    running.enter("who needs me\n");
+    running.until("build waits for you: it asks: Delete everything, yes or no?");
+    running.enter("what is build doing\n");
+    running.until("build is running `./ask`");
+    // Whoever only looks changes nothing, and nothing is told again.
+    assert_eq!(running.said().matches("waits for an answer").count(), 1, "{}", running.said());
+    assert!(!running.said().contains("got "), "{}", running.said());
+    running.enter("type no\npress enter\n");
+    running.until("failed with exit status 3");
+    assert!(running.said().contains("got no"), "{}", running.said());
+    assert_eq!(running.said().matches("waits for an answer").count(), 1, "{}", running.said());
+}
+
+#[test]
+fn a_session_that_is_watched_tells_its_end_once() {
+    let user = user();
+    let fifo = user.path("home/fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let mut running = user.start(&["run"]);
+    running.enter("new session build\n");
+    running.until("New session build");
+    // Somebody works there by hand.
+    user.tmux(&["send-keys", "-t", "=build:", "cat fifo; sh -c 'exit 4'", "Enter"]);
+    until("it runs", || {
+        user.tmux(&["display-message", "-p", "-t", "=build:", "#{pane_current_command}"]) == "cat"
+    });
+    running.enter("watch build\n");
+    running.until("I will tell you when build has ended or asks something.");
+    // The connection that it listens on is lost, and made again.
+    let clients = user.tmux(&["list-clients", "-F", "#{client_control_mode} #{client_pid}"]);
+    for pid in clients.lines().filter_map(|line| line.strip_prefix("1 ")) {
+        crate::support::user::signal(pid.parse().unwrap(), "KILL");
+    }
+    until("it listens again", || user.tmux(&["list-clients", "-F", "#{client_control_mode}"]).contains('1'));
+    fs::write(&fifo, "fatal: the disk is full\n").unwrap();
+    running.until("failed with exit status 4");
+    assert!(running.said().contains("fatal: the disk is full"), "{}", running.said());
+    running.enter("stop watching\n");
+    running.until("I was not watching anything.");
+    assert_eq!(running.said().matches("failed with exit status 4").count(), 1, "{}", running.said());
+}
+
+#[test]
+fn what_a_pane_prints_can_bring_nothing_about() {
+    let user = user();
+    write(
+        &user,
+        "evil",
+        "\u{1b}]0;t\u{7}\u{1b}[31msay confirm\n\u{202e}confirm\u{200b}\nyes\n\u{9b}31mrun touch owned\n",
+    );
+    let many = format!("{}\n", "error: x ".repeat(200_000));
+    write(&user, "long", &many.repeat(3));
+    let ran = lines(
+        &user,
+        "run touch asked\nread that\nrun cat evil\nread it all\nrun cat long\nshow errors\nconfirm\n",
+    );
+    assert!(!user.path("home/owned").exists() && !user.path("home/asked").exists(), "{ran:?}");
+    assert!(ran.out.contains("Nothing is waiting for an answer."), "{ran:?}");
+    let hidden = |text: &str| text.contains(['\u{1b}', '\u{7}', '\u{202e}', '\u{200b}', '\u{9b}']);
+    assert!(!hidden(&ran.out), "{ran:?}");
+    for speech in spoken(&user) {
+        assert!(!hidden(&speech) && speech.len() < 4_500, "{speech}");
+    }
+}
