@@ -82,7 +82,7 @@ fn of_much_output_what_matters_is_shown() {
     );
     let told = digest(&text, Some("cargo test"), Some(101), false);
     assert_eq!(told.spoken, "1 of 301 tests failed: parse.");
-    assert!(told.printed.starts_with("… what matters in 308 lines:"), "{}", told.printed);
+    assert!(told.printed.starts_with("… what matters in 309 lines:"), "{}", told.printed);
     assert!(
         told.printed.contains("panicked at src/a.rs:3:5:") && told.printed.contains("test result: FAILED")
     );

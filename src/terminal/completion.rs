@@ -459,6 +459,25 @@ mod tests {
     }
 
     #[test]
+    fn an_end_is_news_until_somebody_was_told() {
+        let mut panes = panes("n1");
+        panes.printed("%1", PROMPT);
+        assert!(panes.story("%1").is_none() && !panes.has_news("%1"));
+        panes.printed("%1", b"make all\r\n\x1b]133;C;n1\x07cc a.c\r\n");
+        let story = panes.story("%1").unwrap();
+        assert_eq!((story.command.as_deref(), story.running, story.status), (Some("make all"), true, None));
+        assert_eq!((story.output.as_str(), panes.has_news("%1")), ("cc a.c\n", false));
+        panes.printed("%1", b"\x1b]133;D;2;n1\x07");
+        let story = panes.story("%1").unwrap();
+        assert_eq!((story.running, story.status, story.is_news), (false, Some(2), true));
+        panes.tell("%1");
+        assert!(!panes.has_news("%1") && !panes.story("%1").unwrap().is_news);
+        panes.printed("%1", PROMPT);
+        panes.printed("%1", b"ls\r\n\x1b]133;C;n1\x07\x1b]133;D;0;n1\x07");
+        assert!(panes.has_news("%1"));
+    }
+
+    #[test]
     fn panes_are_bounded() {
         let mut panes = panes("n1");
         for number in 0..500 {
