@@ -18,7 +18,7 @@ use super::hearing::{Answer, Hearing, Progress, Unheard};
 use super::insertions::Insertions;
 use super::listening::{Arrival, Heed, ListeningOptions, Vigil};
 use super::performance::{Context, Ending, Performance, Words};
-use super::wording::{self, output};
+use super::wording::{self, output, sessions};
 use crate::domain::{
     Assistant, Attention, BoxFuture, Completeness, Confidence, Content, Degradation, Event, FailureKind,
     InputMode, Intent, Interpreter, Journal, Listening, ListeningChange, LiveNames, Mode, Origin, PauseId,
@@ -309,7 +309,7 @@ impl Coordinator {
             Input::Stopped(stop) => {
                 // It is told, and answered by nobody but the user.
                 if let Some(question) = self.ports.reader.question(&stop.line) {
-                    let Reply { text, speech, .. } = output::asks(&stop, &question);
+                    let Reply { text, speech, .. } = sessions::asks(&stop, &question);
                     self.tell(Event::Notice { text, speech });
                 }
             }

@@ -1,6 +1,7 @@
 //! What is said: printed long, spoken short. All sentences of the conversation are here.
 
 pub(super) mod output;
+pub(super) mod sessions;
 mod several;
 
 use std::time::Duration;
@@ -26,9 +27,9 @@ pub(super) fn outcome(outcome: &Outcome, reader: &dyn Reader) -> Reply {
             }
         }
         Outcome::Sessions { sessions } => listed(sessions),
-        Outcome::Surveyed { sessions } => output::surveyed(sessions, reader),
+        Outcome::Surveyed { sessions } => sessions::surveyed(sessions, reader),
         Outcome::Watching { session, on, already, idle } => {
-            output::watching(session.as_deref(), *on, *already, *idle)
+            sessions::watching(session.as_deref(), *on, *already, *idle)
         }
         Outcome::Described { .. } | Outcome::Text { .. } | Outcome::Ran(_) => {
             let digest = output::printed(outcome).map(|printed| reader.digest(&printed));

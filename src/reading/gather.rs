@@ -272,20 +272,22 @@ fn fact(kind: FindingKind) -> &'static str {
     }
 }
 
-/// Numbers with the words that they stand before, or after with `=` or a colon between.
+/// Numbers with the words that they stand before, or after with `=` between.
 fn pairs(text: &str) -> Vec<(&str, u64)> {
     let words = text.split([' ', ',', '|', ';', '(', ')', '=', ':']).filter(|word| !word.is_empty());
     let words: Vec<&str> = words.collect();
     let (turned, number) = (text.contains('='), |word: &str| word.parse::<u64>().ok());
-    let pair = |two: &[&'_ str]| (two.len() == 2).then_some(());
+    let pair = |two: &[&'_ str]| match (turned, number(two[0]), number(two[1])) {
+        (false, Some(_), None) => Some((1, 0)),
+        (true, None, Some(_)) => Some((0, 1)),
+        _ => None,
+    };
     let mut pairs = Vec::new();
-    for at in 0..words.len() {
-        let Some(()) = words.get(at..at + 2).and_then(pair) else { continue };
-        let (one, other) = (words[at], words[at + 1]);
-        match (turned, number(one), number(other)) {
-            (false, Some(number), None) => pairs.push((other, number)),
-            (true, None, Some(number)) => pairs.push((one, number)),
-            _ => {}
+    for two in words.windows(2) {
+        if let Some((word, number_at)) = pair(two)
+            && let Some(number) = number(two[number_at])
+        {
+            pairs.push((two[word], number));
         }
     }
     pairs

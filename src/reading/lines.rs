@@ -21,7 +21,7 @@ pub(super) fn lines(text: &str) -> Vec<String> {
     let text = &text[from..];
     let mut lines: Vec<String> = text.split('\n').rev().take(MOST_LINES).map(shown).collect();
     lines.reverse();
-    while lines.last().is_some_and(|line| line.is_empty()) {
+    while lines.last().is_some_and(String::is_empty) {
         lines.pop();
     }
     lines

@@ -77,9 +77,9 @@ impl Reader {
     /// The sentence for a question that the program waits with at the end of this line.
     fn asked(&self, line: &str) -> Option<String> {
         let line = lines::shown(line);
-        let say = self.rules().question(line.trim_end())?;
-        Some(match say {
-            Some(say) => say.to_owned(),
+        let question = self.rules().question(line.trim_end())?;
+        Some(match &question.say {
+            Some(say) => say.clone(),
             None => format!("It asks: {}", sayable(&with_spoken_options(&line))),
         })
     }
@@ -155,8 +155,8 @@ fn with_spoken_options(line: &str) -> String {
 
 /// The last line that has words.
 fn last_line(lines: &[String]) -> String {
-    let lines = lines.iter().rev().map(|line| sayable(line));
-    lines.into_iter().find(|line| line.chars().any(char::is_alphanumeric)).unwrap_or_default()
+    let mut lines = lines.iter().rev().map(|line| sayable(line));
+    lines.find(|line| line.chars().any(char::is_alphanumeric)).unwrap_or_default()
 }
 
 /// All lines if they are few, else the newest.

@@ -22,9 +22,16 @@ pub(super) struct Rules {
     /// All tools' rules in their order.
     pub(super) rules: Vec<Rule>,
     set: RegexSet,
-    questions: Vec<Option<String>>,
+    questions: Vec<Question>,
     question_set: RegexSet,
     words: HashMap<String, String>,
+}
+
+/// A prompt that waits for an answer.
+#[derive(Debug)]
+pub(super) struct Question {
+    /// What is told of it, if not the prompt itself.
+    pub(super) say: Option<String>,
 }
 
 /// What is told of output.
@@ -194,7 +201,7 @@ impl Rules {
             });
         }
         let (likes, questions): (Vec<_>, Vec<_>) =
-            document.question.into_iter().map(|question| (question.like, question.say)).unzip();
+            document.question.into_iter().map(|it| (it.like, Question { say: it.say })).unzip();
         let mut words = HashMap::new();
         for (meant, said) in document.words {
             words.extend(said.into_iter().map(|said| (said, meant.clone())));
@@ -215,10 +222,10 @@ impl Rules {
         self.set.matches(line.as_bytes()).iter().map(|at| &self.rules[at]).collect()
     }
 
-    /// What is said of the question that this line is, if it is one: nothing in particular, or a sentence.
-    pub(super) fn question(&self, line: &str) -> Option<Option<&str>> {
+    /// The question that this line is, if it is one.
+    pub(super) fn question(&self, line: &str) -> Option<&Question> {
         let first = self.question_set.matches(line.as_bytes()).iter().next()?;
-        Some(self.questions[first].as_deref())
+        self.questions.get(first)
     }
 
     /// The fact that a word counts.

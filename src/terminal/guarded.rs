@@ -172,7 +172,7 @@ impl Tmux {
             Action::ReadOutput => self.read_output(&place, target).await,
             Action::Watch => {
                 let now = activity::asked(tmux, &place, target, self.output_limit).await;
-                self.watches.watch(target, !now.running)
+                self.watches.watch(target, now)
             }
             Action::Unwatch => Ok(self.watches.unwatch(Some(target))),
             Action::Insert { text } => self.pasting.insert(tmux, place, target, text).await,
@@ -203,7 +203,7 @@ impl Tmux {
             // Ends with the command, with the server, or with the token.
             tokio::spawn(async move {
                 let stops = async {
-                    watches.follow(&target, false).await;
+                    watches.tell_stops(&target).await;
                     std::future::pending::<()>().await;
                 };
                 let ran = tokio::select! {

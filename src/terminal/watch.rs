@@ -22,6 +22,7 @@ use super::activity::{self, Seen};
 use super::client::{Client, Farewell};
 use super::error::{Refusal, Trouble, request_failure};
 use super::guarded::Notice;
+use super::layout;
 use super::link::Link;
 use super::place::Place;
 use crate::domain::{Activity, Failure, Outcome, PaneId, Ran, SessionId, Stop, Target};
@@ -39,8 +40,9 @@ const LOOKS: u32 = 5;
 /// Before the control connection is made again, and at most.
 const AGAIN: Duration = Duration::from_millis(500);
 const AGAIN_AT_MOST: Duration = Duration::from_secs(30);
-/// Of what was printed, so much is told.
+/// Of what was printed, so much is told; and of a screen.
 const OUTPUT: usize = 64 * 1024;
+const SCREEN: usize = 4 * 1024;
 
 /// All that is watched.
 pub(super) struct Watches {
@@ -74,7 +76,8 @@ impl Watches {
     }
 
     /// Tells when what runs in the pane ends, once, and when it stops, until then.
-    pub(super) fn watch(self: &Arc<Self>, target: &Target, idle: bool) -> Result<Outcome, Failure> {
+    pub(super) fn watch(self: &Arc<Self>, target: &Target, now: Activity) -> Result<Outcome, Failure> {
+        let idle = !now.running;
         let stop = self.cancel.child_token();
         {
             let mut panes = self.panes.lock();
@@ -96,7 +99,7 @@ impl Watches {
         let (watches, target_now) = (Arc::clone(self), target.clone());
         // Ends with what it waits for, with the session, when it is told to, or with the program.
         tokio::spawn(async move {
-            let work = watches.follow(&target_now, true);
+            let work = watches.follow(&target_now, true, State::beginning(now));
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = work => {
@@ -140,11 +143,15 @@ impl Watches {
         let _ = self.notices.send(notice);
     }
 
+    /// Tells when a program in the pane stops behind text.
+    pub(super) async fn tell_stops(&self, target: &Target) {
+        self.follow(target, false, State::beginning(Activity::default())).await;
+    }
+
     /// Tells what happens in a pane; with `ends`, until a command there has ended, else only of stops. Never comes
     /// to an end while the session lives and only stops are wanted.
-    pub(super) async fn follow(&self, target: &Target, ends: bool) {
+    async fn follow(&self, target: &Target, ends: bool, mut state: State) {
         let mut again = AGAIN;
-        let mut state = State::default();
         loop {
             match self.link.watch(&target.session).await {
                 Some(client) => {
@@ -252,20 +259,27 @@ impl Watches {
             return Look::Seen;
         };
         if !activity.running {
-            if ends && state.was_waited && !self.is_waited(&target.pane) {
+            let is_waited = self.is_waited(&target.pane);
+            if ends && activity.is_news && !is_waited {
+                self.tell_end(client, target);
+                return Look::Over;
+            }
+            if ends && state.was_waited && !is_waited {
                 // Whoever waited has told of it.
                 return Look::Over;
             }
             let had_run = std::mem::take(&mut state.running);
             let is_unmarked = activity.status.is_none();
-            if let Some(command) = had_run.filter(|_| ends && is_unmarked && !self.is_waited(&target.pane)) {
+            if let Some(command) = had_run.filter(|_| ends && is_unmarked && !is_waited) {
+                // What it printed is on the screen, as far as it can be known.
+                let screen = layout::screen(&self.link, target, SCREEN).await.unwrap_or_default();
                 self.tell(Notice::Ended(Ran {
                     command,
                     session: target.session_name.clone(),
                     status: None,
                     finished: true,
                     took: state.since.elapsed(),
-                    output: activity.output.unwrap_or_default(),
+                    output: screen,
                 }));
                 return Look::Over;
             }
@@ -315,9 +329,16 @@ struct State {
     stopped: Option<(String, Instant)>,
 }
 
-impl Default for State {
-    fn default() -> Self {
-        Self { running: None, since: Instant::now(), was_waited: false, stopped: None }
+impl State {
+    /// When somebody begins to look, and this goes on.
+    fn beginning(now: Activity) -> Self {
+        let ran = now.since.filter(|_| now.running).unwrap_or_default();
+        Self {
+            running: now.running.then(|| now.command.unwrap_or_default()),
+            since: Instant::now().checked_sub(ran).unwrap_or_else(Instant::now),
+            was_waited: false,
+            stopped: None,
+        }
     }
 }
 
