@@ -9,22 +9,31 @@
 //! 512 samples (32 ms). A [`vad::VoiceDetector`] gives each chunk its probability of speech, and the
 //! [`endpoint::Endpointer`], a pure state machine that counts time in samples, makes utterances of
 //! them. [`recording`] and [`segment`] do that for files; [`microphone`] captures, and [`guarded`]
-//! keeps it alive behind the breaker `audio-input`. What is spoken goes the other way: [`mouth`] queues
-//! it behind the breaker `audio-output`, and [`sink`] plays it. A [`gate`] drops what is said while nobody is
+//! keeps it alive behind the breaker `audio-input`. What is spoken goes the other way: [`mouth`] takes
+//! it, [`sink`] keeps the device behind the breaker `audio-output`, and a [`deck`] is what the device plays. A [`gate`] drops what is said while nobody is
 //! listened to.
 //!
+//! What is played comes back through the microphone. [`reference`] knows every sample of it, [`align`] finds out
+//! how late it comes, [`cancel`] takes it away, and [`barge_in`] decides whether what is left is a person.
+//!
 //! ```text
-//! microphone ─ callback ─▶ ring ─▶ ┐
-//!                                  ├─▶ mono, 16 kHz ─▶ chunks ─▶ voice detection ─▶ endpointing ─▶ utterances
-//! recording ── decoder ──────────▶ ┘
+//! loudspeaker ◀─ tap ◀─ mixer     recording ── decoder ───────────────────────────┐
+//!                 └──▶ ring ─▶ ┐                                                   ▼
+//!                              ├─▶ mono, 16 kHz ─▶ cancelling ─▶ gate ─▶ chunks ─▶ voice detection
+//! microphone ─ callback ─▶ ring ─▶ ┘                                               │
+//!                                      utterances ◀─ endpointing ◀─ barge-in ◀──────┘
 //! ```
 //!
-//! **Limits.** One microphone at a time; nothing cancels echo yet, so a loudspeaker is heard too.
+//! **Limits.** One microphone at a time. Only the echo of what this program plays is taken away.
 //!
 //! **Architecture invariant:** `audio` knows `domain`, `breaker` and `config`, nobody else. The
 //! libraries of the sound system don't leave this module.
 
+mod align;
+mod barge_in;
+mod cancel;
 mod cue;
+mod deck;
 mod device;
 mod endpoint;
 mod energy;
@@ -34,6 +43,7 @@ mod listen;
 mod microphone;
 mod mouth;
 mod recording;
+mod reference;
 mod resample;
 mod segment;
 mod silero;
@@ -44,7 +54,8 @@ mod whereabouts;
 pub use device::InputDevice;
 pub use endpoint::{Endpointer, Event, Segment};
 pub use guarded::{Ear, Heard, devices};
-pub use mouth::{Mouth, Playback};
+pub use mouth::{Mouth, Talk};
 pub use recording::{Recording, RecordingError, Remark};
+pub use reference::Reference;
 pub use segment::Segments;
 pub use vad::{CHUNK, VadError, VoiceDetector};

@@ -1,13 +1,15 @@
-//! The loudspeaker as the rest of the program sees it: it plays, stops at once, or tells why not.
+//! The loudspeaker as the rest of the program sees it: it talks, is silent at once, or tells why not.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc as blocking};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use super::cue;
 use super::device::Wish;
+use super::reference::Reference;
 use super::sink::{Order, Sink, SinkError};
 use crate::breaker::{Breaker, CallError};
 use crate::config;
@@ -19,18 +21,9 @@ const CHAIN: &str = "audio-output";
 const QUEUE: usize = 16;
 /// How long a sound may take to be queued: opening a device has a limit of its own, below this.
 const PATIENCE: Duration = Duration::from_secs(3);
-
-/// Whether something plays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Playback {
-    /// It plays.
-    Playing,
-    /// It doesn't.
-    Silent {
-        /// Since when; `None` if it never played.
-        since: Option<Instant>,
-    },
-}
+/// How much is queued ahead of what is heard. A busy machine may be late by as much, and whoever is told to be
+/// silent has made no more in vain.
+const AHEAD: Duration = Duration::from_secs(8);
 
 /// Plays sound. The device is opened by the first sound and closed when it has been idle for a while.
 /// Ends with what is queued dropped when this is dropped.
@@ -38,20 +31,21 @@ pub enum Playback {
 pub struct Mouth {
     /// `None` where nothing is to be heard.
     orders: Option<blocking::SyncSender<Order>>,
-    playback: watch::Receiver<Playback>,
+    /// Whoever was cut off is not heard any more, however much of it is still to come.
+    cut_off: AtomicBool,
 }
 
 impl Mouth {
     /// Starts the thread that plays. With `audio.output = "none"` there is none, and nothing is heard.
-    pub fn start(config: &config::Audio, breaker: Arc<Breaker>) -> Self {
-        let (told, playback) = watch::channel(Playback::Silent { since: None });
+    /// `reference` learns what is played.
+    pub fn start(config: &config::Audio, breaker: Arc<Breaker>, reference: &Reference) -> Self {
         let orders = Wish::parse(&config.output).and_then(|wish| {
             let (orders, receiver) = blocking::sync_channel(QUEUE);
-            let sink = Sink::new(wish, config.volume, breaker, told);
+            let sink = Sink::new(wish, config.volume, breaker, reference.clone());
             let spawned = thread::Builder::new().name("audio-out".into()).spawn(move || sink.run(&receiver));
             spawned.is_ok().then_some(orders)
         });
-        Self { orders, playback }
+        Self { orders, cut_off: AtomicBool::new(false) }
     }
 
     /// Whether anything can be heard at all, as configured.
@@ -59,29 +53,15 @@ impl Mouth {
         self.orders.is_some()
     }
 
-    /// Queues a sound behind those that play. Returns once it is queued.
-    ///
-    /// # Errors
-    /// There is no device, or it doesn't answer.
-    pub async fn play(&self, sound: Sound) -> Result<(), Failure> {
-        let unavailable =
-            |what: String, remedy: &str| Failure::new(FailureKind::Unavailable, CHAIN, what, remedy);
-        let stuck = || unavailable(SinkError::Stuck.to_string(), "replies are printed until it does");
-        let Some(orders) = &self.orders else { return Ok(()) };
-        let (answer, answered) = oneshot::channel();
-        // A full queue means that the thread hangs.
-        orders.try_send(Order::Play(sound, answer)).map_err(|_| stuck())?;
-        match tokio::time::timeout(PATIENCE, answered).await {
-            Ok(Ok(Ok(()))) => Ok(()),
-            Ok(Ok(Err(CallError::Failed(error)))) => {
-                Err(unavailable(error.to_string(), "`voice-terminal doctor` lists what there is"))
-            }
-            Ok(Ok(Err(_))) => Err(unavailable(
-                "the loudspeaker is not used for a while, because it failed".into(),
-                "it is tried again by itself; `voice-terminal breakers` shows when",
-            )),
-            Ok(Err(_)) | Err(_) => Err(stuck()),
+    /// Begins to talk: the device is opened while the first words are made, and sounds are played again after
+    /// [`Mouth::stop`]. It counts as playing from the first sound until what this gives is dropped and all of it is heard.
+    pub fn talk(&self) -> Talk<'_> {
+        self.cut_off.store(false, Ordering::Release);
+        if let Some(orders) = &self.orders {
+            // A thread that hangs is noticed by the first sound.
+            let _ = orders.try_send(Order::Open);
         }
+        Talk { orders: self.orders.as_ref(), cut_off: &self.cut_off }
     }
 
     /// Plays a sign, unless something plays. It doesn't count as playing, and nobody waits for it: that it
@@ -93,22 +73,78 @@ impl Mouth {
         }
     }
 
-    /// Silence, at once: whatever is queued is dropped.
+    /// Silence, at once: whatever is queued is dropped, and what follows until [`Mouth::talk`].
     pub fn stop(&self) {
+        self.cut_off.store(true, Ordering::Release);
         if let Some(orders) = &self.orders {
             // A thread that hangs plays nothing.
             let _ = orders.try_send(Order::Stop);
         }
     }
+}
 
-    /// Whether it plays, now and as that changes.
-    pub fn playback(&self) -> watch::Receiver<Playback> {
-        self.playback.clone()
+/// Somebody who talks, sound by sound.
+#[derive(Debug)]
+pub struct Talk<'a> {
+    /// `None` where nothing is to be heard.
+    orders: Option<&'a blocking::SyncSender<Order>>,
+    /// Whether what is still to come is not to be heard.
+    cut_off: &'a AtomicBool,
+}
+
+impl Talk<'_> {
+    /// Queues a sound behind those that play, without a joint. Returns once it is queued, and not too much with it;
+    /// or at once, if it was cut off.
+    ///
+    /// # Errors
+    /// There is no device, it was lost since the last sound, or it doesn't answer.
+    pub async fn play(&self, sound: Sound) -> Result<(), Failure> {
+        let Some(orders) = self.orders.filter(|_| !self.cut_off.load(Ordering::Acquire)) else {
+            return Ok(());
+        };
+        let (answer, answered) = oneshot::channel();
+        // A full queue means that the thread hangs.
+        orders.try_send(Order::Play(sound, answer)).map_err(|_| stuck())?;
+        let answer = tokio::time::timeout(PATIENCE, answered).await;
+        let waiting =
+            answer.ok().and_then(Result::ok).ok_or_else(stuck)?.map_err(|error| unavailable(&error))?;
+        tokio::time::sleep(waiting.saturating_sub(AHEAD)).await;
+        Ok(())
     }
 
-    /// Waits until it has played everything, or was stopped. Cancel-safe.
-    pub async fn finished(&self) {
-        // The thread ends only with us.
-        let _ = self.playback.clone().wait_for(|playback| *playback != Playback::Playing).await;
+    /// Waits until all has been heard, or was stopped. Cancel-safe.
+    ///
+    /// # Errors
+    /// The device was lost before.
+    pub async fn finished(mut self) -> Result<(), Failure> {
+        let Some(orders) = self.orders.take() else { return Ok(()) };
+        let (ended, end) = oneshot::channel();
+        orders.try_send(Order::End(Some(ended))).map_err(|_| stuck())?;
+        end.await.map_err(|_| stuck())?.map_err(|error| unavailable(&error))
     }
+}
+
+impl Drop for Talk<'_> {
+    fn drop(&mut self) {
+        if let Some(orders) = &self.orders {
+            // A thread that hangs plays nothing.
+            let _ = orders.try_send(Order::End(None));
+        }
+    }
+}
+
+fn unavailable(error: &CallError<SinkError>) -> Failure {
+    let (what, remedy) = match error {
+        CallError::Failed(error) => (error.to_string(), "`voice-terminal doctor` lists what there is"),
+        _ => (
+            "the loudspeaker is not used for a while, because it failed".into(),
+            "it is tried again by itself; `voice-terminal breakers` shows when",
+        ),
+    };
+    Failure::new(FailureKind::Unavailable, CHAIN, what, remedy)
+}
+
+fn stuck() -> Failure {
+    let remedy = "replies are printed until it does";
+    Failure::new(FailureKind::Unavailable, CHAIN, SinkError::Stuck.to_string(), remedy)
 }

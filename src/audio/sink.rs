@@ -1,12 +1,11 @@
 //! Playing sound on a device, on a thread of its own.
 //!
 //! **Mechanics.** The thread owns the stream, since opening, closing and dropping it may block: opening
-//! has a limit, and what hangs is left behind on a spare thread. Sounds are queued without a gap.
-//! rodio's end of playback can't be trusted on a server that died, so the thread keeps its own account
-//! of when the queue must have ended. An idle stream is closed, which gives the device and the processor
-//! back.
+//! has a limit, and what hangs is left behind on a spare thread. What is to be heard goes into a [`deck`], from
+//! which the device takes it; a device that asks for nothing any more while something plays is dead. Whoever
+//! talks says when that is over: until then it counts as playing, even when the next part is late. An idle stream
+//! is closed, which gives the device and the processor back.
 
-use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self as blocking, RecvTimeoutError};
@@ -15,12 +14,12 @@ use std::time::{Duration, Instant};
 
 use cpal::traits::{DeviceTrait, HostTrait};
 use cpal::{BufferSize, Device, HostId};
-use rodio::buffer::SamplesBuffer;
-use rodio::{DeviceSinkBuilder, MixerDeviceSink, Player};
-use tokio::sync::{oneshot, watch};
+use rodio::{DeviceSinkBuilder, MixerDeviceSink};
+use tokio::sync::oneshot;
 
+use super::deck::{self, Feed};
 use super::device::{self, Wish};
-use super::mouth::Playback;
+use super::reference::Reference;
 use crate::breaker::{Breaker, CallError, Class, Classify};
 use crate::domain::Sound;
 
@@ -30,8 +29,10 @@ const OPEN: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(20);
 /// An idle stream is closed after this.
 const IDLE: Duration = Duration::from_secs(10);
-/// How much later than it should a queue may end before the device is taken for dead.
+/// For how long a device may ask for nothing before it is taken for dead.
 const GRACE: Duration = Duration::from_millis(1500);
+/// How long what the device has taken is still under way to the ear.
+const TAIL: Duration = Duration::from_millis(100);
 /// Frames in a buffer. rodio's own choice loses sound on PulseAudio.
 const BUFFER: u32 = 2048;
 
@@ -56,65 +57,97 @@ impl Classify for SinkError {
 
 /// What the thread is asked for.
 pub(super) enum Order {
-    /// Queue a sound, and tell whether that could be done.
-    Play(Sound, oneshot::Sender<Result<(), CallError<SinkError>>>),
+    /// Open the device: there will be something to play.
+    Open,
+    /// Queue a sound, and tell how long it takes until all that is queued is heard, or why that can't be.
+    Play(Sound, oneshot::Sender<Result<Duration, CallError<SinkError>>>),
+    /// Nothing more comes for now; tell when all is heard or dropped, or that the device was lost before.
+    End(Option<Ended>),
     /// Play a sign, if nothing plays.
     Cue(Sound),
     /// Drop everything that is queued.
     Stop,
 }
 
+/// Told how talking ended.
+pub(super) type Ended = oneshot::Sender<Result<(), CallError<SinkError>>>;
+
 /// The thread's state.
 pub(super) struct Sink {
     wish: Wish,
     volume: f32,
     breaker: Arc<Breaker>,
-    playback: watch::Sender<Playback>,
+    /// Whether somebody talks, or what was said is still heard.
+    plays: bool,
+    /// Learns what is played.
+    reference: Reference,
     stream: Option<Stream>,
+    /// Why the device could not be opened, or was lost, until whoever talks was told.
+    refused: Option<CallError<SinkError>>,
+    /// Whether more is to come.
+    talking: bool,
+    /// Who waits for the end.
+    ended: Option<Ended>,
 }
 
 struct Stream {
     sink: MixerDeviceSink,
-    player: Player,
+    feed: Feed,
+    /// Feeds signs. They are no speech, so that nobody need know of them to tell what is.
+    signs: Feed,
     broken: Arc<AtomicBool>,
-    /// When what is queued must have ended.
-    ends: Instant,
+    /// What the device had asked for when that was last seen to have grown, and when that was.
+    alive: (u64, Instant),
+    /// Since when it has nothing to play.
+    empty: Option<Instant>,
 }
 
 impl Sink {
-    pub(super) fn new(
-        wish: Wish,
-        volume: f32,
-        breaker: Arc<Breaker>,
-        playback: watch::Sender<Playback>,
-    ) -> Self {
-        Self { wish, volume, breaker, playback, stream: None }
+    pub(super) fn new(wish: Wish, volume: f32, breaker: Arc<Breaker>, reference: Reference) -> Self {
+        let (refused, ended) = (None, None);
+        Self { wish, volume, breaker, plays: false, reference, stream: None, refused, talking: false, ended }
     }
 
     /// Serves until nobody can order any more; then what is queued is dropped.
     pub(super) fn run(mut self, orders: &blocking::Receiver<Order>) {
         loop {
-            let patience = match (&self.stream, self.plays()) {
+            let patience = match (&self.stream, self.plays) {
                 (Some(_), true) => LOOK,
                 (Some(_), false) => IDLE,
                 (None, _) => Duration::from_secs(3600),
             };
             match orders.recv_timeout(patience) {
+                Ok(Order::Open) => self.refused = self.open().err(),
                 Ok(Order::Play(sound, answer)) => {
-                    let result = self.queue(&sound).map(|()| {
-                        self.playback.send_replace(Playback::Playing);
-                    });
+                    let result = match self.refused.take() {
+                        Some(error) => Err(error),
+                        None => self.queue(&sound),
+                    };
+                    if result.is_ok() {
+                        self.talking = true;
+                        self.plays = true;
+                    }
                     // Whoever asked may have gone.
                     let _ = answer.send(result);
                 }
-                Ok(Order::Cue(_)) if self.plays() => {}
-                Ok(Order::Cue(sound)) => {
-                    if let Err(error) = self.queue(&sound) {
-                        tracing::debug!(?error, "a sign can't be heard");
+                Ok(Order::End(ended)) => {
+                    self.talking = false;
+                    self.ended = ended;
+                    self.stream.iter_mut().for_each(|stream| stream.feed.flush());
+                    if !self.plays {
+                        self.silent();
                     }
                 }
+                Ok(Order::Cue(_)) if self.plays => {}
+                Ok(Order::Cue(sound)) => match self.open() {
+                    Ok(stream) => {
+                        stream.signs.push(&sound);
+                        stream.signs.flush();
+                    }
+                    Err(error) => tracing::debug!(?error, "a sign can't be heard"),
+                },
                 Ok(Order::Stop) => self.stop(),
-                Err(RecvTimeoutError::Timeout) if self.plays() => self.look(),
+                Err(RecvTimeoutError::Timeout) if self.plays => self.look(),
                 Err(RecvTimeoutError::Timeout) => self.close(),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -123,83 +156,91 @@ impl Sink {
         self.close();
     }
 
-    fn queue(&mut self, sound: &Sound) -> Result<(), CallError<SinkError>> {
-        let (Some(rate), Some(mono)) = (NonZeroU32::new(sound.rate()), NonZeroU16::new(1)) else {
-            return Ok(());
-        };
+    fn open(&mut self) -> Result<&mut Stream, CallError<SinkError>> {
         if self.stream.as_ref().is_some_and(|stream| stream.broken.load(Ordering::Acquire)) {
             self.close();
         }
-        if self.stream.is_none() {
-            let (wish, volume) = (self.wish.clone(), self.volume);
-            self.stream = Some(self.breaker.call_sync(|| open(wish, volume))?);
+        let stream = if let Some(stream) = self.stream.take() {
+            stream
+        } else {
+            let (wish, volume, reference) = (self.wish.clone(), self.volume, self.reference.clone());
+            self.breaker.call_sync(|| open(wish, volume, reference))?
+        };
+        Ok(self.stream.insert(stream))
+    }
+
+    /// Tells how long it takes until all is heard.
+    fn queue(&mut self, sound: &Sound) -> Result<Duration, CallError<SinkError>> {
+        let stream = self.open()?;
+        if stream.feed.waiting().is_zero() {
+            stream.alive = (stream.feed.asked(), Instant::now());
         }
-        let Some(stream) = &mut self.stream else { return Ok(()) };
-        stream.player.append(SamplesBuffer::new(mono, rate, sound.samples().to_vec()));
-        stream.player.play();
-        stream.ends = stream.ends.max(Instant::now()) + sound.duration();
-        Ok(())
+        stream.feed.push(sound);
+        stream.empty = None;
+        Ok(stream.feed.waiting())
     }
 
-    fn plays(&self) -> bool {
-        *self.playback.borrow() == Playback::Playing
-    }
-
-    fn silent(&self) {
-        self.playback.send_if_modified(|playback| {
-            let played = *playback == Playback::Playing;
-            if played {
-                *playback = Playback::Silent { since: Some(Instant::now()) };
-            }
-            played
-        });
+    fn silent(&mut self) {
+        self.plays = false;
+        if !self.talking {
+            let result = self.refused.take().map_or(Ok(()), Err);
+            // Nobody may wait.
+            let _ = self.ended.take().map(|ended| ended.send(result));
+        }
     }
 
     fn stop(&mut self) {
-        // A sign is short, and stays.
-        if self.plays()
+        if self.plays
             && let Some(stream) = &mut self.stream
         {
-            stream.player.clear();
-            stream.ends = Instant::now();
+            stream.feed.clear();
         }
+        self.talking = false;
         self.silent();
     }
 
     /// Whether the end has come, or the device is no more.
     fn look(&mut self) {
-        let Some(stream) = &self.stream else {
+        let Some(stream) = &mut self.stream else {
             self.silent();
             return;
         };
-        let late = Instant::now() > stream.ends + GRACE;
-        if stream.broken.load(Ordering::Acquire) || late && !stream.player.empty() {
-            tracing::warn!(late, "the loudspeaker went away");
-            // The dependency failed in use, after it had been opened well.
-            let _ = self.breaker.call_sync(|| Err::<(), _>(SinkError::Gone));
+        let (asked, now) = (stream.feed.asked(), Instant::now());
+        if asked != stream.alive.0 {
+            stream.alive = (asked, now);
+        }
+        let dead = now.duration_since(stream.alive.1) > GRACE;
+        if stream.broken.load(Ordering::Acquire) || dead {
+            tracing::warn!(dead, "the loudspeaker went away");
+            // The dependency failed in use, after it had been opened well; what is left of the answer is dropped.
+            self.refused = self.breaker.call_sync(|| Err::<(), _>(SinkError::Gone)).err();
             self.close();
             self.silent();
-        } else if stream.player.empty() {
-            self.silent();
+        } else if !self.talking && stream.feed.waiting().is_zero() {
+            let since = *stream.empty.get_or_insert(now);
+            if now.duration_since(since) >= TAIL {
+                self.silent();
+            }
         }
     }
 
     /// Drops the stream on a thread that may be left behind: ALSA hangs for ever on a dead server.
     fn close(&mut self) {
-        if let Some(Stream { sink, player, .. }) = self.stream.take() {
-            let drop_both = move || drop((player, sink));
-            if thread::Builder::new().name("audio-close".into()).spawn(drop_both).is_err() {
-                tracing::warn!("no thread to close the loudspeaker on");
-            }
+        if let Some(Stream { sink, .. }) = self.stream.take()
+            && thread::Builder::new().name("audio-close".into()).spawn(move || drop(sink)).is_err()
+        {
+            tracing::warn!("no thread to close the loudspeaker on");
         }
     }
 }
 
 /// Opens a device, within the limit.
-fn open(wish: Wish, volume: f32) -> Result<Stream, SinkError> {
+fn open(wish: Wish, volume: f32, reference: Reference) -> Result<Stream, SinkError> {
     let (sender, receiver) = blocking::sync_channel(1);
     let opening = move || {
-        let opened = std::panic::catch_unwind(|| open_here(&wish, volume)).unwrap_or(Err(SinkError::Refused));
+        let opened =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| open_here(&wish, volume, &reference)))
+                .unwrap_or(Err(SinkError::Refused));
         // Nobody may wait any more.
         let _ = sender.send(opened);
     };
@@ -207,7 +248,7 @@ fn open(wish: Wish, volume: f32) -> Result<Stream, SinkError> {
     receiver.recv_timeout(OPEN).unwrap_or(Err(SinkError::Stuck))
 }
 
-fn open_here(wish: &Wish, volume: f32) -> Result<Stream, SinkError> {
+fn open_here(wish: &Wish, volume: f32, reference: &Reference) -> Result<Stream, SinkError> {
     device::silence_alsa();
     let broken = Arc::new(AtomicBool::new(false));
     let latch = Arc::clone(&broken);
@@ -223,9 +264,13 @@ fn open_here(wish: &Wish, volume: f32) -> Result<Stream, SinkError> {
         .open_stream()
         .map_err(|error| refused(&error))?;
     sink.log_on_drop(false);
-    let player = Player::connect_new(sink.mixer());
-    player.set_volume(volume);
-    Ok(Stream { sink, player, broken, ends: Instant::now() })
+    let rate = sink.config().sample_rate();
+    let (feed, deck) = deck::deck(rate, volume);
+    let (signs, other) = deck::deck(rate, volume);
+    // As the device gets it, so that what is known of it is what is heard.
+    sink.mixer().add(reference.tap(deck));
+    sink.mixer().add(other);
+    Ok(Stream { sink, feed, signs, broken, alive: (0, Instant::now()), empty: None })
 }
 
 /// The device to play on: the sound server's when one answers, else ALSA's.

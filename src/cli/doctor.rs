@@ -165,7 +165,7 @@ async fn voice(world: &World) -> (Finding, Finding) {
         None => fails(voice, "nothing was said", "see the log"),
     };
     let silence = Sound::new(vec![0.0; 2205], 22_050);
-    let loudspeaker = match mouth.play(silence).await {
+    let loudspeaker = match mouth.talk().play(silence).await {
         Ok(()) => works(speaker, "opens and plays"),
         Err(failure) => fails(speaker, failure.what, "connect one, or set audio.output = \"none\""),
     };

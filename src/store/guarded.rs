@@ -1,5 +1,7 @@
 //! The history as the rest of the program has it: behind its breakers.
 
+mod forget;
+
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use super::postgres::{Database, Server};
 use super::reading::{Answer, Delivery, Found, Kept, Reading, Search};
 use super::replay::{Replay, Replaying};
 use super::search::wanted;
+use super::sounds::{SoundOptions, Sounds};
 use super::sqlite::{self, Among, Recovered};
 use super::standing::Standing;
 use super::writer::{Bounds, Job, QUEUE, Shared, Writer};
@@ -36,8 +39,12 @@ pub struct Parts {
     pub path: PathBuf,
     /// How large it may become, in bytes.
     pub limit: u64,
+    /// How old records become before they are forgotten; `None` is any age.
+    pub retention: Option<Duration>,
     /// The journal's breaker.
     pub breaker: Arc<Breaker>,
+    /// How the sound of what was said is kept, if it is.
+    pub sound: Option<SoundOptions>,
     /// The servers that it is carried over to.
     pub database: Option<Database>,
     /// Told when another than the first tier is read.
@@ -50,6 +57,7 @@ pub struct Store {
     shared: Arc<Shared>,
     jobs: mpsc::Sender<Job>,
     database: Option<Arc<Servers>>,
+    sounds: Option<Sounds>,
 }
 
 /// The database beyond the journal.
@@ -63,7 +71,16 @@ struct Servers {
 impl Store {
     /// Opens the journal at this path with no database behind it; see [`Store::begin`].
     pub async fn open(path: PathBuf, breaker: Arc<Breaker>) -> (Self, Option<Degradation>) {
-        Self::begin(Parts { path, limit: u64::MAX, breaker, database: None, fallbacks: None }).await
+        let parts = Parts {
+            path,
+            limit: u64::MAX,
+            retention: None,
+            breaker,
+            sound: None,
+            database: None,
+            fallbacks: None,
+        };
+        Self::begin(parts).await
     }
 
     /// Opens the journal, making it and its directory if there is none. No server is waited for, or
@@ -72,7 +89,8 @@ impl Store {
     /// Never fails: if the file can't be used, records stay in memory until it can, and the
     /// degradation says so. If it was damaged, it is set aside, and the degradation says where.
     pub async fn begin(parts: Parts) -> (Self, Option<Degradation>) {
-        let Parts { path, limit, breaker, database, fallbacks } = parts;
+        let Parts { path, limit, retention, breaker, sound, database, fallbacks } = parts;
+        let sounds = sound.map(Sounds::new);
         let shared = Arc::new(Shared {
             held: Mutex::new(Held::default()),
             readers: Mutex::new(None),
@@ -80,8 +98,8 @@ impl Store {
             breaker: Arc::clone(&breaker),
             saved: Notify::new(),
         });
-        let bounds = Bounds { limit, delivers: database.is_some() };
-        let mut writer = Writer::new(path, bounds, Arc::clone(&shared));
+        let bounds = Bounds { limit, delivers: database.is_some(), retention };
+        let mut writer = Writer::new(path, bounds, Arc::clone(&shared), sounds.clone());
         if let Err(error) = breaker.call_within(OPENING, writer.open()).await {
             shared.degrade(&error);
         }
@@ -93,7 +111,7 @@ impl Store {
             let reading = Reading::new(&servers, &shared, fallbacks);
             Arc::new(Servers { in_order: servers, reading, backlog: watch::Sender::default() })
         });
-        (Self { shared, jobs, database }, degradation)
+        (Self { shared, jobs, database, sounds }, degradation)
     }
 
     /// Carries the journal over to the database from now on, until it is told to finish. `None` if
@@ -218,7 +236,8 @@ impl Store {
                 let records = if is_journal {
                     page.records
                 } else {
-                    self.with_what_waits(search, page.records, page.stamps).await
+                    let records = self.without_forgotten(page.records).await;
+                    self.with_what_waits(search, records, page.stamps).await
                 };
                 (records, tier, degradation)
             }
@@ -227,6 +246,24 @@ impl Store {
         records.sort_by_key(|record| std::cmp::Reverse(record.id));
         records.truncate(limit as usize);
         Ok(Found { records: self.delivery_of(records, &held).await, tier, degradation })
+    }
+
+    /// One record; `None` if there is none on this machine.
+    ///
+    /// # Errors
+    /// When the journal can't be read.
+    pub async fn load(&self, id: UtteranceId) -> Result<Option<Record>, Failure> {
+        let found = self.read(move |pool| async move { sqlite::load(&pool, id).await }).await;
+        let found = found.map_err(|error| error::unreadable(&error))?.flatten();
+        Ok(found.map(|revised| revised.record.into_record()))
+    }
+
+    /// The sound that is kept, the oldest first.
+    ///
+    /// # Errors
+    /// When its directory can't be read.
+    pub fn kept_sound(&self) -> std::io::Result<Vec<(UtteranceId, PathBuf)>> {
+        self.sounds.as_ref().map_or(Ok(Vec::new()), Sounds::kept)
     }
 
     async fn in_journal(&self, search: Search) -> Result<Vec<Record>, Failure> {
@@ -301,11 +338,21 @@ impl Store {
 impl Journal for Store {
     fn open<'a>(&'a self, utterance: &'a Utterance) -> BoxFuture<'a, Result<(), Failure>> {
         self.shared.held.lock().open(utterance);
-        Box::pin(self.save(utterance.id))
+        Box::pin(async move {
+            let Some(sounds) = &self.sounds else { return self.save(utterance.id).await };
+            let (saved, ()) = tokio::join!(self.save(utterance.id), sounds.opened(utterance));
+            saved
+        })
     }
 
     fn add<'a>(&'a self, id: UtteranceId, stage: &'a Stage) -> BoxFuture<'a, Result<(), Failure>> {
-        Box::pin(self.add_stage(id, stage))
+        Box::pin(async move {
+            let added = self.add_stage(id, stage).await;
+            if let Some(sounds) = &self.sounds {
+                sounds.stage(id, stage).await;
+            }
+            added
+        })
     }
 
     fn search<'a>(

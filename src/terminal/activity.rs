@@ -6,17 +6,15 @@ use std::time::Duration;
 use super::client::Client;
 use super::completion::Story;
 use super::error::Trouble;
-use super::foreground::{self, Holder};
-use super::layout;
+use super::foreground::Foreground;
 use super::link::Link;
 use super::place::Place;
-use super::request::Request;
+use super::screen;
+use super::shell::Kind;
 use super::strip::strip;
-use crate::domain::{Activity, Failure, Surveyed, Target};
+use crate::domain::{Activity, SessionId, Surveyed, Target};
 
-/// Sessions that are looked at when all are.
-const MOST_SESSIONS: usize = 32;
-/// So much of each.
+/// Of each of several sessions, so much of its screen and output is told.
 const SURVEYED: usize = 8 * 1024;
 
 /// What goes on there, and whether the program in front is too busy to ask anything.
@@ -25,7 +23,8 @@ pub(super) struct Seen {
     pub(super) is_busy: bool,
 }
 
-/// What goes on in a pane. With `tell`, whoever asked is told of what has ended, which is no news then.
+/// What goes on in a pane that was just looked at. `client` is that of its session, if there is one. With `tell`,
+/// whoever asked is told of what has ended, which is no news then.
 pub(super) async fn of(
     tmux: &Link,
     client: Option<&Arc<Client>>,
@@ -33,11 +32,6 @@ pub(super) async fn of(
     limit: usize,
     tell: bool,
 ) -> Result<Seen, Trouble> {
-    const FORMAT: &str = "#{pane_pid}:#{cursor_x}:#{cursor_y}";
-    let request = Request::idempotent(["display-message", "-p", "-t", &place.pane.0, FORMAT]);
-    let facts = tmux.ask(request.about(&place.session)).await?;
-    let mut facts = facts.trim().split(':').map(|number| number.parse::<u32>().ok());
-    let (pid, column, row) = (facts.next().flatten(), facts.next().flatten(), facts.next().flatten());
     let story = client.and_then(|client| {
         let mut panes = client.panes();
         let story = panes.story(&place.pane.0);
@@ -46,25 +40,22 @@ pub(super) async fn of(
         }
         story
     });
-    let holder = pid.and_then(foreground::holder);
+    let front = place.pid.and_then(Foreground::of);
     let mut activity = story.map(|story| from_story(story, limit)).unwrap_or_default();
-    let mut is_busy = false;
-    match holder {
-        Some(Holder::Other(front)) => {
-            is_busy = front.is_busy;
-            if !activity.running {
-                // Nothing is known of it but what the system tells.
-                activity = Activity { running: true, ..Activity::default() };
-                activity.since = front.since;
-            }
-            activity.command.get_or_insert(front.command);
+    let is_shell = Kind::of(&place.program) != Kind::None;
+    // A pane may have been made with a program instead of a shell.
+    let program = front.filter(|front| !(front.is_itself && is_shell));
+    let is_busy = program.as_ref().is_some_and(|program| program.is_busy);
+    if let Some(program) = program {
+        if !activity.running {
+            // Nothing is known of it but what the system tells.
+            activity = Activity { running: true, since: program.since, ..Activity::default() };
         }
-        Some(Holder::Itself) | None => {}
+        activity.command.get_or_insert(program.command);
     }
-    if activity.running
-        && let (Some(column), Some(row)) = (column, row)
-    {
-        activity.stopped_at = stopped_at(tmux, place, column, row).await?;
+    if activity.running {
+        let session = client.map(|_| &place.session);
+        activity.stopped_at = screen::before_cursor(tmux, place, session).await?;
     }
     Ok(Seen { activity, is_busy })
 }
@@ -86,49 +77,17 @@ fn from_story(story: Story, limit: usize) -> Activity {
     }
 }
 
-/// The line that the cursor stands behind; `None` if it is empty, or goes on behind the cursor.
-async fn stopped_at(tmux: &Link, place: &Place, column: u32, row: u32) -> Result<Option<String>, Trouble> {
-    if column == 0 {
-        return Ok(None);
-    }
-    let row = row.to_string();
-    let words = ["capture-pane", "-p", "-e", "-S", &row, "-E", &row, "-t", &place.pane.0];
-    let line = tmux.ask(Request::idempotent(words).about(&place.session)).await?;
-    let line = strip(line.as_bytes(), 2_000);
-    let line = line.trim_end();
-    // Behind a prompt, there may be blanks before the cursor.
-    let is_behind = line.chars().map(super::strip::width).sum::<usize>() <= column as usize;
-    Ok((is_behind && !line.is_empty()).then(|| line.to_owned()))
+/// What goes on in the current pane of a session, which has this name outside. Only looks; attaches to none.
+pub(super) async fn survey(tmux: &Link, session: &SessionId, name: &str) -> Result<Surveyed, Trouble> {
+    let place = Place::glance(tmux, session).await?;
+    let client = tmux.watching(session).await;
+    let activity = of(tmux, client.as_ref(), &place, SURVEYED, true).await?.activity;
+    let screen = screen::of(tmux, &place.pane, None, SURVEYED).await?;
+    let program = strip(place.program.as_bytes(), 200);
+    Ok(Surveyed { session: name.to_owned(), program, screen, activity })
 }
 
-/// What goes on in every session. Only looks; attaches to none.
-pub(super) async fn survey(
-    tmux: &Link,
-    sessions: Vec<crate::domain::SessionInfo>,
-) -> Result<Vec<Surveyed>, Failure> {
-    let mut sessions = sessions;
-    sessions.sort_by_key(|session| !session.current);
-    let mut surveyed = Vec::new();
-    for session in sessions.into_iter().take(MOST_SESSIONS) {
-        let looked = async {
-            let place = Place::current(tmux, &session.id).await?;
-            let client = tmux.watching(&session.id).await;
-            Ok::<_, Trouble>((of(tmux, client.as_ref(), &place, SURVEYED, true).await?.activity, place))
-        };
-        // One that has just ended is no reason not to tell of the others.
-        let Ok((activity, place)) = looked.await else { continue };
-        let screen = layout::screen(tmux, &place.target(), SURVEYED).await?;
-        surveyed.push(Surveyed {
-            session: session.name,
-            program: strip(place.program.as_bytes(), 200),
-            screen,
-            activity,
-        });
-    }
-    Ok(surveyed)
-}
-
-/// The same of one pane that somebody has asked about.
+/// What goes on in one pane that somebody has asked about, and that was just looked at.
 pub(super) async fn asked(tmux: &Link, place: &Place, target: &Target, limit: usize) -> Activity {
     let client = tmux.watch(&target.session).await;
     match of(tmux, client.as_ref(), place, limit, true).await {

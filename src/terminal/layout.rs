@@ -8,6 +8,7 @@ use super::link::Link;
 use super::names;
 use super::place::Place;
 use super::request::Request;
+use super::screen;
 use super::strip::strip;
 
 /// The lines of a screen that are told when a session is described.
@@ -26,13 +27,23 @@ fn done(what: impl Into<String>) -> Outcome {
 pub(super) async fn new_window(tmux: &Link, target: &Target, name: Option<&str>) -> Result<Outcome, Failure> {
     let name = name.map(|wished| safe_name(wished, "a window")).transpose()?;
     let place = format!("{}:", target.session.0);
-    let mut words = vec!["new-window", "-t", &place, "-c", HERE, "-P", "-F", "#{window_index}"];
+    let mut words = vec!["new-window", "-t", &place, "-c", HERE, "-P", "-F", "#{pane_id}:#{window_index}"];
     if let Some(name) = &name {
         words.extend(["-n", name]);
     }
-    let index = ask(tmux, target, words, "make a window").await?;
+    let made = ask(tmux, target, words, "make a window").await?;
+    let index = born(tmux, target, &made).await;
     let named = name.map(|name| format!(", {name},")).unwrap_or_default();
-    Ok(done(format!("New window {}{named} in {}", index.trim(), target.session_name)))
+    Ok(done(format!("New window {}{named} in {}", index, target.session_name)))
+}
+
+/// A pane was made, which tmux told as `%7:rest`; gives the rest.
+async fn born<'a>(tmux: &Link, target: &Target, told: &'a str) -> &'a str {
+    let (pane, rest) = told.trim().split_once(':').unwrap_or_default();
+    if let Some(client) = tmux.watch(&target.session).await {
+        client.panes().made(pane);
+    }
+    rest
 }
 
 pub(super) async fn select_window(tmux: &Link, target: &Target, window: Window) -> Result<Outcome, Failure> {
@@ -81,9 +92,10 @@ pub(super) async fn split(tmux: &Link, target: &Target, direction: Direction) ->
         Direction::Down => &["-v"],
         Direction::Up => &["-v", "-b"],
     };
-    let mut words = vec!["split-window", "-t", &target.pane.0, "-c", HERE];
+    let mut words = vec!["split-window", "-t", &target.pane.0, "-c", HERE, "-P", "-F", "#{pane_id}:"];
     words.extend(sides);
-    ask(tmux, target, words, "split the pane").await?;
+    let made = ask(tmux, target, words, "split the pane").await?;
+    born(tmux, target, &made).await;
     Ok(done(format!("Split {} in {}", side(direction), target.session_name)))
 }
 
@@ -178,16 +190,6 @@ pub(super) async fn scroll(
     Ok(done(format!("{what} {of} {}", target.session_name)))
 }
 
-/// What the pane shows now, as text. Concealed text is left out.
-pub(super) async fn screen(tmux: &Link, target: &Target, limit: usize) -> Result<String, Failure> {
-    // `-e` tells the renditions, without which concealed text could not be known.
-    let words = ["capture-pane", "-p", "-e", "-J", "-t", &target.pane.0];
-    let screen = ask_idempotent(tmux, target, words, "read the screen").await?;
-    let screen = strip(screen.as_bytes(), limit);
-    let lines: Vec<&str> = screen.lines().map(str::trim_end).collect();
-    Ok(lines.join("\n").trim_matches('\n').to_owned())
-}
-
 pub(super) async fn describe(
     tmux: &Link,
     place: &Place,
@@ -195,7 +197,8 @@ pub(super) async fn describe(
     limit: usize,
 ) -> Result<Outcome, Failure> {
     let activity = activity::asked(tmux, place, target, limit).await;
-    let screen = screen(tmux, target, limit).await?;
+    let screen = screen::of(tmux, &target.pane, Some(&target.session), limit).await;
+    let screen = screen.map_err(|trouble| trouble.failure("read the screen"))?;
     let mut lines: Vec<&str> = screen.lines().filter(|line| !line.is_empty()).collect();
     lines.drain(..lines.len().saturating_sub(DESCRIBED_LINES));
     Ok(Outcome::Described {

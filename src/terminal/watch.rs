@@ -22,9 +22,9 @@ use super::activity::{self, Seen};
 use super::client::{Client, Farewell};
 use super::error::{Refusal, Trouble, request_failure};
 use super::guarded::Notice;
-use super::layout;
 use super::link::Link;
 use super::place::Place;
+use super::screen;
 use crate::domain::{Activity, Failure, Outcome, PaneId, Ran, SessionId, Stop, Target};
 
 /// Panes that are watched at the same time.
@@ -111,17 +111,26 @@ impl Watches {
         Ok(Outcome::Watching { session, on: true, already: false, idle })
     }
 
-    /// Watches a session no more; without one, nothing.
-    pub(super) fn unwatch(&self, target: Option<&Target>) -> Outcome {
-        let mut panes = self.panes.lock();
-        let before = panes.len();
-        panes.retain(|_, watch| target.is_some_and(|target| target.session != watch.session));
+    /// Watches a session no more.
+    pub(super) fn unwatch(&self, target: &Target) -> Outcome {
         Outcome::Watching {
-            session: target.map(|target| target.session_name.clone()),
+            session: Some(target.session_name.clone()),
             on: false,
-            already: panes.len() < before,
+            already: self.drop_watches(|watch| watch.session == target.session),
             idle: false,
         }
+    }
+
+    /// Watches nothing any more; whether it had watched something.
+    pub(super) fn unwatch_all(&self) -> bool {
+        self.drop_watches(|_| true)
+    }
+
+    fn drop_watches(&self, is_dropped: impl Fn(&Watch) -> bool) -> bool {
+        let mut panes = self.panes.lock();
+        let before = panes.len();
+        panes.retain(|_, watch| !is_dropped(watch));
+        panes.len() < before
     }
 
     /// Somebody waits for a command in this pane.
@@ -272,7 +281,8 @@ impl Watches {
             let is_unmarked = activity.status.is_none();
             if let Some(command) = had_run.filter(|_| ends && is_unmarked && !is_waited) {
                 // What it printed is on the screen, as far as it can be known.
-                let screen = layout::screen(&self.link, target, SCREEN).await.unwrap_or_default();
+                let screen = screen::of(&self.link, &target.pane, Some(&target.session), SCREEN).await;
+                let screen = screen.unwrap_or_default();
                 self.tell(Notice::Ended(Ran {
                     command,
                     session: target.session_name.clone(),

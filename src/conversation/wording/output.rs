@@ -3,8 +3,7 @@
 use super::super::findings::{Findings, Next};
 use super::{count, sessions, span};
 use crate::domain::{
-    Activity, Digest, Finding, FindingKind, Outcome, Printed, Ran, Reader, Reply, Stop, Surveyed, Tone,
-    sentence,
+    Activity, Digest, Finding, FindingKind, Outcome, Printed, Ran, Reader, Reply, Tone, sentence,
 };
 
 /// So much of output of which nothing is known is read aloud.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::count;
-use super::output::{failed, of_activity, program};
+use super::output::{self, of_activity, program};
 use crate::domain::{Activity, Digest, Reader, Reply, Stop, Surveyed, Tone};
 
 /// A program that is watched asks something.
@@ -60,7 +60,7 @@ fn standing(session: &str, front: &str, activity: &Activity, digest: &Digest) ->
         (Some(command), false) => {
             let end = match (activity.status, digest.failed) {
                 (Some(status), failed) if status != 0 && failed != Some(false) => {
-                    ("failed", failed(status, digest))
+                    ("failed", output::failed(status, digest))
                 }
                 _ if digest.failed == Some(true) => ("failed", digest.spoken.clone()),
                 _ if digest.kind.is_some() => ("ended", digest.spoken.clone()),

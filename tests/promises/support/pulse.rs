@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use super::meter::Meter;
 use super::user::{User, signal, until};
 
 /// A sound server, killed with the test.
@@ -135,6 +136,43 @@ impl Pulse {
         let loopback =
             ["load-module", "module-loopback", "source=speaker.monitor", "sink=mic", "latency_msec=30"];
         assert!(self.client("pactl").args(loopback).status().unwrap().success());
+    }
+
+    /// Puts microphone, loudspeaker and a person into one room: the loudspeaker is heard a little later and half as
+    /// loud, and so is whatever is played to `person`.
+    pub fn share_a_room(&self) {
+        let person = ["load-module", "module-null-sink", "sink_name=person", "rate=48000", "channels=1"];
+        assert!(self.client("pactl").args(person).status().unwrap().success());
+        for (source, latency, volume) in [("speaker.monitor", "60", "-6dB"), ("person.monitor", "20", "0dB")]
+        {
+            let source = format!("source={source}");
+            let latency = format!("latency_msec={latency}");
+            let mut load = self.client("pactl");
+            // A room doesn't change its speed.
+            load.args(["load-module", "module-loopback", &source, "sink=mic", &latency, "adjust_time=0"]);
+            let loaded = load.stdout(Stdio::piped()).output().unwrap();
+            let owner = format!("Owner Module: {}\n", String::from_utf8_lossy(&loaded.stdout).trim());
+            let mut list = self.client("pactl");
+            let listed = list.args(["list", "sink-inputs"]).stdout(Stdio::piped()).output().unwrap();
+            let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+            let input = listed.split("Sink Input #").find(|input| input.contains(&owner)).unwrap();
+            let number = input.lines().next().unwrap().trim();
+            let set = ["set-sink-input-volume", number, volume];
+            assert!(self.client("pactl").args(set).status().unwrap().success());
+        }
+    }
+
+    /// Has the person say something, and goes on.
+    pub fn person_says(&self, wav: &Path) -> Child {
+        self.playing_to("person", wav)
+    }
+
+    /// Listens to what a device plays.
+    pub fn meter(&self, sink: &str) -> Meter {
+        let mut parec = self.client("parec");
+        let device = format!("--device={sink}.monitor");
+        parec.args(["--raw", "--rate=16000", "--channels=1", "--format=s16le", "--latency-msec=10", &device]);
+        Meter::new(parec.stdout(Stdio::piped()).spawn().unwrap())
     }
 
     /// How many programs have a microphone open.
