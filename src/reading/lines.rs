@@ -31,9 +31,9 @@ pub(super) fn lines(text: &str) -> Vec<String> {
 pub(super) fn shown(line: &str) -> String {
     let line = line.trim_end_matches(['\r', '\n']);
     let line = line.rsplit('\r').find(|state| !state.trim().is_empty()).unwrap_or(line);
-    let shows =
+    let is_seen =
         |character: &char| *character == '\t' || !(character.is_control() || is_invisible(*character));
-    let mut shown: String = line.chars().filter(shows).take(LONGEST + 1).collect();
+    let mut shown: String = line.chars().filter(is_seen).take(LONGEST + 1).collect();
     if let Some((end, _)) = shown.char_indices().nth(LONGEST) {
         shown.truncate(end);
         shown.push('…');
@@ -71,8 +71,19 @@ fn mask(line: &str) -> String {
     for character in line.trim().chars() {
         let character = match character {
             '0'..='9' => '0',
-            '#' | '=' | '>' | '-' | '.' | '*' | ' ' | '\t' | '|' | '/' | '\\' => ' ',
-            '\u{2500}'..='\u{259f}' | '\u{2800}'..='\u{28ff}' => ' ',
+            '#'
+            | '='
+            | '>'
+            | '-'
+            | '.'
+            | '*'
+            | ' '
+            | '\t'
+            | '|'
+            | '/'
+            | '\\'
+            | '\u{2500}'..='\u{259f}'
+            | '\u{2800}'..='\u{28ff}' => ' ',
             other => other,
         };
         if !(mask.ends_with(character) && matches!(character, '0' | ' ')) {
@@ -91,8 +102,9 @@ mod tests {
     #[test]
     fn of_a_progress_bar_its_last_state_is_left() {
         assert_eq!(lines("10%\r50%\r100%\r\ndone\n\n"), ["100%", "done"]);
-        let bar: String =
-            (0..50).map(|n| format!("[{}{}] {n}/50\n", "=".repeat(n), " ".repeat(50 - n))).collect();
+        let bar: String = (0..50)
+            .flat_map(|n| ["[".into(), "=".repeat(n), " ".repeat(50 - n), format!("] {n}/50\n")])
+            .collect();
         let bar = collapsed(&lines(&bar));
         assert_eq!(bar.len(), 1, "{bar:?}");
         assert!(bar[0].ends_with("49/50  (and 49 more like it)"), "{bar:?}");

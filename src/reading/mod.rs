@@ -36,11 +36,14 @@ use sayable::sayable;
 use sentence::Facts;
 
 use crate::domain::{Digest, Printed};
+use crate::redact::redacted;
 
 const READING: &str = include_str!("../../config/reading.toml");
 
 /// Lines that are shown of an output; of findings, too.
 const MOST_SHOWN: usize = 30;
+/// Of a text that is read aloud as it is, so many bytes are looked at: its newest.
+const MOST_HEARD: usize = 64 * 1024;
 /// Findings that are kept.
 const MOST_FINDINGS: usize = 100;
 
@@ -95,7 +98,7 @@ impl crate::domain::Reader for Reader {
             return Digest {
                 printed: newest(&lines),
                 question,
-                spoken: last_line(&lines),
+                spoken: last_line(printed.text),
                 ..Digest::default()
             };
         };
@@ -120,7 +123,7 @@ impl crate::domain::Reader for Reader {
     }
 
     fn aloud(&self, text: &str, most: usize) -> String {
-        let lines = lines::collapsed(&lines::lines(text));
+        let lines = lines::collapsed(&lines::lines(&newest_without_secrets(text)));
         let mut spoken: Vec<String> = Vec::new();
         let mut length = 0;
         for line in lines.iter().rev() {
@@ -153,8 +156,14 @@ fn with_spoken_options(line: &str) -> String {
     line.to_owned()
 }
 
+/// The newest part of a text, of which some is to be said: without secrets, also those of several lines.
+fn newest_without_secrets(text: &str) -> String {
+    redacted(&text[text.ceil_char_boundary(text.len().saturating_sub(MOST_HEARD))..])
+}
+
 /// The last line that has words.
-fn last_line(lines: &[String]) -> String {
+fn last_line(text: &str) -> String {
+    let lines = lines::lines(&newest_without_secrets(text));
     let mut lines = lines.iter().rev().map(|line| sayable(line));
     lines.find(|line| line.chars().any(char::is_alphanumeric)).unwrap_or_default()
 }

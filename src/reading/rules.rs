@@ -20,7 +20,7 @@ pub(super) struct Rules {
     pub(super) kinds: HashMap<String, Kind>,
     pub(super) tools: Vec<Tool>,
     /// All tools' rules in their order.
-    pub(super) rules: Vec<Rule>,
+    each: Vec<Rule>,
     set: RegexSet,
     questions: Vec<Question>,
     question_set: RegexSet,
@@ -211,7 +211,7 @@ impl Rules {
             question_set: set(likes.iter().map(String::as_str))?,
             kinds,
             tools,
-            rules,
+            each: rules,
             questions,
             words,
         })
@@ -219,7 +219,7 @@ impl Rules {
 
     /// The rules that a line fits, in their order.
     pub(super) fn fitting(&self, line: &str) -> Vec<&Rule> {
-        self.set.matches(line.as_bytes()).iter().map(|at| &self.rules[at]).collect()
+        self.set.matches(line.as_bytes()).iter().map(|at| &self.each[at]).collect()
     }
 
     /// The question that this line is, if it is one.
@@ -323,10 +323,10 @@ mod tests {
     #[test]
     fn the_rules_are_right() {
         let rules = Rules::parse(READING).unwrap();
-        for rule in &rules.rules {
+        for rule in &rules.each {
             assert!(rule.regex().is_some(), "{}", rule.like);
         }
-        assert!(rules.tools.len() > 30 && rules.rules.len() > 200);
+        assert!(rules.tools.len() > 30 && rules.each.len() > 200);
     }
 
     #[test]

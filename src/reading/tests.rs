@@ -75,7 +75,8 @@ fn real_outputs_are_told_by_what_matters() {
 
 #[test]
 fn of_much_output_what_matters_is_shown() {
-    let passing: String = (0..300).map(|n| format!("test {}x ... ok\n", "t".repeat(n))).collect();
+    let passing: String =
+        (0..300).flat_map(|n| ["test ".into(), "t".repeat(n), "x ... ok\n".to_owned()]).collect();
     let text = format!(
         "{passing}test parse ... FAILED\n\nfailures:\n\n---- parse stdout ----\nthread 'parse' panicked at src/a.rs:3:5:\nno\n\n\
          test result: FAILED. 300 passed; 1 failed; 0 ignored; 0 measured\n"
@@ -121,11 +122,24 @@ fn a_question_is_one_only_where_somebody_waits() {
 }
 
 #[test]
+fn no_line_of_a_key_is_said() {
+    let line = "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW\n";
+    let key = format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{}", line.repeat(3));
+    for text in [format!("here\n{key}"), format!("here\n{key}AAAAC3Nz\n-----END OPENSSH PRIVATE KEY-----\n")]
+    {
+        let reader = Reader::default();
+        let said = format!("{} {}", reader.aloud(&text, 10_000), digest(&text, None, None, false).spoken);
+        assert!(!said.contains("b3Blb") && !said.contains("AAAAC3Nz"), "{said}");
+    }
+}
+
+#[test]
 fn everything_is_read_aloud_without_what_is_for_the_eye() {
     let reader = Reader::default();
     let text = "┌────────┐\n│ title  │\n└────────┘\n\nfirst line\nsecond: 42 %\n======\npassword=hunter2\n";
     assert_eq!(reader.aloud(text, 1000), "title. first line. second: 42 %. password=[redacted].");
-    let long: String = (0..1000).map(|n| format!("line {}\n", "x".repeat(n % 7 + 1))).collect();
+    let long: String =
+        (0..1000).flat_map(|n| ["line ".into(), "x".repeat(n % 7 + 1), "\n".to_owned()]).collect();
     let aloud = reader.aloud(&long, 200);
     assert!(aloud.len() <= 200 && aloud.ends_with('.'), "{aloud}");
 }

@@ -208,14 +208,11 @@ impl Host {
     /// What the last command printed, if its shell tells; else what is to be seen.
     async fn read_output(&self, place: &Place, target: &Target) -> Result<Outcome, Failure> {
         let mut activity = activity::asked(&self.link, place, target, self.output_limit).await;
-        let text = match activity.output.take() {
-            Some(text) => text,
-            None => {
-                let screen =
-                    screen::of(&self.link, &target.pane, Some(&target.session), self.output_limit).await;
-                screen.map_err(|trouble| trouble.failure("read the screen"))?
-            }
-        };
+        if let Some(text) = activity.output.take() {
+            return Ok(Outcome::Text { text, activity });
+        }
+        let text = screen::of(&self.link, &target.pane, Some(&target.session), self.output_limit).await;
+        let text = text.map_err(|trouble| trouble.failure("read the screen"))?;
         Ok(Outcome::Text { text, activity })
     }
 }
