@@ -2,8 +2,13 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::Command as Process;
+use std::time::Duration;
 
+use voice_terminal::domain::{Action, Command, Outcome, Terminal};
+use voice_terminal::terminal::Notice;
+
+use crate::support::tmux::{Server, eventually};
 use crate::support::user::{Ran, User, until};
 
 /// A user for whom these programs run without being asked about.
@@ -83,7 +88,7 @@ fn what_pytest_and_git_say_is_told_short() {
     let user = user();
     write(&user, "test_shop.py", "def test_good():\n    pass\n\ndef test_sum():\n    assert 1 + 1 == 3\n");
     let git = |words: &[&str]| {
-        let done = Command::new("git")
+        let done = Process::new("git")
             .args(words)
             .current_dir(user.path("home"))
             .env("HOME", user.path("home"))
@@ -110,7 +115,7 @@ const ASKS: &str = "#!/bin/sh\necho working\nprintf 'Delete everything? [y/N] '\
 fn what_a_command_in_the_background_asks_is_noticed_once_and_not_answered() {
     let user = user();
     write(&user, "ask", ASKS);
-    let done = Command::new("chmod").arg("+x").arg(user.path("home/ask")).status().unwrap();
+    let done = Process::new("chmod").arg("+x").arg(user.path("home/ask")).status().unwrap();
     assert!(done.success());
     let mut running = user.start(&["--set", "terminal.run_wait=300ms", "run"]);
     running.enter("new session build\n");
@@ -138,7 +143,7 @@ fn what_a_command_in_the_background_asks_is_noticed_once_and_not_answered() {
 fn a_session_that_is_watched_tells_its_end_once() {
     let user = user();
     let fifo = user.path("home/fifo");
-    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    assert!(Process::new("mkfifo").arg(&fifo).status().unwrap().success());
     let mut running = user.start(&["run"]);
     running.enter("new session build\n");
     running.until("New session build");
@@ -184,4 +189,78 @@ fn what_a_pane_prints_can_bring_nothing_about() {
     for speech in spoken(&user) {
         assert!(!hidden(&speech) && speech.len() < 4_500, "{speech}");
     }
+}
+
+#[tokio::test]
+async fn every_server_is_surveyed_and_watched_and_those_that_were_not_named_are_not() {
+    let theirs = Server::new();
+    theirs.outside(&["-f", "/dev/null", "new-session", "-d", "-s", "build", "-x", "100", "-y", "20", "sh"]);
+    theirs.outside(&["new-session", "-d", "-s", "other", "cat"]);
+    let stranger = Server::new();
+    stranger.outside(&["-f", "/dev/null", "new-session", "-d", "-s", "build", "cat"]);
+    let work = theirs.config.socket.clone();
+    let server = Server::with(|config| config.servers = vec![work.clone()]);
+    let mut notices = server.tmux.notices();
+    let ours = server.tmux.current().await.unwrap();
+    server.run(&ours, "echo mine").await;
+    let survey = async || {
+        let Ok(Outcome::Surveyed { sessions }) =
+            server.tmux.perform(&Command { target: None, action: Action::Survey }).await
+        else {
+            panic!()
+        };
+        sessions.into_iter().map(|it| (it.session, it.activity)).collect::<Vec<_>>()
+    };
+    let (build, other) = (format!("build on {work}"), format!("other on {work}"));
+    let sessions = survey().await;
+    let names: Vec<&str> = sessions.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["main", build.as_str(), other.as_str()]);
+    assert_eq!((sessions[1].1.running, sessions[2].1.running), (false, true), "{sessions:?}");
+    // Whoever looks at all of them attaches to none.
+    assert_eq!(theirs.outside(&["list-clients"]), "");
+
+    let found = server.tmux.find(&build).await.unwrap();
+    let asks = "sh -c 'printf \"Go on? [y/N] \"; read answer; echo bye'";
+    theirs.outside(&["send-keys", "-t", "=build:", asks, "Enter"]);
+    eventually("it asks", || {
+        theirs.outside(&["capture-pane", "-p", "-t", "=build:"]).contains("\nGo on? [y/N]")
+    })
+    .await;
+    let watched = server.act(&found, Action::Watch).await.unwrap();
+    let session = Some(build.clone());
+    assert_eq!(watched, Outcome::Watching { session, on: true, already: false, idle: false });
+    let mut notice =
+        async || tokio::time::timeout(Duration::from_secs(20), notices.recv()).await.unwrap().unwrap();
+    let stopped = notice().await;
+    assert!(
+        matches!(&stopped, Notice::Stopped(stop) if stop.session == build && stop.line == "Go on? [y/N]"),
+        "{stopped:?}"
+    );
+    theirs.outside(&["send-keys", "-t", "=build:", "y", "Enter"]);
+    let ended = notice().await;
+    assert!(
+        matches!(&ended, Notice::Ended(ran) if ran.session == build && ran.finished && ran.output.contains("bye")),
+        "{ended:?}"
+    );
+    // Nothing is watched now, on no server; the stranger was never heard of.
+    let unwatch = Command { target: None, action: Action::Unwatch };
+    let nothing = |already| Outcome::Watching { session: None, on: false, already, idle: false };
+    // It is taken off the list just after it has told.
+    server.tmux.perform(&unwatch).await.unwrap();
+    assert_eq!(server.tmux.perform(&unwatch).await.unwrap(), nothing(false));
+    server.act(&found, Action::Watch).await.unwrap();
+    assert_eq!(server.tmux.perform(&unwatch).await.unwrap(), nothing(true));
+    assert_eq!(stranger.outside(&["list-clients"]), "");
+}
+
+#[test]
+fn a_secret_that_is_printed_is_not_said() {
+    let user = user();
+    let secret = "glpat-Zx81kQpLw93TnVb7YcRd";
+    write(&user, "leak", &format!("export DEPLOY_TOKEN={secret}\n"));
+    let ran = lines(&user, "run cat leak\nread that\nread it all\nwhat is main doing\n");
+    let spoken = spoken(&user);
+    assert_eq!(spoken.len(), 4, "{ran:?}");
+    assert!(spoken[1].contains("DEPLOY_TOKEN"), "{spoken:?}");
+    assert!(spoken.iter().all(|speech| !speech.contains(secret)), "{spoken:?}");
 }
