@@ -30,6 +30,10 @@ pub(super) struct Found {
     file: Option<String>,
     /// The finding that the next lines may be about.
     latest: usize,
+    /// Instead of the latest, whatever has this name and may turn out to be one.
+    about: Option<String>,
+    /// What was told of names before they were findings.
+    told: BTreeMap<String, Note>,
     next: Option<Next>,
     /// So many lines more matter.
     following: usize,
@@ -148,7 +152,9 @@ impl Found {
         if let Some(captures) = rule.regex().and_then(|regex| regex.captures(line.as_bytes())) {
             self.values(rules, rule, &captures);
             let note = Note::from(&captures, data.finds.unwrap_or(FindingKind::Error));
-            if data.finds.is_some() {
+            if data.about {
+                self.about = note.name;
+            } else if data.finds.is_some() {
                 self.find(note);
                 self.next = data.next;
             } else if let Some(tells) = data.tells {
@@ -228,6 +234,10 @@ impl Found {
         if note.file.is_none() && note.line.is_some() {
             note.file.clone_from(&self.file);
         }
+        self.about = None;
+        if let Some(told) = note.name.as_ref().and_then(|name| self.told.remove(name)) {
+            note.learn(told);
+        }
         if let Some(at) = self.findings.iter().position(|known| known.is(&note)) {
             self.findings[at].learn(note);
             self.latest = at;
@@ -240,6 +250,12 @@ impl Found {
     }
 
     fn tell(&mut self, tells: Tells, note: Note) {
+        if let Some(about) = &self.about {
+            if self.told.len() < MOST_KEYS {
+                self.told.entry(about.clone()).or_insert(note);
+            }
+            return;
+        }
         let Some(latest) = self.findings.get_mut(self.latest) else { return };
         let about = (tells == Tells::LastPlace, tells == Tells::LastMessage);
         if note.file.is_some() && (about.0 || latest.file.is_none() && !about.1) {
@@ -252,6 +268,9 @@ impl Found {
 
     /// Adds what follows from what was found.
     fn complete(&mut self, rules: &Rules) {
+        let failed: Vec<String> = self.findings.iter().filter_map(|note| note.name.clone()).collect();
+        // A test that failed only because one of its parts did.
+        self.findings.retain(|note| !failed.iter().any(|name| note.is_whole_of(name)));
         for kind in [FindingKind::Error, FindingKind::Failure, FindingKind::Warning] {
             let number = self.findings.iter().filter(|note| note.kind == kind).count() as u64;
             let number = number + self.more.get(fact(kind)).copied().unwrap_or_default();
@@ -314,6 +333,12 @@ impl Note {
             }
             _ => false,
         }
+    }
+
+    /// Whether nothing is known of it but that this part of it is wrong.
+    fn is_whole_of(&self, part: &str) -> bool {
+        let name = self.name.as_deref().filter(|_| self.message.is_none() && self.file.is_none());
+        name.and_then(|name| part.strip_prefix(name)).is_some_and(|part| part.starts_with('/'))
     }
 
     fn learn(&mut self, other: Self) {

@@ -99,6 +99,8 @@ pub(super) struct RuleData {
     pub(super) finds: Option<FindingKind>,
     pub(super) tells: Option<Tells>,
     pub(super) next: Option<Next>,
+    #[serde(default)]
+    pub(super) about: bool,
     pub(super) counts: Option<String>,
     pub(super) also: Option<String>,
     pub(super) distinct: Option<String>,
