@@ -24,6 +24,7 @@ use crate::domain::{
     Assistant, Degradation, Event, InputMode, Listening, ListeningMode, Privacy, Progress, Reply, Utterance,
 };
 use crate::interpreter::{OWN, PhraseGroup, Rules};
+use crate::reading::Reader;
 use crate::redact::Redactor;
 use crate::server::{ChainStanding, Control, Delivery};
 use crate::shutdown::PATIENCE;
@@ -386,6 +387,7 @@ impl World {
             recogniser: Arc::clone(&recognisers) as _,
             interpreter: Arc::new(rules),
             terminal: Arc::new(tmux),
+            reader: Arc::new(Reader::default()),
             assistant: self.assistant()?,
             privacy: Arc::clone(&self.cloud) as Arc<dyn Privacy>,
             journal: Arc::new(store.clone()),

@@ -13,6 +13,7 @@
 //! - [`interpreter`]: words to intent and verdict.
 //! - [`ai`]: what the rules don't understand, put to a language model.
 //! - [`terminal`]: sessions, panes and commands in tmux.
+//! - [`reading`]: output to what matters in it.
 //! - [`store`]: the journal, and what is read from it.
 //! - [`conversation`]: the one loop that owns the state of a conversation.
 //! - [`console`], [`server`], [`cli`]: those who watch it and steer it.
@@ -34,6 +35,7 @@ mod http;
 pub mod interpreter;
 pub mod onnx;
 pub mod process;
+pub mod reading;
 mod redact;
 pub mod server;
 pub mod shutdown;

@@ -40,6 +40,12 @@ fn may_choose(intent: &Intent) -> bool {
         | Intent::ClosePane
         | Intent::Scroll { .. }
         | Intent::ReadOutput
+        | Intent::ReadAll
+        | Intent::ShowErrors
+        | Intent::NextError
+        | Intent::WhoNeedsMe
+        | Intent::Watch { .. }
+        | Intent::Unwatch { .. }
         | Intent::Run { .. }
         | Intent::Type { .. }
         | Intent::Press { .. }

@@ -95,6 +95,8 @@ pub(super) async fn report_terminal(
             Notice::Serving { chain, what } => Input::Serving { chain, what },
             Notice::Restarted(text) => Input::Notice(text),
             Notice::Ended(ran) => Input::BackgroundEnded(ran),
+            Notice::Stopped(stop) => Input::Stopped(stop),
+            Notice::Gone { session } => Input::Notice(format!("Session {session} has ended.")),
         };
         send(&inbox, input).await;
     }

@@ -183,7 +183,7 @@ fn interrupts(event: &Event) -> bool {
 fn spoken(event: Event) -> Option<String> {
     match event {
         Event::Replied { reply, .. } => Some(reply.speech),
-        Event::Notice { text } => Some(text),
+        Event::Notice { speech, .. } => Some(speech),
         Event::Degraded(news) if !matches!(news.chain.as_str(), "voice-tts" | "audio-output") => {
             Some(news.what)
         }

@@ -156,7 +156,7 @@ impl<S: Screen> View<S> {
                         .join("\n"),
                 )
             }
-            Event::Notice { text } => Some(format!("· {text}")),
+            Event::Notice { text, .. } => Some(format!("· {text}")),
         }
     }
 }

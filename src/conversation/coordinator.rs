@@ -14,17 +14,18 @@ use tokio_util::sync::CancellationToken;
 use super::condition::Condition;
 use super::confirmation::Question;
 use super::echo::Echo;
+use super::findings::Findings;
 use super::hearing::{Answer, Hearing, Progress, Unheard};
 use super::insertions::Insertions;
 use super::listening::{Arrival, Heed, ListeningOptions, Vigil};
 use super::performance::{Context, Ending, Performance, Words};
 use super::recent::{Keeping, Memory, Recent};
-use super::wording;
+use super::wording::{self, output, sessions};
 use crate::domain::{
     Assistant, Attention, BoxFuture, Completeness, Confidence, Content, Degradation, Event, Expectation,
     FailureKind, InputMode, Intent, Interpreter, Interruption, Journal, Listening, ListeningChange,
-    LiveNames, Mode, Origin, PauseId, Pcm, Privacy, Ran, Recogniser, Reply, Situation, Stage, Terminal, Tone,
-    Transcript, Utterance, UtteranceId,
+    LiveNames, Mode, Origin, PauseId, Pcm, Privacy, Ran, Reader, Recogniser, Reply, Situation, Stage, Stop,
+    Terminal, Tone, Transcript, Utterance, UtteranceId,
 };
 use heeding::Spoken;
 
@@ -43,6 +44,8 @@ pub struct Ports {
     pub interpreter: Arc<dyn Interpreter>,
     /// The terminal.
     pub terminal: Arc<dyn Terminal>,
+    /// What matters in output.
+    pub reader: Arc<dyn Reader>,
     /// Who may know what the rules don't.
     pub assistant: Arc<dyn Assistant>,
     /// What may leave this machine.
@@ -116,6 +119,8 @@ pub enum Input {
     Notice(String),
     /// A command that went on in the background has ended.
     BackgroundEnded(Ran),
+    /// A program in a watched pane has stopped at a line: it may ask something.
+    Stopped(Stop),
     /// The configuration has changed: how to hold the conversation, and how to understand words.
     Reconfigured {
         /// In place of the old ones.
@@ -178,6 +183,8 @@ pub struct Coordinator {
     /// What was done last.
     last: Option<Intent>,
     insertions: Insertions,
+    /// What went wrong in what was read last.
+    findings: Findings,
     echo: Echo,
     hearing: Hearing,
     vigil: Vigil,
@@ -220,6 +227,7 @@ impl Coordinator {
             input: options.input,
             last: None,
             insertions: Insertions::default(),
+            findings: Findings::default(),
             ports,
             options,
             events,
@@ -333,8 +341,15 @@ impl Coordinator {
                 let events = self.condition.serving(&chain, &what);
                 self.tell_all(events);
             }
-            Input::Notice(text) => self.tell(Event::Notice { text }),
-            Input::BackgroundEnded(ran) => self.tell(Event::Notice { text: wording::background(&ran) }),
+            Input::Notice(text) => self.tell(Event::Notice { speech: text.clone(), text }),
+            Input::BackgroundEnded(ran) => self.ended(&ran),
+            Input::Stopped(stop) => {
+                // It is told, and answered by nobody but the user.
+                if let Some(question) = self.ports.reader.question(&stop.line) {
+                    let Reply { text, speech, .. } = sessions::asks(&stop, &question);
+                    self.tell(Event::Notice { text, speech });
+                }
+            }
             Input::Reconfigured { options, interpreter, assistant } => {
                 let events = self.condition.voice_wanted(options.voice_wanted);
                 self.tell_all(events);
@@ -381,6 +396,16 @@ impl Coordinator {
                 });
             }
         }
+    }
+
+    /// A command that went on in the background has ended.
+    fn ended(&mut self, ran: &Ran) {
+        let digest = self.ports.reader.digest(&output::printed_by(ran));
+        let Reply { text, speech, .. } = output::background(ran, &digest);
+        if self.turn.is_none() {
+            self.findings = Findings::new(digest.findings);
+        }
+        self.tell(Event::Notice { text, speech });
     }
 
     /// An utterance is a record before it is a wish. `surely` tells that it can't be our own voice.
@@ -514,6 +539,7 @@ impl Coordinator {
                 last_reply: self.last_reply.clone(),
                 last: self.last.clone(),
                 insertions: std::mem::take(&mut self.insertions),
+                findings: std::mem::take(&mut self.findings),
                 mode: self.condition.mode(),
                 listening: self.listening.borrow().clone(),
                 degradations: self.condition.degradations(),
@@ -615,6 +641,7 @@ impl Coordinator {
         tracing::debug!(id = %ending.id, "turn ended");
         self.question = ending.question;
         (self.last, self.insertions) = (ending.last, ending.insertions);
+        self.findings = ending.findings;
         if let Some(understood) = ending.understood {
             self.vigil.took_turn(understood, tokio::time::Instant::now());
         }
@@ -669,7 +696,8 @@ impl Coordinator {
     async fn expire(&mut self) {
         let Some(question) = self.question.take() else { return };
         self.take_back(&question).await;
-        self.tell(Event::Notice { text: wording::expiry(&question.summary) });
+        let text = wording::expiry(&question.summary);
+        self.tell(Event::Notice { speech: text.clone(), text });
     }
 
     async fn take_back(&mut self, question: &Question) {

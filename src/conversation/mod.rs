@@ -13,6 +13,7 @@ mod condition;
 mod confirmation;
 mod coordinator;
 mod echo;
+mod findings;
 mod hearing;
 mod insertions;
 mod listening;

@@ -2,6 +2,7 @@
 //! the next begins.
 
 mod deeds;
+mod reading;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Ports;
 use super::confirmation::Question;
+use super::findings::Findings;
 use super::insertions::Insertions;
 use super::turn::{self, Asked, Place, Step};
 use super::wording;
@@ -45,6 +47,8 @@ pub(super) struct Context {
     pub(super) last: Option<Intent>,
     /// What may be taken back.
     pub(super) insertions: Insertions,
+    /// What went wrong in what was read last.
+    pub(super) findings: Findings,
     pub(super) mode: Mode,
     pub(super) listening: Listening,
     pub(super) degradations: Vec<Degradation>,
@@ -64,6 +68,8 @@ pub(super) struct Ending {
     pub(super) last: Option<Intent>,
     /// What may be taken back from now on.
     pub(super) insertions: Insertions,
+    /// What went wrong in what was read last, in this turn or before it.
+    pub(super) findings: Findings,
     /// The chain that failed.
     pub(super) failure: Option<Failure>,
     /// Whether the terminal did something.
@@ -82,6 +88,7 @@ pub(super) struct Performance {
     question: Option<Question>,
     last: Option<Intent>,
     insertions: Insertions,
+    findings: Findings,
     input: InputMode,
     failure: Option<Failure>,
     terminal_served: bool,
@@ -111,6 +118,7 @@ impl Performance {
             question: None,
             last: None,
             insertions: Insertions::default(),
+            findings: Findings::default(),
             input: InputMode::Command,
             failure: None,
             terminal_served: false,
@@ -126,6 +134,7 @@ impl Performance {
         self.question = context.question.take();
         self.last = context.last.take();
         self.insertions = std::mem::take(&mut context.insertions);
+        self.findings = std::mem::take(&mut context.findings);
         self.input = words.input;
         let reply = match self.perform(&words, &context).await {
             Ok(reply) => reply,
@@ -150,6 +159,7 @@ impl Performance {
             question: self.question,
             last: self.last,
             insertions: self.insertions,
+            findings: self.findings,
             failure: self.failure,
             terminal_served: self.terminal_served,
             understood: self.understood,

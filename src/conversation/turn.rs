@@ -20,6 +20,21 @@ pub(super) enum Deed {
     Act(Action, Place),
     /// A command line in the current pane: inserted, then entered.
     RunLine(String),
+    /// Something of what the last command in the current pane printed.
+    Read(Reading),
+}
+
+/// What is to be read of output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// What matters.
+    Gist,
+    /// Everything.
+    All,
+    /// What went wrong.
+    Errors,
+    /// The next thing that went wrong.
+    NextError,
 }
 
 /// The next step of a turn.
@@ -139,7 +154,7 @@ impl Deed {
 
     /// Whether it needs to be known where it happens before it is asked about.
     pub(super) fn is_here(&self) -> bool {
-        matches!(self, Self::RunLine(_) | Self::Act(_, Place::Current))
+        matches!(self, Self::RunLine(_) | Self::Read(_) | Self::Act(_, Place::Current))
     }
 }
 
@@ -163,7 +178,14 @@ fn deed(intent: Intent) -> Option<Deed> {
         Intent::ZoomPane => here(Action::ZoomPane),
         Intent::ClosePane => here(Action::ClosePane),
         Intent::Scroll { scroll } => here(Action::Scroll { scroll }),
-        Intent::ReadOutput => here(Action::ReadOutput),
+        Intent::ReadOutput => Deed::Read(Reading::Gist),
+        Intent::ReadAll => Deed::Read(Reading::All),
+        Intent::ShowErrors => Deed::Read(Reading::Errors),
+        Intent::NextError => Deed::Read(Reading::NextError),
+        Intent::WhoNeedsMe => Deed::Act(Action::Survey, Place::Nowhere),
+        Intent::Watch { name } => in_session(Action::Watch, name),
+        Intent::Unwatch { name: None } => Deed::Act(Action::Unwatch, Place::Nowhere),
+        Intent::Unwatch { name } => in_session(Action::Unwatch, name),
         Intent::Type { text } => here(Action::Insert { text }),
         Intent::Press { press } => here(Action::Press { press }),
         Intent::Run { command } => Deed::RunLine(command),
@@ -213,6 +235,14 @@ mod tests {
         assert_eq!(step(Intent::Confirm, Verdict::Allow, Asked::Expired), Step::Expired);
         assert_eq!(step(Intent::Deny, Verdict::Allow, Asked::Open), Step::Withdraw);
         assert_eq!(step(Intent::Cancel, Verdict::Allow, Asked::Expired), Step::Withdraw);
+    }
+
+    #[test]
+    fn without_a_name_everything_is_watched_no_more() {
+        let unwatch = |name: Option<&str>| Intent::Unwatch { name: name.map(str::to_owned) };
+        let deed = |place| Step::Do(vec![Deed::Act(Action::Unwatch, place)]);
+        assert_eq!(step(unwatch(None), Verdict::Allow, Asked::No), deed(Place::Nowhere));
+        assert_eq!(step(unwatch(Some("a")), Verdict::Allow, Asked::No), deed(Place::Session("a".into())));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What is said: printed long, spoken short. All sentences of the conversation are here.
 
+pub(super) mod output;
+pub(super) mod sessions;
 mod several;
 
 use std::time::Duration;
@@ -9,13 +11,11 @@ pub(super) use several::{all_done, broken_off, moved_on, occupied, plan};
 use super::confirmation::Plan;
 use crate::domain::{
     Action, Attention, Command, Correction, Degradation, Failure, FailureKind, InputMode, Intent, Listening,
-    ListeningChange, Mode, Outcome, Ran, Reply, SessionInfo, Target, Tone, sentence,
+    ListeningChange, Mode, Outcome, Reader, Reply, SessionInfo, Target, Tone, sentence,
 };
 
-/// Lines of output that are printed; the whole of it is in the history.
-const PRINTED_LINES: usize = 30;
-
-pub(super) fn outcome(outcome: &Outcome) -> Reply {
+/// The answer to what was done. Of output, what matters in it is told.
+pub(super) fn outcome(outcome: &Outcome, reader: &dyn Reader) -> Reply {
     match outcome {
         Outcome::Done { what } => Reply::plain(Tone::Answer, what),
         Outcome::Session { target, created, remark } => {
@@ -27,18 +27,14 @@ pub(super) fn outcome(outcome: &Outcome) -> Reply {
             }
         }
         Outcome::Sessions { sessions } => listed(sessions),
-        Outcome::Described { session, program, screen } => {
-            let what = format!("{session} is running {program}.");
-            match screen.trim() {
-                "" => Reply::plain(Tone::Answer, what),
-                screen => Reply::new(Tone::Answer, format!("{what}\n{}", newest(screen)), what),
-            }
+        Outcome::Surveyed { sessions } => sessions::surveyed(sessions, reader),
+        Outcome::Watching { session, on, already, idle } => {
+            sessions::watching(session.as_deref(), *on, *already, *idle)
         }
-        Outcome::Text { text } => match text.trim() {
-            "" => Reply::plain(Tone::Answer, "There is no output to read."),
-            text => Reply::new(Tone::Answer, newest(text), last_line(text)),
-        },
-        Outcome::Ran(run) => ran(run),
+        Outcome::Described { .. } | Outcome::Text { .. } | Outcome::Ran(_) => {
+            let digest = output::printed(outcome).map(|printed| reader.digest(&printed));
+            output::told(outcome, &digest.unwrap_or_default(), reader)
+        }
     }
 }
 
@@ -59,42 +55,6 @@ fn listed(sessions: &[SessionInfo]) -> Reply {
         lines.join("\n"),
         format!("{}: {}.", count(names.len(), "session"), names.join(", ")),
     )
-}
-
-fn ran(run: &Ran) -> Reply {
-    let place = format!("`{}` in {}", run.command, run.session);
-    let output = newest(run.output.trim_end());
-    let with_output =
-        |summary: String| if output.is_empty() { summary } else { format!("{output}\n{summary}") };
-    match (run.finished, run.status) {
-        (true, Some(0)) => {
-            let summary = format!("{place}: done in {}.", span(run.took));
-            let speech = match run.output.trim() {
-                "" => "Done.".into(),
-                output => format!("Done. {}", last_line(output)),
-            };
-            Reply::new(Tone::Answer, with_output(summary), speech)
-        }
-        (true, Some(status)) => {
-            let summary = format!("{place}: failed with exit status {status} after {}.", span(run.took));
-            let speech = format!("Failed with exit status {status}. {}", last_line(&run.output));
-            Reply::new(Tone::Problem, with_output(summary), speech.trim_end())
-        }
-        (true, None) => {
-            let summary = format!("{place}: ended; this shell doesn't tell the exit status.");
-            Reply::new(Tone::Answer, with_output(summary), "It ended.")
-        }
-        (false, _) => {
-            let summary =
-                format!("{place}: still running after {}; it goes on in the background.", span(run.took));
-            Reply::new(Tone::Answer, with_output(summary), "It is still running, in the background.")
-        }
-    }
-}
-
-/// A line that goes on in the background has come to its end.
-pub(super) fn background(run: &Ran) -> String {
-    ran(run).text
 }
 
 /// What an action is, before it is done: for questions.
@@ -126,6 +86,9 @@ pub(super) fn summary(command: &Command) -> String {
         Action::ZoomPane => format!("zoom the pane{at}"),
         Action::Scroll { .. } => format!("scroll{at}"),
         Action::ReadOutput => format!("read the output{at}"),
+        Action::Survey => "look at all sessions".into(),
+        Action::Watch => format!("watch {}", session()),
+        Action::Unwatch => "stop watching".into(),
         Action::Erase { .. } => format!("take the text back{at}"),
     }
 }
@@ -428,49 +391,9 @@ fn shortened(text: &str) -> String {
     format!("{start}… ({} words)", text.split_whitespace().count())
 }
 
-fn newest(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().collect();
-    match lines.len().checked_sub(PRINTED_LINES) {
-        None | Some(0) => lines.join("\n"),
-        Some(hidden) => format!("… {} before\n{}", count(hidden, "line"), lines[hidden..].join("\n")),
-    }
-}
-
-fn last_line(text: &str) -> String {
-    text.lines().rev().map(str::trim).find(|line| !line.is_empty()).map(shortened).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn run(status: Option<i32>, finished: bool, output: &str) -> Reply {
-        outcome(&Outcome::Ran(Ran {
-            command: "make".into(),
-            session: "build".into(),
-            status,
-            finished,
-            output: output.into(),
-            took: Duration::from_millis(1500),
-        }))
-    }
-
-    #[test]
-    fn a_run_tells_its_end_and_what_it_printed() {
-        let reply = run(Some(0), true, "one\ntwo\n");
-        assert_eq!(reply.text, "one\ntwo\n`make` in build: done in 1.5 s.");
-        assert_eq!(reply.speech, "Done. two");
-        let reply = run(Some(2), true, "oh no\n");
-        assert_eq!((reply.tone, reply.speech.as_str()), (Tone::Problem, "Failed with exit status 2. oh no"));
-        assert!(run(None, false, "").text.contains("background"));
-    }
-
-    #[test]
-    fn long_output_is_printed_by_its_newest_part() {
-        let output: String = (0..100).flat_map(|line| [line.to_string(), "\n".into()]).collect();
-        let reply = run(Some(0), true, &output);
-        assert!(reply.text.starts_with("… 70 lines before\n70\n"), "{}", reply.text);
-    }
 
     #[test]
     fn a_long_line_is_named_by_its_beginning() {

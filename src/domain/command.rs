@@ -95,6 +95,12 @@ pub enum Action {
     },
     /// The last command's output, or what is on the screen. → [`Outcome::Text`]
     ReadOutput,
+    /// What goes on in every session. → [`Outcome::Surveyed`]
+    Survey,
+    /// Tell when the target's program ends, or asks something. → [`Outcome::Watching`]
+    Watch,
+    /// Don't, any more. Without a target: nothing at all. → [`Outcome::Watching`]
+    Unwatch,
     /// Paste one line at a shell's prompt, without running it: what [`Action::Submit`] is to enter. A program
     /// that is in front there, and would take it for something else, doesn't get it. → [`Outcome::Done`]
     Prepare {
@@ -156,11 +162,33 @@ pub enum Outcome {
         program: String,
         /// The last lines on its screen, escapes stripped.
         screen: String,
+        /// What goes on there, as far as is known.
+        #[serde(default)]
+        activity: Activity,
+    },
+    /// What goes on in every session, the current one first.
+    Surveyed {
+        /// The sessions; a bounded number.
+        sessions: Vec<Surveyed>,
+    },
+    /// Sessions are watched, or not any more.
+    Watching {
+        /// The session; `None` for all of them.
+        session: Option<String>,
+        /// Whether it is watched from now on.
+        on: bool,
+        /// Whether that was so before.
+        already: bool,
+        /// Whether nothing runs there now, so that it is the next command whose end is told.
+        idle: bool,
     },
     /// Text to read back, escapes stripped.
     Text {
         /// The text.
         text: String,
+        /// What it is the output of, as far as is known.
+        #[serde(default)]
+        activity: Activity,
     },
     /// A command line was run.
     Ran(Ran),
@@ -181,6 +209,50 @@ pub struct Ran {
     pub output: String,
     /// From Enter to its end, or to the limit.
     pub took: Duration,
+}
+
+/// What goes on in a pane, as far as its shell or the system tells.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Activity {
+    /// The command line that runs, or that ran last.
+    pub command: Option<String>,
+    /// Whether it runs.
+    pub running: bool,
+    /// For how long it has run; or how long ago it ended.
+    pub since: Option<Duration>,
+    /// The exit status of what ended.
+    pub status: Option<i32>,
+    /// What it printed, escapes stripped, the newest part if it was much.
+    pub output: Option<String>,
+    /// The line that the cursor stands behind, if there is one and nothing follows.
+    pub stopped_at: Option<String>,
+    /// Whether it ended and nobody has been told.
+    pub is_news: bool,
+}
+
+/// A program that goes on in a watched pane has printed nothing for a while, and the cursor stands behind text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stop {
+    /// The session's name.
+    pub session: String,
+    /// The command line, or the program in front.
+    pub command: String,
+    /// The line that it stopped at, escapes stripped.
+    pub line: String,
+}
+
+/// What goes on in one of several sessions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Surveyed {
+    /// The session's name.
+    pub session: String,
+    /// The program in its current pane.
+    pub program: String,
+    /// The end of its screen, escapes stripped.
+    pub screen: String,
+    /// What goes on there.
+    pub activity: Activity,
 }
 
 /// A line of the session list.

@@ -97,6 +97,8 @@ pub enum Event {
     Notice {
         /// One line or more.
         text: String,
+        /// What is spoken: one or two sentences.
+        speech: String,
     },
     /// The program is going down in order.
     Stopping,

@@ -66,8 +66,26 @@ pub enum Intent {
         /// Where to.
         scroll: Scroll,
     },
-    /// Read back what the last command printed.
+    /// Read back what matters in what the last command printed.
     ReadOutput,
+    /// Read all of it.
+    ReadAll,
+    /// Tell what went wrong in it.
+    ShowErrors,
+    /// Tell the next thing that went wrong.
+    NextError,
+    /// Tell which sessions want attention.
+    WhoNeedsMe,
+    /// Tell when what runs in a session ends, or asks something.
+    Watch {
+        /// As spoken; without a name, the current one.
+        name: Option<String>,
+    },
+    /// Don't, any more.
+    Unwatch {
+        /// As spoken; without a name, all of them.
+        name: Option<String>,
+    },
     /// Run a command line in the current pane and report its end.
     Run {
         /// The shell command line, without a newline.
@@ -155,6 +173,12 @@ impl Intent {
                 | Self::ClosePane
                 | Self::Scroll { .. }
                 | Self::ReadOutput
+                | Self::ReadAll
+                | Self::ShowErrors
+                | Self::NextError
+                | Self::WhoNeedsMe
+                | Self::Watch { .. }
+                | Self::Unwatch { .. }
                 | Self::Run { .. }
                 | Self::Type { .. }
                 | Self::Press { .. }

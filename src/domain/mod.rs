@@ -20,13 +20,17 @@ mod names;
 mod pause;
 mod pcm;
 mod ports;
+mod reading;
 mod record;
 mod reply;
+mod text;
 mod transcript;
 mod utterance;
 mod verdict;
 
-pub use command::{Action, Command, Outcome, PaneId, Ran, SessionId, SessionInfo, Target};
+pub use command::{
+    Action, Activity, Command, Outcome, PaneId, Ran, SessionId, SessionInfo, Stop, Surveyed, Target,
+};
 pub use event::{Event, Interruption, Progress};
 pub use expectation::{End, Expectation, Fork, Named, Phrases};
 pub use failure::{Failure, FailureKind};
@@ -40,11 +44,13 @@ pub use names::{LiveNames, Whereabouts};
 pub use pause::{Completeness, PauseId};
 pub use pcm::{Pcm, SAMPLE_RATE, Sound};
 pub use ports::{
-    Assistant, BoxFuture, Cache, CacheKey, Interpreter, Journal, Privacy, Puzzle, Recogniser, Situation,
-    Terminal,
+    Assistant, BoxFuture, Cache, CacheKey, Interpreter, Journal, Privacy, Puzzle, Reader, Recogniser,
+    Situation, Terminal,
 };
+pub use reading::{Digest, Finding, FindingKind, Printed};
 pub use record::{Record, Stage};
 pub use reply::{Reply, Tone, sentence};
+pub use text::is_invisible;
 pub use transcript::{Confidence, Transcript};
 pub use utterance::{Content, Origin, Utterance, UtteranceId};
 pub use verdict::{Correction, Interpretation, Verdict};

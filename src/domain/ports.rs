@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Command, Completeness, Confidence, Expectation, Failure, InputMode, Intent, Interpretation, LiveNames,
-    Outcome, Pcm, Record, SessionId, SessionInfo, Stage, Target, Transcript, Utterance, UtteranceId,
-    Whereabouts,
+    Command, Completeness, Confidence, Digest, Expectation, Failure, InputMode, Intent, Interpretation,
+    LiveNames, Outcome, Pcm, Printed, Record, SessionId, SessionInfo, Stage, Target, Transcript, Utterance,
+    UtteranceId, Whereabouts,
 };
 
 /// A boxed future, so that ports can be trait objects.
@@ -74,6 +74,18 @@ pub trait Interpreter: Send + Sync {
 
     /// Judges what an [`Assistant`] made of words. Never laxer than if the same had been typed.
     fn judge(&self, intent: Intent, confidence: Confidence, situation: &Situation) -> Interpretation;
+}
+
+/// Output to what matters in it. Pure: no I/O, no waiting; time and memory are bounded, whatever was printed.
+pub trait Reader: Send + Sync {
+    /// What matters in it.
+    fn digest(&self, printed: &Printed<'_>) -> Digest;
+
+    /// What somebody asks who stopped at the end of this line, as a sentence; `None` if it is no question.
+    fn question(&self, line: &str) -> Option<String>;
+
+    /// All of it in a form that can be read aloud, at most so many characters of its end.
+    fn aloud(&self, text: &str, most: usize) -> String;
 }
 
 /// Words that the rules don't understand, and what may help to.

@@ -284,6 +284,8 @@ impl Interpreter for Rules {
             | Intent::NewWindow { name: Some(text) }
             | Intent::KillSession { name: Some(text) }
             | Intent::DescribeSession { name: Some(text) }
+            | Intent::Watch { name: Some(text) }
+            | Intent::Unwatch { name: Some(text) }
                 if hides(text) =>
             {
                 self.policy.hidden_characters()

@@ -103,9 +103,21 @@ fn clean<T: Serialize + DeserializeOwned>(thing: &T, redactor: &Redactor) -> Opt
 /// Of what a program printed, the end is worth most.
 fn shortened(mut outcome: Outcome) -> Outcome {
     match &mut outcome {
-        Outcome::Text { text } | Outcome::Described { screen: text, .. } => *text = end(text),
+        Outcome::Text { text, activity } | Outcome::Described { screen: text, activity, .. } => {
+            *text = end(text);
+            activity.output = activity.output.as_deref().map(end);
+        }
+        Outcome::Surveyed { sessions } => {
+            for it in sessions {
+                it.screen = end(&it.screen);
+                it.activity.output = it.activity.output.as_deref().map(end);
+            }
+        }
         Outcome::Ran(ran) => ran.output = end(&ran.output),
-        Outcome::Done { .. } | Outcome::Session { .. } | Outcome::Sessions { .. } => {}
+        Outcome::Done { .. }
+        | Outcome::Session { .. }
+        | Outcome::Sessions { .. }
+        | Outcome::Watching { .. } => {}
     }
     outcome
 }

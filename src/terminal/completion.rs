@@ -93,6 +93,12 @@ struct Track {
     /// The last command's output, with the number of its end.
     last: Option<(u64, Ended)>,
     printed_at: Instant,
+    /// The line that was run last, as it was shown or as its shell told.
+    command: Option<String>,
+    /// When the last command began, and when it ended.
+    times: (Option<Instant>, Option<Instant>),
+    /// The end that somebody has been told of.
+    told: u64,
     /// When it was made, if it has shown no prompt since.
     made_at: Option<Instant>,
     has_printed: bool,
@@ -102,6 +108,19 @@ struct Track {
     times_typed: u64,
     /// How often something of what it printed was lost.
     gaps: u64,
+}
+
+/// What a pane's shell has told of the command that runs, or that ran last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Story {
+    pub(super) command: Option<String>,
+    pub(super) running: bool,
+    pub(super) began: Option<Instant>,
+    pub(super) ended: Option<Instant>,
+    pub(super) status: Option<i32>,
+    pub(super) output: String,
+    /// It has ended and nobody was told.
+    pub(super) is_news: bool,
 }
 
 /// How a pane stands that was made just now.
@@ -200,6 +219,9 @@ impl Panes {
                 status: 0,
                 last: None,
                 printed_at: Instant::now(),
+                command: None,
+                times: (None, None),
+                told: 0,
                 made_at: None,
                 has_printed: false,
                 output: None,
@@ -277,6 +299,37 @@ impl Panes {
         }
     }
 
+    /// What is known of the command that runs, or of the last that ended.
+    pub(super) fn story(&self, id: &str) -> Option<Story> {
+        let track = &self.by_id.get(id)?.track;
+        let running = track.phase == Phase::Running;
+        let ended = track.last.as_ref().map(|(_, ended)| ended);
+        let output = if running { track.lines.text() } else { ended?.output.clone() };
+        Some(Story {
+            command: track.command.clone(),
+            running,
+            began: track.times.0,
+            ended: track.times.1,
+            status: ended.filter(|_| !running).map(|ended| ended.status),
+            output,
+            is_news: !running && track.last.as_ref().is_some_and(|(end, _)| *end > track.told),
+        })
+    }
+
+    /// Whether something ended there that nobody was told of.
+    pub(super) fn has_news(&self, id: &str) -> bool {
+        self.by_id.get(id).is_some_and(|Pane { track, .. }| {
+            track.phase != Phase::Running && track.last.as_ref().is_some_and(|(end, _)| *end > track.told)
+        })
+    }
+
+    /// Somebody was told how the last command there ended.
+    pub(super) fn tell(&mut self, id: &str) {
+        if let Some(pane) = self.by_id.get_mut(id) {
+            pane.track.told = pane.track.ends;
+        }
+    }
+
     /// When the pane last printed something.
     pub(super) fn printed_at(&self, id: &str) -> Option<Instant> {
         self.by_id.get(id).map(|pane| pane.track.printed_at)
@@ -314,7 +367,9 @@ impl Track {
             "C" => {
                 self.phase = Phase::Running;
                 self.starts += 1;
-                self.typed = None;
+                let typed = self.typed.take().filter(|typed| !typed.is_empty());
+                self.command = line_in(&typed.map_or_else(|| self.lines.text(), Typed::into_text));
+                self.times = (Some(Instant::now()), None);
                 self.output = None;
                 self.lines.clear();
             }
@@ -339,6 +394,7 @@ impl Track {
     fn ended(&mut self, status: i32) {
         self.ends += 1;
         self.status = status;
+        self.times.1 = Some(Instant::now());
         if self.phase == Phase::Running {
             self.completed = self.starts;
         }
@@ -356,6 +412,13 @@ impl Track {
         // Output without a newline at its end stays before the prompt.
         self.lines.keep_current_line();
     }
+}
+
+/// The line that was entered, in the echo of it.
+fn line_in(echo: &str) -> Option<String> {
+    const LONGEST: usize = 200;
+    let line = echo.lines().map(str::trim).find(|line| !line.is_empty())?;
+    Some(line.chars().take(LONGEST).collect())
 }
 
 impl Sink for Track {
@@ -511,6 +574,33 @@ mod tests {
         panes.printed("%1", PROMPT);
         assert_eq!(panes.prompt("%1"), Some("bann$ "));
         assert_eq!(panes.output("%1").as_deref(), Some("a\nb"));
+    }
+
+    #[test]
+    fn an_end_is_news_until_somebody_was_told() {
+        let mut panes = panes("n1");
+        panes.printed("%1", PROMPT);
+        assert!(panes.story("%1").is_none() && !panes.has_news("%1"));
+        panes.printed("%1", b"make all\r\n\x1b]133;C;n1\x07cc a.c\r\n");
+        let story = panes.story("%1").unwrap();
+        assert_eq!((story.command.as_deref(), story.running, story.status), (Some("make all"), true, None));
+        assert_eq!((story.output.as_str(), panes.has_news("%1")), ("cc a.c\n", false));
+        panes.printed("%1", b"\x1b]133;D;2;n1\x07");
+        let story = panes.story("%1").unwrap();
+        assert_eq!((story.running, story.status, story.is_news), (false, Some(2), true));
+        panes.tell("%1");
+        assert!(!panes.has_news("%1") && !panes.story("%1").unwrap().is_news);
+        panes.printed("%1", PROMPT);
+        panes.printed("%1", b"ls\r\n\x1b]133;C;n1\x07\x1b]133;D;0;n1\x07");
+        assert!(panes.has_news("%1"));
+    }
+
+    #[test]
+    fn a_command_is_called_as_its_shell_told_it() {
+        let mut panes = panes("n1");
+        panes.printed("%1", PROMPT);
+        panes.printed("%1", b"make a\x1b[90mll-of-it\x1b]133;L;6;6;make a;n1\x07\r\n\x1b]133;C;n1\x07");
+        assert_eq!(panes.story("%1").unwrap().command.as_deref(), Some("make a"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::error::request_failure;
 use super::place::Place;
 use super::shell::Kind;
 use super::strip::strip;
-use super::tty;
+use super::{foreground, tty};
 
 /// Programs that pass lines on to a shell that may be at their other end.
 const PASSING_ON: &[&str] = &[
@@ -48,7 +48,7 @@ pub(super) fn of(place: &Place, client: Option<&Client>) -> Front {
     if matches!(phase, Phase::Prompting | Phase::Input | Phase::Continuation) && is_shell {
         return Front::Shell { name };
     }
-    let led_by_none = if is_shell { None } else { place.pid.and_then(tty::led_by_none) };
+    let led_by_none = if is_shell { None } else { place.pid.and_then(foreground::led_by_none) };
     let name = led_by_none.map_or(name, |name| strip(name.as_bytes(), LONGEST_NAME));
     let modes = tty::modes(&place.tty);
     if modes.is_some_and(|modes| modes.canonical && !modes.echo) {
@@ -59,7 +59,7 @@ pub(super) fn of(place: &Place, client: Option<&Client>) -> Front {
         // One that doesn't edit a line runs something, such as a script; but what the pane was started
         // with may be one that never does, and tells nothing.
         let may_not_tell =
-            phase == Phase::Unknown && place.pid.and_then(tty::is_itself_in_front) != Some(false);
+            phase == Phase::Unknown && place.pid.and_then(foreground::is_itself_in_front) != Some(false);
         let waits = edits_lines || may_not_tell;
         return if waits { Front::Shell { name } } else { Front::Program { name, edits_lines: false } };
     }

@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use crate::breaker::{Breaker, ChainReport};
 use crate::config;
 use crate::domain::{
-    Action, BoxFuture, Command, Degradation, Failure, Outcome, Ran, SessionId, SessionInfo, Target, Terminal,
-    Whereabouts,
+    Action, BoxFuture, Command, Degradation, Failure, Outcome, Ran, SessionId, SessionInfo, Stop, Surveyed,
+    Target, Terminal, Whereabouts,
 };
 
 use super::error::{CHAIN, Trouble, request_failure};
@@ -22,6 +22,9 @@ use super::names::{self, Match};
 
 /// How long another server than the first may take to list its sessions before it is left out.
 const LISTED_DUE: Duration = Duration::from_millis(500);
+
+/// Sessions that are looked at when all are.
+const MOST_SURVEYED: usize = 32;
 
 /// Notices that a slow watcher may be behind before it misses the oldest.
 const NOTICES: usize = 64;
@@ -38,8 +41,15 @@ pub struct TmuxBreakers {
 /// Something to tell that belongs to no command.
 #[derive(Debug, Clone)]
 pub enum Notice {
-    /// A command line that went on in the background has ended.
+    /// A command line that went on in the background, or in a watched pane, has ended.
     Ended(Ran),
+    /// A program there has stopped behind text: it may ask something.
+    Stopped(Stop),
+    /// A watched session has ended.
+    Gone {
+        /// Its name.
+        session: String,
+    },
     /// The server was gone and a new one was started; one sentence or two.
     Restarted(String),
     /// The first tier is down.
@@ -249,11 +259,35 @@ impl Tmux {
         if is_first { Some(0) } else { self.hosts.iter().position(called) }
     }
 
+    /// What goes on in the sessions of all servers; first in those of the one that commands go to.
+    async fn survey(&self) -> Result<Vec<Surveyed>, Failure> {
+        let mut sessions = self.sessions().await?;
+        sessions.sort_by_key(|session| (!session.current, self.host().inward(&session.id.0).is_none()));
+        sessions.truncate(MOST_SURVEYED);
+        let each = self.hosts.iter().map(|host| {
+            let here = sessions.iter().filter_map(|it| Some((host.inward(&it.id.0)?, it.name.as_str())));
+            host.survey(here.collect())
+        });
+        let mut surveyed = join_all(each).await.concat();
+        let order = |name: &str| sessions.iter().position(|session| session.name == name);
+        surveyed.sort_by_key(|it| order(&it.session));
+        Ok(surveyed)
+    }
+
+    /// Watches nothing any more, on no server.
+    fn unwatch(&self) -> Outcome {
+        // Each is told, whichever has watched something.
+        let already = self.hosts.iter().filter(|host| host.unwatch_all()).count() > 0;
+        Outcome::Watching { session: None, on: false, already, idle: false }
+    }
+
     async fn act(&self, command: &Command) -> Result<Outcome, Failure> {
         match (&command.action, &command.target) {
             (Action::NewSession { name }, _) => self.create(name.as_deref()).await,
             (Action::SwitchSession { name }, _) => self.switch(name).await,
             (Action::ListSessions, _) => Ok(Outcome::Sessions { sessions: self.sessions().await? }),
+            (Action::Survey, _) => Ok(Outcome::Surveyed { sessions: self.survey().await? }),
+            (Action::Unwatch, None) => Ok(self.unwatch()),
             (_, None) => Err(request_failure("It was not said where", "Name a session")),
             (action, Some(target)) => {
                 let (host, target) = self.locate(target)?;

@@ -8,17 +8,19 @@ use tokio_util::sync::CancellationToken;
 
 use crate::breaker::ChainReport;
 use crate::config;
-use crate::domain::{Action, Failure, Outcome, PaneId, SessionId, SessionInfo, Target};
+use crate::domain::{Action, Failure, Outcome, PaneId, SessionId, SessionInfo, Surveyed, Target};
 
 use super::error::{Trouble, request_failure};
 use super::guarded::{Notice, TmuxBreakers};
 use super::link::Link;
 use super::paste::Pasting;
+use super::place::Place;
 use super::process::Server;
 use super::run::{self, Progress};
 use super::sessions::Sessions;
 use super::shell::Shells;
-use super::{keys, layout};
+use super::watch::Watches;
+use super::{activity, keys, layout, screen};
 
 /// Commands whose end is waited for in the background; of more, the end isn't told.
 const MOST_IN_BACKGROUND: usize = 16;
@@ -34,6 +36,7 @@ pub(super) struct Host {
     run_wait: std::time::Duration,
     output_limit: usize,
     background: Arc<Semaphore>,
+    watches: Arc<Watches>,
     cancel: CancellationToken,
 }
 
@@ -53,6 +56,7 @@ impl Host {
         let shells = Shells::new(&config.shell, state);
         Self {
             name: name.map(str::to_owned),
+            watches: Watches::new(Arc::clone(&tmux), notices.clone(), cancel.clone()),
             sessions: Sessions::new(Arc::clone(&tmux), shells, &config.session),
             link: tmux,
             pasting: Pasting::default(),
@@ -112,9 +116,10 @@ impl Host {
         let tmux = &*self.link;
         let place = self.sessions.revisit(target, "do that").await?;
         match action {
-            Action::NewSession { .. } | Action::SwitchSession { .. } | Action::ListSessions => {
-                Err(request_failure("That needs no place", "Say it again"))
-            }
+            Action::NewSession { .. }
+            | Action::SwitchSession { .. }
+            | Action::ListSessions
+            | Action::Survey => Err(request_failure("That needs no place", "Say it again")),
             Action::KillSession => self.sessions.kill(target).await,
             Action::DescribeSession => layout::describe(tmux, &place, target, self.output_limit).await,
             Action::NewWindow { name } => layout::new_window(tmux, target, name.as_deref()).await,
@@ -126,13 +131,18 @@ impl Host {
             Action::ZoomPane => layout::zoom(tmux, &place, target).await,
             Action::ClosePane => layout::close_pane(tmux, target).await,
             Action::Scroll { scroll } => layout::scroll(tmux, place, target, *scroll).await,
-            Action::ReadOutput => self.read_output(target).await,
+            Action::ReadOutput => self.read_output(&place, target).await,
+            Action::Watch => {
+                let now = activity::asked(tmux, &place, target, self.output_limit).await;
+                self.watches.watch(target, now)
+            }
+            Action::Unwatch => Ok(self.watches.unwatch(target)),
             Action::Prepare { text } => self.pasting.prepare(tmux, place, target, text).await,
             Action::Insert { text } => self.pasting.insert(tmux, place, target, text).await,
             Action::Erase { text } => self.pasting.erase(tmux, place, target, text).await,
             Action::Submit { text } => {
                 let running = run::enter(&self.link, &self.pasting, place, target, text).await?;
-                self.follow(running).await
+                self.follow(target, running).await
             }
             Action::Press { press } => {
                 self.pasting.forget();
@@ -141,16 +151,49 @@ impl Host {
         }
     }
 
-    async fn follow(&self, mut running: run::Running) -> Result<Outcome, Failure> {
+    /// What goes on in these sessions, of an identifier and a name that is known outside. Only looks, and
+    /// attaches to none. One that has just ended is no reason not to tell of the others.
+    pub(super) async fn survey(&self, sessions: Vec<(&str, &str)>) -> Vec<Surveyed> {
+        let mut surveyed = Vec::new();
+        for (id, name) in sessions {
+            match activity::survey(&self.link, &SessionId(id.to_owned()), name).await {
+                Ok(session) => surveyed.push(session),
+                Err(trouble) => tracing::debug!(?trouble, "a session could not be looked at"),
+            }
+        }
+        surveyed
+    }
+
+    /// Watches nothing any more; whether it had watched something.
+    pub(super) fn unwatch_all(&self) -> bool {
+        self.watches.unwatch_all()
+    }
+
+    async fn follow(&self, target: &Target, mut running: run::Running) -> Result<Outcome, Failure> {
+        let waiting = self.watches.waits(&target.pane);
         let ran = match running.wait(Some(self.run_wait)).await? {
-            Progress::Over(outcome) => return Ok(outcome),
+            Progress::Over(outcome) => {
+                heard(&self.link, target).await;
+                return Ok(outcome);
+            }
             Progress::GoesOn(ran) => ran,
         };
         if let Ok(permit) = Arc::clone(&self.background).try_acquire_owned() {
             let (cancel, notices) = (self.cancel.clone(), self.notices.clone());
+            let (watches, link, target) = (Arc::clone(&self.watches), Arc::clone(&self.link), target.clone());
             // Ends with the command, with the server, or with the token.
             tokio::spawn(async move {
-                if let Some(ran) = running.linger(cancel).await {
+                let stops = async {
+                    watches.tell_stops(&target).await;
+                    std::future::pending::<()>().await;
+                };
+                let ran = tokio::select! {
+                    ran = running.linger(cancel) => ran,
+                    () = stops => None,
+                };
+                heard(&link, &target).await;
+                drop(waiting);
+                if let Some(ran) = ran {
                     // Nobody watching is no error.
                     let _ = notices.send(Notice::Ended(ran));
                 }
@@ -163,13 +206,20 @@ impl Host {
     }
 
     /// What the last command printed, if its shell tells; else what is to be seen.
-    async fn read_output(&self, target: &Target) -> Result<Outcome, Failure> {
-        let client = self.link.watch(&target.session).await;
-        let marked = client.and_then(|client| client.panes().output(&target.pane.0));
-        let text = match marked {
-            Some(text) => text,
-            None => layout::screen(&self.link, target, self.output_limit).await?,
-        };
-        Ok(Outcome::Text { text })
+    async fn read_output(&self, place: &Place, target: &Target) -> Result<Outcome, Failure> {
+        let mut activity = activity::asked(&self.link, place, target, self.output_limit).await;
+        if let Some(text) = activity.output.take() {
+            return Ok(Outcome::Text { text, activity });
+        }
+        let text = screen::of(&self.link, &target.pane, Some(&target.session), self.output_limit).await;
+        let text = text.map_err(|trouble| trouble.failure("read the screen"))?;
+        Ok(Outcome::Text { text, activity })
+    }
+}
+
+/// Whoever started it has heard how the last command there ended.
+async fn heard(link: &Link, target: &Target) {
+    if let Some(client) = link.watching(&target.session).await {
+        client.panes().tell(&target.pane.0);
     }
 }

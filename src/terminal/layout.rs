@@ -2,11 +2,13 @@
 
 use crate::domain::{Direction, Failure, Outcome, Pane, Scroll, Target, Window};
 
+use super::activity;
 use super::error::{Refusal, Trouble, request_failure};
 use super::link::Link;
 use super::names;
 use super::place::Place;
 use super::request::Request;
+use super::screen;
 use super::strip::strip;
 
 /// The lines of a screen that are told when a session is described.
@@ -188,29 +190,22 @@ pub(super) async fn scroll(
     Ok(done(format!("{what} {of} {}", target.session_name)))
 }
 
-/// What the pane shows now, as text. Concealed text is left out.
-pub(super) async fn screen(tmux: &Link, target: &Target, limit: usize) -> Result<String, Failure> {
-    // `-e` tells the renditions, without which concealed text could not be known.
-    let words = ["capture-pane", "-p", "-e", "-J", "-t", &target.pane.0];
-    let screen = ask_idempotent(tmux, target, words, "read the screen").await?;
-    let screen = strip(screen.as_bytes(), limit);
-    let lines: Vec<&str> = screen.lines().map(str::trim_end).collect();
-    Ok(lines.join("\n").trim_matches('\n').to_owned())
-}
-
 pub(super) async fn describe(
     tmux: &Link,
     place: &Place,
     target: &Target,
     limit: usize,
 ) -> Result<Outcome, Failure> {
-    let screen = screen(tmux, target, limit).await?;
+    let activity = activity::asked(tmux, place, target, limit).await;
+    let screen = screen::of(tmux, &target.pane, Some(&target.session), limit).await;
+    let screen = screen.map_err(|trouble| trouble.failure("read the screen"))?;
     let mut lines: Vec<&str> = screen.lines().filter(|line| !line.is_empty()).collect();
     lines.drain(..lines.len().saturating_sub(DESCRIBED_LINES));
     Ok(Outcome::Described {
         session: target.session_name.clone(),
         program: strip(place.program.as_bytes(), 200),
         screen: lines.join("\n"),
+        activity,
     })
 }
 

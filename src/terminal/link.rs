@@ -108,6 +108,12 @@ impl Link {
         }
     }
 
+    /// The control client of a session, if there is one already.
+    pub(super) async fn watching(&self, session: &SessionId) -> Option<Arc<Client>> {
+        let clients = self.control.clients.lock().await;
+        clients.get(session).filter(|client| client.is_alive()).map(Arc::clone)
+    }
+
     /// Requests that are about no session go through this one from now on.
     pub(super) fn settle_in(&self, session: &SessionId) {
         *self.control.home.lock() = Some(session.clone());

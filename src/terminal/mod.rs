@@ -10,7 +10,8 @@
 //! down or there is no session to attach to yet. A request whose effect may have happened is never
 //! sent by the other tier. On top of that link, each file does one kind of thing: `sessions`,
 //! `layout` (windows, panes, views), `paste` (text that goes in without running), `run`
-//! (Enter, and the wait for the end), `keys`.
+//! (Enter, and the wait for the end), `keys`, `activity` (what goes on in a pane), `watch` (panes that somebody wants
+//! to hear of).
 //!
 //! **The end of a command.** `shell` starts bash, zsh or fish with marks around its prompts and commands
 //! (OSC 133, with a nonce so that no output can forge them); `completion` finds them in what the pane
@@ -31,10 +32,12 @@
 //! **Architecture invariant:** nothing outside of `guarded` leaves this module, and no tmux server
 //! but the configured ones is ever spoken to.
 
+mod activity;
 mod client;
 mod completion;
 mod control;
 mod error;
+mod foreground;
 mod front;
 mod guarded;
 mod host;
@@ -48,12 +51,14 @@ mod process;
 mod prompt;
 mod request;
 mod run;
+mod screen;
 mod sessions;
 mod shell;
 mod shown;
 mod strip;
 mod tty;
 mod typed;
+mod watch;
 
 #[cfg(test)]
 mod tests;

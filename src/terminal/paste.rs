@@ -16,6 +16,7 @@ use crate::domain::{Failure, Front, Outcome, PaneId, Target};
 use super::client::Client;
 use super::completion::Phase;
 use super::error::{Trouble, request_failure};
+use super::foreground;
 use super::front;
 use super::link::Link;
 use super::place::Place;
@@ -24,7 +25,6 @@ use super::request::Request;
 use super::shell::Kind;
 use super::shown::{await_line, cursor_line, squeezed};
 use super::strip::{clean, width};
-use super::tty;
 use super::typed::{self, Typed};
 
 /// How long inserting waits for the text to be shown.
@@ -111,7 +111,7 @@ impl Pasting {
             let was_newborn = prompt::await_first(tmux, client, target).await;
             // While a shell that makes marks is in front itself, a command has just ended.
             let in_front = Kind::of(&place.program).makes_marks()
-                && place.pid.and_then(tty::is_itself_in_front) != Some(false);
+                && place.pid.and_then(foreground::is_itself_in_front) != Some(false);
             let on_its_way = |phase| phase == Phase::Prompting || (in_front && phase == Phase::Running);
             if prompt::await_next(client, &target.pane, on_its_way).await || was_newborn {
                 place = Place::look(tmux, &target.session, &target.pane).await.map_err(failed)?;

@@ -55,6 +55,11 @@ impl Place {
         Self::ask(tmux, Self::request(&format!("{}:", session.0)).about(session)).await
     }
 
+    /// Looks at the current pane of a session without attaching to it.
+    pub(super) async fn glance(tmux: &Link, session: &SessionId) -> Result<Self, Trouble> {
+        Self::ask(tmux, Self::request(&format!("{}:", session.0))).await
+    }
+
     /// Looks at the current pane of the session with exactly this name.
     pub(super) async fn named(tmux: &Link, name: &str) -> Result<Self, Trouble> {
         Self::ask(tmux, Self::request(&format!("={name}:"))).await

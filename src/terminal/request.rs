@@ -42,6 +42,15 @@ impl Request {
         self
     }
 
+    /// By the control client of this session, or by whichever there is.
+    #[must_use]
+    pub(super) fn by(self, session: Option<&SessionId>) -> Self {
+        match session {
+            Some(session) => self.about(session),
+            None => self,
+        }
+    }
+
     pub(super) fn effect(&self) -> Effect {
         self.effect
     }

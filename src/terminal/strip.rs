@@ -5,6 +5,8 @@
 //! as a terminal of endless width would: carriage return and backspace overstrike, erasing in the
 //! line erases, the alternate screen of full-screen programs and concealed text leave no trace.
 
+use crate::domain::is_invisible;
+
 /// What the scanner finds.
 pub(super) trait Sink {
     /// A printable character.
@@ -378,15 +380,6 @@ pub(super) fn clean(text: &str) -> String {
             character => Some(character),
         })
         .collect()
-}
-
-/// Characters that show nothing, or that change how others are shown.
-fn is_invisible(character: char) -> bool {
-    matches!(character,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
-        | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// How many columns a character takes, near enough: 0 for combining marks, 2 for East Asian wide

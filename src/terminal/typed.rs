@@ -14,7 +14,7 @@ use super::link::Link;
 use super::place::Place;
 use super::request::Request;
 use super::shell::Kind;
-use super::tty;
+use super::{foreground, tty};
 
 /// Of a line that is longer than twice this, so many characters of both its ends are told.
 const PART: usize = 1000;
@@ -49,6 +49,11 @@ impl Typed {
 
     pub(super) fn is_empty(&self) -> bool {
         self.length == 0
+    }
+
+    /// Its text, of a long line both ends.
+    pub(super) fn into_text(self) -> String {
+        self.text
     }
 
     /// Whether it is this text with the cursor at its end.
@@ -153,7 +158,7 @@ pub(super) async fn recognise(tmux: &Link, client: &Client, place: &Place, targe
     };
     // Whatever else is in front would take the key for something.
     let is_ours = Kind::of(&place.program).makes_marks()
-        && place.pid.and_then(tty::is_itself_in_front) == Some(true)
+        && place.pid.and_then(foreground::is_itself_in_front) == Some(true)
         && tty::modes(&place.tty).is_some_and(|modes| !modes.canonical);
     if is_unknown && is_ours {
         ask(tmux, client, target).await;

@@ -11,8 +11,8 @@ use sqlx::{Connection, Executor, SqliteConnection};
 use tempfile::TempDir;
 use voice_terminal::breaker::{Breaker, Settings};
 use voice_terminal::domain::{
-    Action, Command, Confidence, Intent, Interpretation, Journal, Origin, Outcome, PaneId, Pcm, Ran, Record,
-    Reply, SessionId, Stage, Target, Tone, Transcript, Utterance, UtteranceId, Verdict,
+    Action, Activity, Command, Confidence, Intent, Interpretation, Journal, Origin, Outcome, PaneId, Pcm,
+    Ran, Record, Reply, SessionId, Stage, Target, Tone, Transcript, Utterance, UtteranceId, Verdict,
 };
 use voice_terminal::store::Store;
 
@@ -266,10 +266,13 @@ async fn long_texts_are_kept_within_bounds() {
     let utterance = Utterance::typed(Origin::Typed, &words);
     store.open(&utterance).await.unwrap();
     let output = format!("{}\nthe end", "x".repeat(1 << 20));
-    store.add(utterance.id, &Stage::Acted(Outcome::Text { text: output })).await.unwrap();
+    store
+        .add(utterance.id, &Stage::Acted(Outcome::Text { text: output, activity: Activity::default() }))
+        .await
+        .unwrap();
     let records = store.search(Some("the end"), 1).await.unwrap();
     assert_eq!(records[0].text.as_deref(), Some(words.as_str()));
-    let Some(Outcome::Text { text }) = &records[0].outcome else { panic!() };
+    let Some(Outcome::Text { text, .. }) = &records[0].outcome else { panic!() };
     assert!(text.len() <= 64 * 1024 && text.ends_with("the end"));
 }
 

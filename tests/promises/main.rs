@@ -29,6 +29,7 @@ mod models;
 mod never_stranded;
 mod one_daemon;
 mod programs;
+mod reading;
 mod recogniser;
 mod recogniser_trouble;
 mod recordings;

@@ -165,7 +165,7 @@ async fn without_control_mode_one_process_per_command_serves() {
     assert_eq!(served(&server, "tmux-control"), control);
     assert!(matches!(notices.try_recv(), Ok(Notice::Degraded(_))));
     let text = server.act(&target, Action::ReadOutput).await.unwrap();
-    assert!(matches!(&text, Outcome::Text { text } if text.contains("by process")), "{text:?}");
+    assert!(matches!(&text, Outcome::Text { text, .. } if text.contains("by process")), "{text:?}");
     let words: Vec<String> = (0..10_000).map(|number| format!("word{number}")).collect();
     let line = words.join(" ");
     server.act(&target, Action::Insert { text: line.clone() }).await.unwrap();

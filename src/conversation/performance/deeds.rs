@@ -90,8 +90,9 @@ impl Performance {
             Deed::RunLine(text) => {
                 let submit = self.insert(text).await?;
                 let outcome = self.send(&submit).await?;
-                Ok((wording::outcome(&outcome), outcome))
+                Ok((self.told(&outcome), outcome))
             }
+            Deed::Read(reading) => self.read(reading).await,
         }
     }
 
@@ -103,7 +104,7 @@ impl Performance {
                 self.insertions.push(target, text);
                 reply
             }
-            _ => wording::outcome(outcome),
+            _ => self.told(outcome),
         }
     }
 
@@ -127,6 +128,7 @@ impl Performance {
                 let command = match deed {
                     Deed::Act(action, place) => self.bind(action, place).await?,
                     Deed::RunLine(text) => self.insert(text).await?,
+                    Deed::Read(_) => self.bind(Action::ReadOutput, Place::Current).await?,
                 };
                 let summary = wording::summary(&command);
                 (Plan::Command(command), summary)

@@ -13,6 +13,8 @@ pub(in crate::conversation) fn plan(deeds: &[Deed], target: Option<&Target>) -> 
 fn planned(deed: &Deed) -> String {
     match deed {
         Deed::RunLine(line) => format!("run `{}`", shortened(line)),
+        Deed::Read(_) => "read the output".into(),
+        Deed::Act(Action::Watch, Place::Session(name)) => format!("watch {name}"),
         Deed::Act(Action::Insert { text }, _) => format!("type `{}`", shortened(text)),
         Deed::Act(Action::KillSession, Place::Session(name)) => format!("kill session {name}"),
         Deed::Act(Action::DescribeSession, Place::Session(name)) => format!("look at {name}"),

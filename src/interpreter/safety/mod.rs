@@ -104,6 +104,12 @@ impl Policy {
             | Intent::ZoomPane
             | Intent::Scroll { .. }
             | Intent::ReadOutput
+            | Intent::ReadAll
+            | Intent::ShowErrors
+            | Intent::NextError
+            | Intent::WhoNeedsMe
+            | Intent::Watch { .. }
+            | Intent::Unwatch { .. }
             | Intent::Confirm
             | Intent::Deny
             | Intent::Cancel

@@ -210,7 +210,7 @@ impl AtWork {
     fn places(&mut self) -> BTreeSet<String> {
         // A tmux that is let go on may crash, with all its sessions; then this is told.
         let gone = self.world.events.find(self.since, |seen| match &seen.event {
-            Event::Notice { text } => text.contains("The tmux server was gone").then_some(()),
+            Event::Notice { text, .. } => text.contains("The tmux server was gone").then_some(()),
             _ => None,
         });
         if self.here.is_empty() || gone.is_some() || self.world.wish.unsettled.load(Ordering::SeqCst) {
