@@ -15,6 +15,7 @@ mod hearing;
 mod history;
 mod history_crash;
 mod history_trouble;
+mod hostile_terminal;
 mod interpreter;
 mod listening;
 mod microphone;
