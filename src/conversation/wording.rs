@@ -122,10 +122,12 @@ pub(super) fn nothing_to_do_again() -> Reply {
 
 pub(super) fn nothing_to_undo(last: Option<&Intent>) -> Reply {
     let text = match last {
-        None => "There is nothing to undo.",
-        Some(Intent::Run { .. }) => "A command that ran can't be taken back by me.",
-        Some(Intent::Press { .. }) => "A key that was pressed can't be taken back by me.",
-        Some(_) => "That can't be taken back by me.",
+        None => "There is nothing to undo.".into(),
+        Some(Intent::Run { command }) => {
+            format!("I know nothing that takes `{}` back. What it did stays done.", shortened(command))
+        }
+        Some(Intent::Press { .. }) => "A key that was pressed can't be taken back by me.".into(),
+        Some(_) => "That can't be taken back by me.".to_owned(),
     };
     Reply::plain(Tone::Problem, text)
 }

@@ -3,19 +3,24 @@
 use crate::domain::{Direction, Intent, Pane, Scroll, Situation, Window};
 
 /// "Again" and "undo" by what was done last. Where that can't be, they stay what they are.
-pub(super) fn resolved(intent: Intent, situation: &Situation) -> Intent {
+/// `line` knows what takes a command line back.
+pub(super) fn resolved(
+    intent: Intent,
+    situation: &Situation,
+    line: impl Fn(&str) -> Option<String>,
+) -> Intent {
     let last = situation.last.as_ref();
     let other = match intent {
         Intent::Again { times } => last.and_then(|last| last.clone().repeated(times)),
         // While a question is open, that is what is taken back.
-        Intent::Undo if !situation.question_open => last.and_then(inverse),
+        Intent::Undo if !situation.question_open => last.and_then(|last| inverse(last, line)),
         _ => None,
     };
     other.unwrap_or(intent)
 }
 
 /// What takes back what was done, if something does.
-fn inverse(done: &Intent) -> Option<Intent> {
+fn inverse(done: &Intent, line: impl Fn(&str) -> Option<String>) -> Option<Intent> {
     let opposite = |direction: Direction| match direction {
         Direction::Left => Direction::Right,
         Direction::Right => Direction::Left,
@@ -24,6 +29,7 @@ fn inverse(done: &Intent) -> Option<Intent> {
     };
     Some(match done {
         Intent::Type { .. } => Intent::Scratch,
+        Intent::Run { command } => Intent::Run { command: line(command)? },
         Intent::ZoomPane => Intent::ZoomPane,
         // What was made is current.
         Intent::SplitPane { .. } => Intent::ClosePane,

@@ -116,7 +116,7 @@ impl Rules {
         let Some(Meant { intent, corrections }) = meant else {
             return Meant::plainly(self.unknown(words, situation));
         };
-        let intent = match resolved(intent, situation) {
+        let intent = match resolved(intent, situation, |line| self.policy.inverse(line)) {
             Intent::Unknown { .. } => self.unknown(words, situation),
             // An unsure "yes" sets nothing off.
             Intent::Confirm if !sure => unknown(words.source, ["confirm", "cancel"].map(String::from).into()),

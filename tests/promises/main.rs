@@ -21,6 +21,7 @@ mod hearing;
 mod history;
 mod history_crash;
 mod history_trouble;
+mod hostile_terminal;
 mod interpreter;
 mod kept_sound;
 mod listening;

@@ -7,12 +7,13 @@ use std::collections::HashSet;
 use document::Document;
 use serde::Deserialize;
 
+use super::inverse::Inverse;
 use super::pattern::{Glob, Trait, tidy_path};
 use super::shell::Word;
 use crate::domain::{Key, KeyPress};
 use crate::interpreter::GrammarError;
 
-const FILE: &str = "safety.toml";
+pub(super) const FILE: &str = "safety.toml";
 
 /// More arguments than this are not looked through one by one; the line is asked about.
 const MOST_ARGUMENTS: usize = 256;
@@ -26,6 +27,7 @@ pub(super) struct Rules {
     pub(super) wrappers: Vec<Wrapper>,
     pub(super) shells: Shells,
     pub(super) keys: Vec<KeyRule>,
+    pub(super) inverses: Vec<Inverse>,
     pub(super) sentences: Sentences,
     pub(super) devices: Vec<Glob>,
     secrets: Vec<Glob>,

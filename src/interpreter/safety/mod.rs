@@ -10,6 +10,7 @@
 //! harmless name another meaning; they are the user's own, and are not known here.
 
 mod data;
+mod inverse;
 mod line;
 mod pattern;
 mod shell;
@@ -126,6 +127,11 @@ impl Policy {
             | Intent::Nothing => return Verdict::Allow,
         };
         self.raised(verdict, doubt)
+    }
+
+    /// The line that takes back what a line did, if there is one.
+    pub(super) fn inverse(&self, line: &str) -> Option<String> {
+        inverse::inverse(&self.rules.inverses, line)
     }
 
     /// The verdict on text with characters in it that do other things than they show.

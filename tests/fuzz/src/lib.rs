@@ -51,28 +51,3 @@ fn is_hidden(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    /// What was found once is never found again.
-    #[test]
-    fn regressions_are_mended() {
-        let targets: [(&str, fn(&[u8])); 4] = [
-            ("grammar", super::grammar),
-            ("shell", super::shell),
-            ("control", super::control),
-            ("escapes", super::escapes),
-        ];
-        for (name, target) in targets {
-            for folder in ["seeds", "regressions"] {
-                let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(name);
-                for file in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-                    target(&std::fs::read(file.path()).unwrap());
-                }
-            }
-            target(b"");
-        }
-    }
-}

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde::Deserialize;
 
+use super::super::inverse::InverseData;
 use super::super::pattern::{Glob, Trait};
 use super::{Allow, Danger, FILE, KeyRule, Names, Rules, Sentences, Shells, Wrapper};
 use crate::domain::{Key, KeyPress};
@@ -19,6 +20,7 @@ pub(super) struct Document {
     wrapper: Vec<WrapperData>,
     shells: ShellsData,
     key: Vec<KeyData>,
+    inverse: Vec<InverseData>,
     sentences: Sentences,
 }
 
@@ -148,6 +150,7 @@ impl Document {
             refuse,
             confirm,
             keys,
+            inverses: self.inverse.iter().map(InverseData::check).collect::<Result<_, _>>()?,
             wrappers: self
                 .wrapper
                 .iter()
