@@ -117,7 +117,7 @@ pub(super) async fn enter(
         let what = if taken_back { "I took my text back" } else { "I didn't press Enter" };
         return Err(request_failure(
             format!("The prompt in {} held something already; {what}", target.session_name),
-            "Clear that line first: say \"press control u\"",
+            "Drop that line first: say \"press control c\"",
         ));
     }
     let front = front::of(&place, client.as_deref());

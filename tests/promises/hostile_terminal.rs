@@ -22,14 +22,20 @@ struct Case {
     shows: String,
     #[serde(default)]
     hides: Vec<String>,
+    /// The terminal answers it, as if somebody typed: that stands at the prompt, and must not be run.
+    #[serde(default)]
+    is_answered: bool,
 }
 
 impl Case {
+    /// A line: the prompt comes below it.
     fn bytes(&self) -> Vec<u8> {
-        match &self.hex {
+        let mut bytes = match &self.hex {
             None => self.writes.clone().into_bytes(),
             Some(hex) => hex.split(' ').map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect(),
-        }
+        };
+        bytes.push(b'\n');
+        bytes
     }
 }
 
@@ -62,6 +68,9 @@ fn whatever_a_program_writes_is_read_back_as_text_and_its_end_is_told() {
     for (number, case) in cases.iter().enumerate() {
         fs::write(user.path(format!("home/case-{number}.txt")), case.bytes()).unwrap();
         said += &format!("run cat case-{number}.txt\n");
+        if case.is_answered {
+            said += "run echo with-the-answer\npress control c\n";
+        }
     }
     // An end that isn't the command's own changes nothing.
     fs::write(user.path("home/forge.sh"), "printf '\\033]133;D;0\\a'; sleep 0.2; exit 3\n").unwrap();
@@ -71,7 +80,9 @@ fn whatever_a_program_writes_is_read_back_as_text_and_its_end_is_told() {
     let shown = |text: &str| text.chars().filter(|&c| c != '\n' && c != '\t').any(is_hidden);
     assert!(!shown(&ran.out), "{:?}", ran.out);
 
-    let history = user.history();
+    assert!(!ran.out.contains("`echo with-the-answer` in main: done"), "{}", ran.out);
+
+    let history: Vec<serde_json::Value> = user.run(&["history", "--json", "--limit", "500"]).json();
     let record = |command: &str| {
         let find = |record: &&serde_json::Value| record["outcome"]["command"] == command;
         history.iter().find(find).unwrap_or_else(|| panic!("`{command}` was not run: {}", ran.out))
@@ -101,13 +112,40 @@ fn whatever_is_said_no_control_character_reaches_a_pane_and_nothing_runs_unasked
     fs::set_permissions(&recorder, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
     user.configure(&format!("[terminal]\nshell = \"{}\"\n", recorder.display()));
     let attacks = [
-        "type one", "type two\u{7}three", "type a\u{1b}[201~b", "type x\u{9b}31my\u{85}z", "type tab\there",
-        "type a\u{202e}b\u{200b}c", "type -n $(touch made) `touch made`; touch made", "type \u{1b}", "type \\n\\r\\x0d",
-        "type \u{3}\u{4}\u{15}\u{1a}", "type ends with a return\r", "run touch made", "run \u{3}touch made",
-        "run touch made\u{a0}", "spell air bat cap", "capital a", "type #{pane_id} #(touch made) %0 ; kill-server",
-        "type {Enter} Enter C-m \\015 ^M", "frobnicate \u{1b}]0;x\u{7}", "scratch that", "cancel", "again", "undo",
-        "dictation mode", "touch made. new line. full stop.", "\u{1b}[200~touch made\u{1b}[201~", "confirm", "yes",
-        "scratch that", "command mode", "new window \u{1b}[31m", "rename window a\u{7}b", "split right", "type four",
+        "type one",
+        "type two\u{7}three",
+        "type a\u{1b}[201~b",
+        "type x\u{9b}31my\u{85}z",
+        "type tab\there",
+        "type a\u{202e}b\u{200b}c",
+        "type -n $(touch made) `touch made`; touch made",
+        "type \u{1b}",
+        "type \\n\\r\\x0d",
+        "type \u{3}\u{4}\u{15}\u{1a}",
+        "type ends with a return\r",
+        "run touch made",
+        "run \u{3}touch made",
+        "run touch made\u{a0}",
+        "spell air bat cap",
+        "capital a",
+        "type #{pane_id} #(touch made) %0 ; kill-server",
+        "type {Enter} Enter C-m \\015 ^M",
+        "frobnicate \u{1b}]0;x\u{7}",
+        "scratch that",
+        "cancel",
+        "again",
+        "undo",
+        "dictation mode",
+        "touch made. new line. full stop.",
+        "\u{1b}[200~touch made\u{1b}[201~",
+        "confirm",
+        "yes",
+        "scratch that",
+        "command mode",
+        "new window \u{1b}[31m",
+        "rename window a\u{7}b",
+        "split right",
+        "type four",
     ];
     let said: String = attacks.iter().map(|line| format!("{line}\n")).collect();
     let ran = user.run_with(&["run"], said.as_bytes());

@@ -145,8 +145,22 @@ mod tests {
         assert_eq!(undo("sudo mkdir /opt/x").as_deref(), Some("sudo rmdir /opt/x"));
         assert_eq!(undo("git commit -m 'Mend it; all of it'").as_deref(), Some("git reset --soft HEAD~1"));
         for other in [
-            "git add", "git add -A", "git add *.rs", "git add $FILES", "git add 'a b'", "git add a; ls", "git stash list",
-            "mkdir a b", "mkdir -p a", "mkdir 'a b'", "A=1 git stash", "git add `ls`", "git stash &", "git stash > log", "", "{word}",
+            "git add",
+            "git add -A",
+            "git add *.rs",
+            "git add $FILES",
+            "git add 'a b'",
+            "git add a; ls",
+            "git stash list",
+            "mkdir a b",
+            "mkdir -p a",
+            "mkdir 'a b'",
+            "A=1 git stash",
+            "git add `ls`",
+            "git stash &",
+            "git stash > log",
+            "",
+            "{word}",
         ] {
             assert_eq!(undo(other), None, "{other}");
         }
@@ -154,7 +168,9 @@ mod tests {
 
     #[test]
     fn a_rule_that_can_not_be_meant_is_an_error() {
-        for bad in [("{word} x", "y"), ("a {words} b", "c"), ("a {word} {word}", "b"), ("a", "b {word}"), ("a", "")] {
+        for bad in
+            [("{word} x", "y"), ("a {words} b", "c"), ("a {word} {word}", "b"), ("a", "b {word}"), ("a", "")]
+        {
             assert!(rules(&[bad]).is_err(), "{bad:?}");
         }
     }

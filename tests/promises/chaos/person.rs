@@ -248,7 +248,7 @@ impl AtWork {
         self.world.ledger.lock().unwrap().lines.insert(number, Line { fate, places, told, is_typed });
         if held {
             // As it advises.
-            let _ = self.says("press control u");
+            let _ = self.says("press control c");
         }
     }
 
