@@ -1,5 +1,6 @@
 //! What a program writes to its terminal is data: it is read back as text, and nothing in it acts on anybody.
 
+use std::fmt::Write as _;
 use std::fs;
 
 use serde::Deserialize;
@@ -67,7 +68,7 @@ fn whatever_a_program_writes_is_read_back_as_text_and_its_end_is_told() {
     let mut said = String::new();
     for (number, case) in cases.iter().enumerate() {
         fs::write(user.path(format!("home/case-{number}.txt")), case.bytes()).unwrap();
-        said += &format!("run cat case-{number}.txt\n");
+        writeln!(said, "run cat case-{number}.txt").unwrap();
         if case.is_answered {
             said += "run echo with-the-answer\npress control c\n";
         }
@@ -147,7 +148,7 @@ fn whatever_is_said_no_control_character_reaches_a_pane_and_nothing_runs_unasked
         "split right",
         "type four",
     ];
-    let said: String = attacks.iter().map(|line| format!("{line}\n")).collect();
+    let said = attacks.join("\n") + "\n";
     let ran = user.run_with(&["run"], said.as_bytes());
     assert!(!user.path("home/made").exists(), "{ran:?}");
     let bytes = fs::read(user.path("home/bytes")).unwrap();
