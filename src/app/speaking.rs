@@ -29,6 +29,7 @@ pub(super) async fn speak(
 ) {
     let now = world.borrow_and_update().clone();
     let mut voice = Voice { synthesisers: now.synthesisers(), mouth: Arc::clone(&mouth.borrow()) };
+    let mut through = voice.mouth.news();
     let mut config = now.config;
     let mut speaking: Option<BoxFuture<'static, Result<Option<Degradation>, Failure>>> = None;
     let mut waiting: VecDeque<String> = VecDeque::new();
@@ -73,6 +74,7 @@ pub(super) async fn speak(
                 Err(broadcast::error::RecvError::Lagged(_)) => {}
                 Err(broadcast::error::RecvError::Closed) => return,
             },
+            Ok(told) = through.recv() => send(&inbox, Input::Notice(told)).await,
             // It lives as long as the ear does; without an ear nobody is talked over.
             Ok(()) = somebody_speaks.changed() => {}
             changed = world.changed() => {
@@ -88,6 +90,7 @@ pub(super) async fn speak(
                         send(&inbox, Input::Silent).await;
                     }
                     voice = Voice { synthesisers: now.synthesisers(), mouth: Arc::new(now.mouth()) };
+                    through = voice.mouth.news();
                     mouth.send_replace(Arc::clone(&voice.mouth));
                 }
                 config = now.config;
@@ -119,7 +122,7 @@ impl Voice {
             }
             self.mouth.play(clause.sound).await?;
         }
-        self.mouth.finished().await;
+        self.mouth.finished().await?;
         Ok(instead)
     }
 }

@@ -21,16 +21,16 @@ use tokio::sync::{mpsc, oneshot};
 use super::endpoint::Event;
 use super::gate::Gatekeeper;
 use super::guarded::Heard;
-use super::microphone::{Microphone, MicrophoneError};
+use super::microphone::Microphone;
 use super::segment::Listener;
+use super::silence::Silence;
+use super::trouble::Trouble;
 use crate::domain::{Completeness, PauseId};
 
 /// Events that wait beyond the consumer's queue.
 const WAITING: usize = 16;
 /// How often a waiting event is offered again.
 const RETRY: Duration = Duration::from_millis(50);
-/// Exact silence for this long comes from a muted microphone: an open one always hisses.
-const MUTED_AFTER: usize = 10 * crate::domain::SAMPLE_RATE as usize;
 
 /// Why listening ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,10 +41,8 @@ pub(super) enum Ended {
     Unheard,
     /// The microphone is to be closed: it is muted.
     Muted,
-    /// The sound may come from somewhere else by now.
-    Moved,
     /// The microphone died.
-    Died(MicrophoneError),
+    Died(Trouble),
 }
 
 /// Stops a listening thread.
@@ -64,8 +62,7 @@ impl Stop {
     }
 }
 
-/// Listens until the end. What was being said when it comes is an utterance too, unless somebody else
-/// may have said it.
+/// Listens until the end. What was being said when it comes is an utterance too.
 pub(super) fn listen(
     mut microphone: Microphone,
     listener: &mut Listener,
@@ -78,16 +75,12 @@ pub(super) fn listen(
     microphone.wake_me();
     let mut samples = Vec::new();
     let mut last = Instant::now();
-    let mut muted = Muted::default();
+    let mut silence = Silence::default();
     outbox.forget();
     gate.begin();
     let ended = loop {
         if stop.asked.load(Ordering::Acquire) {
             break Ended::Stopped;
-        }
-        if microphone.moved() {
-            listener.finish(drop);
-            return Ended::Moved;
         }
         if gate.is_off() {
             listener.finish(drop);
@@ -105,12 +98,6 @@ pub(super) fn listen(
             if let Some(completeness) = outbox.known() {
                 listener.expect(completeness, |event| outbox.tell(event));
             }
-            if muted.notices(&samples) {
-                outbox.put(Heard::Notice(format!(
-                    "Nothing but exact silence comes from {}: it may be muted, or a permission is missing.",
-                    microphone.name
-                )));
-            }
             if let Some(lost) = microphone.lost() {
                 tracing::warn!(?lost, "the machine was too busy to listen");
                 outbox.put(Heard::Notice(format!(
@@ -119,13 +106,14 @@ pub(super) fn listen(
                 )));
             }
         }
+        silence.hear(&samples, &mut microphone).into_iter().for_each(|told| outbox.put(told));
         // After the samples, so that those that came before the fault are heard.
         if let Some(fault) = microphone.fault() {
             break Ended::Died(fault);
         }
         let silent_for = last.elapsed();
         if silent_for >= watchdog {
-            break Ended::Died(MicrophoneError::Silent);
+            break Ended::Died(Trouble::Silent);
         }
         if !outbox.flush() {
             break Ended::Unheard;
@@ -135,24 +123,6 @@ pub(super) fn listen(
     };
     listener.finish(|event| outbox.tell(event));
     ended
-}
-
-/// Notices when a microphone delivers nothing but zeros. Says so once.
-#[derive(Debug, Default)]
-struct Muted {
-    zeros: usize,
-    told: bool,
-}
-
-impl Muted {
-    fn notices(&mut self, samples: &[f32]) -> bool {
-        // Plus or minus zero: everything but the sign bit is clear.
-        let trailing = samples.iter().rev().take_while(|sample| sample.to_bits() << 1 == 0).count();
-        self.zeros = if trailing == samples.len() { self.zeros + trailing } else { trailing };
-        let notices = self.zeros >= MUTED_AFTER && !self.told;
-        self.told |= notices;
-        notices
-    }
 }
 
 /// Events on their way to the consumer.
@@ -368,16 +338,5 @@ mod tests {
         assert!(outbox.flush());
         drop(queue);
         assert!(!outbox.flush());
-    }
-
-    #[test]
-    fn exact_silence_is_told_once_and_hiss_never() {
-        let mut muted = Muted::default();
-        let mut chunk = [0.0; 1000];
-        let told: usize = (0..1000).map(|_| usize::from(muted.notices(&chunk))).sum();
-        assert_eq!(told, 1);
-        let mut hissing = Muted::default();
-        chunk[500] = 1.0 / 32_768.0;
-        assert!((0..1000).all(|_| !hissing.notices(&chunk)));
     }
 }

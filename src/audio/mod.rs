@@ -24,6 +24,7 @@
 //! **Architecture invariant:** `audio` knows `domain`, `breaker` and `config`, nobody else. The
 //! libraries of the sound system don't leave this module.
 
+mod capture;
 mod cue;
 mod device;
 mod endpoint;
@@ -33,18 +34,23 @@ mod guarded;
 mod listen;
 mod microphone;
 mod mouth;
+mod pulse;
 mod recording;
 mod resample;
 mod segment;
+mod silence;
 mod silero;
 mod sink;
+mod still;
+mod trouble;
 mod vad;
-mod whereabouts;
+mod watch;
 
-pub use device::InputDevice;
+pub use device::ListedDevice;
 pub use endpoint::{Endpointer, Event, Segment};
 pub use guarded::{Ear, Heard, devices};
 pub use mouth::{Mouth, Playback};
 pub use recording::{Recording, RecordingError, Remark};
 pub use segment::Segments;
+pub use trouble::Direction;
 pub use vad::{CHUNK, VadError, VoiceDetector};

@@ -1,14 +1,16 @@
 //! The loudspeaker as the rest of the program sees it: it plays, stops at once, or tells why not.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc as blocking};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{broadcast, oneshot, watch};
 
 use super::cue;
 use super::device::Wish;
-use super::sink::{Order, Sink, SinkError};
+use super::sink::{Order, Sink};
+use super::trouble::{Direction, Trouble};
 use crate::breaker::{Breaker, CallError};
 use crate::config;
 use crate::domain::{Cue, Failure, FailureKind, Sound};
@@ -19,6 +21,9 @@ const CHAIN: &str = "audio-output";
 const QUEUE: usize = 16;
 /// How long a sound may take to be queued: opening a device has a limit of its own, below this.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// News that wait for whoever tells them.
+const NEWS: usize = 4;
 
 /// Whether something plays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,19 +44,23 @@ pub struct Mouth {
     /// `None` where nothing is to be heard.
     orders: Option<blocking::SyncSender<Order>>,
     playback: watch::Receiver<Playback>,
+    news: broadcast::Sender<String>,
+    /// Whether playback ended because the device went away.
+    broke: Arc<AtomicBool>,
 }
 
 impl Mouth {
     /// Starts the thread that plays. With `audio.output = "none"` there is none, and nothing is heard.
     pub fn start(config: &config::Audio, breaker: Arc<Breaker>) -> Self {
         let (told, playback) = watch::channel(Playback::Silent { since: None });
+        let (news, broke) = (broadcast::Sender::new(NEWS), Arc::new(AtomicBool::new(false)));
         let orders = Wish::parse(&config.output).and_then(|wish| {
             let (orders, receiver) = blocking::sync_channel(QUEUE);
-            let sink = Sink::new(wish, config.volume, breaker, told);
+            let sink = Sink::new(wish, config.volume, breaker, told, news.clone(), Arc::clone(&broke));
             let spawned = thread::Builder::new().name("audio-out".into()).spawn(move || sink.run(&receiver));
             spawned.is_ok().then_some(orders)
         });
-        Self { orders, playback }
+        Self { orders, playback, news, broke }
     }
 
     /// Whether anything can be heard at all, as configured.
@@ -64,19 +73,15 @@ impl Mouth {
     /// # Errors
     /// There is no device, or it doesn't answer.
     pub async fn play(&self, sound: Sound) -> Result<(), Failure> {
-        let unavailable =
-            |what: String, remedy: &str| Failure::new(FailureKind::Unavailable, CHAIN, what, remedy);
-        let stuck = || unavailable(SinkError::Stuck.to_string(), "replies are printed until it does");
+        let stuck = || unavailable(Trouble::Stuck);
         let Some(orders) = &self.orders else { return Ok(()) };
         let (answer, answered) = oneshot::channel();
         // A full queue means that the thread hangs.
         orders.try_send(Order::Play(sound, answer)).map_err(|_| stuck())?;
         match tokio::time::timeout(PATIENCE, answered).await {
             Ok(Ok(Ok(()))) => Ok(()),
-            Ok(Ok(Err(CallError::Failed(error)))) => {
-                Err(unavailable(error.to_string(), "`voice-terminal doctor` lists what there is"))
-            }
-            Ok(Ok(Err(_))) => Err(unavailable(
+            Ok(Ok(Err(CallError::Failed(trouble)))) => Err(unavailable(trouble)),
+            Ok(Ok(Err(_))) => Err(failure(
                 "the loudspeaker is not used for a while, because it failed".into(),
                 "it is tried again by itself; `voice-terminal breakers` shows when",
             )),
@@ -106,9 +111,26 @@ impl Mouth {
         self.playback.clone()
     }
 
+    /// What the user is to be told of it, beside how playing went.
+    pub fn news(&self) -> broadcast::Receiver<String> {
+        self.news.subscribe()
+    }
+
     /// Waits until it has played everything, or was stopped. Cancel-safe.
-    pub async fn finished(&self) {
+    ///
+    /// # Errors
+    /// The device went away in the middle.
+    pub async fn finished(&self) -> Result<(), Failure> {
         // The thread ends only with us.
         let _ = self.playback.clone().wait_for(|playback| *playback != Playback::Playing).await;
+        if self.broke.swap(false, Ordering::AcqRel) { Err(unavailable(Trouble::Gone)) } else { Ok(()) }
     }
+}
+
+fn unavailable(trouble: Trouble) -> Failure {
+    failure(trouble.what(Direction::Output), trouble.remedy(Direction::Output))
+}
+
+fn failure(what: String, remedy: &str) -> Failure {
+    Failure::new(FailureKind::Unavailable, CHAIN, what, remedy)
 }

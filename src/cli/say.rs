@@ -100,7 +100,7 @@ impl Voice {
             }
         }
         if sounds.is_none() {
-            self.mouth.finished().await;
+            self.mouth.finished().await?;
         }
         if self.json {
             report::json(&Said { text, tiers, first: first.unwrap_or_default(), took, length });

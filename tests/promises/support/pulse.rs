@@ -117,9 +117,14 @@ impl Pulse {
 
     /// Records what the loudspeaker plays, until the recording is ended.
     pub fn record(&self, wav: &Path) -> Recording {
+        self.record_from("speaker", wav)
+    }
+
+    /// Records what another loudspeaker plays.
+    pub fn record_from(&self, sink: &str, wav: &Path) -> Recording {
         let mut parec = self.client("parec");
         parec.args([
-            "--device=speaker.monitor",
+            &*format!("--device={sink}.monitor"),
             "--rate=16000",
             "--channels=1",
             "--format=s16le",
@@ -130,11 +135,34 @@ impl Pulse {
         Recording(child)
     }
 
+    /// Has the server do something, as `pactl` does.
+    pub fn control(&self, words: &[&str]) {
+        assert!(self.client("pactl").args(words).status().unwrap().success(), "pactl {words:?}");
+    }
+
+    /// Plugs in another microphone. It hears the same.
+    pub fn plug_in_another(&self, id: &str, name: &str) {
+        let (id, name) =
+            (format!("source_name={id}"), format!("source_properties=device.description={name}"));
+        self.control(&["load-module", "module-remap-source", "master=mic.monitor", &id, &name]);
+    }
+
+    /// Connects another loudspeaker.
+    pub fn connect_another(&self, id: &str, name: &str) {
+        let (id, name) = (format!("sink_name={id}"), format!("sink_properties=device.description={name}"));
+        self.control(&["load-module", "module-null-sink", "rate=48000", "channels=2", &id, &name]);
+    }
+
+    /// The cookie that it lets in.
+    pub fn cookie(&self) -> PathBuf {
+        self.dir.join(".config/pulse/cookie")
+    }
+
     /// Lets the microphone hear the loudspeaker, as in a room.
     pub fn join(&self) {
         let loopback =
             ["load-module", "module-loopback", "source=speaker.monitor", "sink=mic", "latency_msec=30"];
-        assert!(self.client("pactl").args(loopback).status().unwrap().success());
+        self.control(&loopback);
     }
 
     /// How many programs have a microphone open.
@@ -147,16 +175,12 @@ impl Pulse {
 
     /// Takes the microphone away, as somebody does who pulls its plug.
     pub fn unplug(&self) {
-        assert!(
-            self.client("pactl").args(["unload-module", "module-remap-source"]).status().unwrap().success()
-        );
+        self.control(&["unload-module", "module-remap-source"]);
     }
 
     /// Puts it back.
     pub fn plug_in(&self) {
-        let mut load = self.client("pactl");
-        load.args(["load-module", "module-remap-source", "master=mic.monitor", "source_name=vmic"]);
-        assert!(load.status().unwrap().success());
+        self.control(&["load-module", "module-remap-source", "master=mic.monitor", "source_name=vmic"]);
     }
 
     /// Plays a file into the microphone, in real time, and returns at its end.
