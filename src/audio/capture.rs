@@ -107,11 +107,7 @@ impl Recording {
         }
     }
 
-    fn look(
-        &mut self,
-        connection: &mut Connection,
-        tell: &mut dyn FnMut(News<'_>),
-    ) -> Result<(), Trouble> {
+    fn look(&mut self, connection: &mut Connection, tell: &mut dyn FnMut(News<'_>)) -> Result<(), Trouble> {
         let Self { watch, stream, at, astray } = self;
         let mut hear = |sound: &[u8]| {
             if !*astray {

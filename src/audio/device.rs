@@ -268,7 +268,8 @@ fn forbidden(direction: Direction, nodes: &Path) -> bool {
     let is_node = |name: &str| name.starts_with("pcm") && name.ends_with(end);
     let nodes = std::fs::read_dir(nodes).into_iter().flatten().flatten();
     let mut nodes = nodes.filter(|node| node.file_name().to_str().is_some_and(is_node)).peekable();
-    nodes.peek().is_some() && nodes.all(|node| access(node.path(), Access::READ_OK | Access::WRITE_OK).is_err())
+    nodes.peek().is_some()
+        && nodes.all(|node| access(node.path(), Access::READ_OK | Access::WRITE_OK).is_err())
 }
 
 fn default_of(host: &cpal::Host, direction: Direction) -> Option<Device> {

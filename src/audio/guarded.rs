@@ -412,15 +412,12 @@ impl Supervisor {
     }
 
     fn wait_after(&mut self, reason: &Reason) -> Duration {
-        let attempt = self.failures;
         match reason {
-            Reason::Fails(error) => {
+            Reason::Fails(Trouble::NotFound) => ABSENT,
+            Reason::Fails(Trouble::Forbidden | Trouble::Refused) => WHILE_REFUSED,
+            Reason::Fails(_) => {
                 self.failures = self.failures.saturating_add(1);
-                match error {
-                    Trouble::NotFound => ABSENT,
-                    Trouble::Forbidden | Trouble::Refused => WHILE_REFUSED,
-                    _ => AFTER_FAILURE.delay(attempt),
-                }
+                AFTER_FAILURE.delay(self.failures - 1)
             }
             Reason::Rejected(Rejected { retry_in: None, .. }) => WHILE_HELD,
             Reason::Rejected(Rejected { retry_in: Some(wait), .. }) => {

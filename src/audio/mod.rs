@@ -11,7 +11,8 @@
 //! them. [`recording`] and [`segment`] do that for files; [`microphone`] captures, and [`guarded`]
 //! keeps it alive behind the breaker `audio-input`. What is spoken goes the other way: [`mouth`] queues
 //! it behind the breaker `audio-output`, and [`sink`] plays it. A [`gate`] drops what is said while nobody is
-//! listened to.
+//! listened to. Which device it is, [`device`] chooses; where a sound server runs, [`pulse`] talks to it, [`capture`]
+//! records there, and [`watch`] keeps the streams where they belong.
 //!
 //! ```text
 //! microphone ─ callback ─▶ ring ─▶ ┐

@@ -17,8 +17,8 @@ use std::collections::VecDeque;
 use std::ffi::{CStr, CString};
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, BufReader, Cursor, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::net::Shutdown;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::thread::{self, JoinHandle};
@@ -26,7 +26,8 @@ use std::time::Duration;
 
 use pulseaudio::protocol::{
     self, AuthParams, AuthReply, Command, CommandReply, Prop, Props, ProtocolError, PulseError, ServerInfo,
-    SetClientNameReply, SinkInfo, SinkInfoList, SourceInfo, SourceInfoList, SubscriptionMask, TagStructReader,
+    SetClientNameReply, SinkInfo, SinkInfoList, SourceInfo, SourceInfoList, SubscriptionMask,
+    TagStructReader,
 };
 
 use super::device::Found;
@@ -70,8 +71,14 @@ pub(super) enum Message<'a> {
 
 enum Incoming {
     Sound,
-    Reply { to: u32, from: usize },
-    Refused { to: u32, error: PulseError },
+    Reply {
+        to: u32,
+        from: usize,
+    },
+    Refused {
+        to: u32,
+        error: PulseError,
+    },
     News(Command),
     /// What this protocol doesn't know.
     Other,
@@ -125,11 +132,7 @@ impl Connection {
     }
 
     /// Asks for something to be done, and waits until it is. Sound and news as in [`Self::ask`].
-    pub(super) fn tell(
-        &mut self,
-        order: &Command,
-        meanwhile: &mut dyn FnMut(&[u8]),
-    ) -> Result<(), Trouble> {
+    pub(super) fn tell(&mut self, order: &Command, meanwhile: &mut dyn FnMut(&[u8])) -> Result<(), Trouble> {
         self.answer(order, meanwhile).map(drop)
     }
 
@@ -354,6 +357,7 @@ fn refused(error: PulseError) -> Trouble {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what a failed call gives")]
 fn io_trouble(error: io::Error) -> Trouble {
     tracing::debug!(%error, "the sound server's connection breaks");
     match error.kind() {

@@ -71,7 +71,9 @@ impl Trouble {
             (Self::NotFound, Direction::Output) => {
                 "connect one, and it is used; `voice-terminal devices` lists what there is"
             }
-            (Self::Busy, _) => "close the program that uses it, or choose another one: `voice-terminal devices`",
+            (Self::Busy, _) => {
+                "close the program that uses it, or choose another one: `voice-terminal devices`"
+            }
             (Self::Forbidden, _) => {
                 "add yourself to the group that owns it, and log in again: sudo usermod -aG audio $USER"
             }

@@ -99,8 +99,7 @@ async fn microphone(world: &World) -> Finding {
             }
             Some(device) => works(part, in_use(device, &listed)),
             None => {
-                let problem =
-                    |it: &ListedDevice| Some(format!("{}: {}", it.name, it.problem.as_ref()?));
+                let problem = |it: &ListedDevice| Some(format!("{}: {}", it.name, it.problem.as_ref()?));
                 let problems: Vec<String> = listed.iter().filter_map(problem).collect();
                 let what = if problems.is_empty() { "none was found".into() } else { problems.join("; ") };
                 fails(part, what, "plug one in, or start your sound server (PulseAudio or PipeWire)")

@@ -33,11 +33,19 @@ async fn nothing_is_lost_and_nothing_left_behind_however_often_it_dies_and_hangs
         assert_eq!(user.run(&["do", "help"]).code(), 0);
         std::thread::sleep(Duration::from_millis(1500));
         let began = Instant::now();
-        if cycle % 2 == 0 { pulse.freeze() } else { pulse.kill() }
+        if cycle % 2 == 0 {
+            pulse.freeze()
+        } else {
+            pulse.kill()
+        }
         daemon.until_times("Text mode", cycle);
         assert!(began.elapsed() < Duration::from_secs(15), "told after {:?}", began.elapsed());
         assert_eq!(user.run(&["do", "list sessions"]).code(), 0, "typing goes on");
-        if cycle % 2 == 0 { pulse.thaw() } else { pulse.begin() }
+        if cycle % 2 == 0 {
+            pulse.thaw()
+        } else {
+            pulse.begin()
+        }
         daemon.until_times("I hear you again", cycle);
         if cycle == 2 {
             before = Some(held(&daemon));
@@ -70,7 +78,11 @@ async fn an_answer_that_breaks_off_is_printed_and_the_next_is_spoken() {
         let answer = user.run(&["do", "help"]);
         assert!(answer.out.contains("split right"), "{answer:?}");
         std::thread::sleep(Duration::from_millis(1500));
-        if hangs { pulse.freeze() } else { pulse.kill() }
+        if hangs {
+            pulse.freeze()
+        } else {
+            pulse.kill()
+        }
         until("it is told that the voice broke off", || {
             let said = daemon.said();
             said.matches("oudspeaker went away").count()
@@ -79,7 +91,11 @@ async fn an_answer_that_breaks_off_is_printed_and_the_next_is_spoken() {
                 + said.matches("ound server has gone").count()
                 > round
         });
-        if hangs { pulse.thaw() } else { pulse.begin() }
+        if hangs {
+            pulse.thaw()
+        } else {
+            pulse.begin()
+        }
         daemon.until_times("I hear you again", round + 1);
         let wav = user.path(format!("home/heard{round}.wav"));
         let recording = pulse.record(&wav);
@@ -102,10 +118,18 @@ fn what_was_said_until_it_died_is_recognised() {
     for cycle in 1..=2 {
         let mut speaking = pulse.playing(&wavs()[5]);
         std::thread::sleep(Duration::from_secs(3));
-        if cycle == 1 { pulse.kill() } else { pulse.freeze() }
+        if cycle == 1 {
+            pulse.kill()
+        } else {
+            pulse.freeze()
+        }
         daemon.until_times("Text mode", cycle);
         daemon.until_times("you: ", cycle);
-        if cycle == 1 { pulse.begin() } else { pulse.thaw() }
+        if cycle == 1 {
+            pulse.begin()
+        } else {
+            pulse.thaw()
+        }
         let _ = speaking.wait();
         daemon.until_times("I hear you again", cycle);
     }

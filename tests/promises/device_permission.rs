@@ -72,6 +72,9 @@ fn without_a_cookie_the_server_is_reached_all_the_same() {
     let mut daemon = user.daemon();
     daemon.until("No microphone was found; type instead.");
     let devices = user.run(&["devices"]);
-    assert!(devices.out.contains("→ ") && devices.out.contains("(speaker, PulseAudio, default)"), "{devices:?}");
+    assert!(
+        devices.out.contains("→ ") && devices.out.contains("(speaker, PulseAudio, default)"),
+        "{devices:?}"
+    );
     assert!(user.path("home/.config/pulse/cookie").exists());
 }

@@ -104,7 +104,7 @@ fn another_default_microphone_is_followed_in_mid_word() {
     daemon.until("The microphone has changed; listening to Blue-Yeti.");
     assert!(speaking.wait().unwrap().success());
     daemon.until("  New session build.");
-    // One that goes gives way to one that is left.
+    // And once more.
     pulse.plug_in_another("desk", "Desk-Microphone");
     pulse.control(&["set-default-source", "desk"]);
     daemon.until("The microphone has changed; listening to Desk-Microphone.");

@@ -164,7 +164,8 @@ fn silence_noise_and_beeps_are_no_utterance() {
 fn found(samples: &[f32], mut detector: VoiceDetector) -> Vec<(Duration, Duration)> {
     let mut endpointer = Endpointer::new(&Endpoint::default());
     let mut found = Vec::new();
-    let events = samples.as_chunks().0.iter().map(|chunk| endpointer.push(chunk, detector.probability(chunk)));
+    let events =
+        samples.as_chunks().0.iter().map(|chunk| endpointer.push(chunk, detector.probability(chunk)));
     for event in events {
         if let Some(Event::Utterance { segment, .. }) = event {
             found.push((segment.start, segment.end()));
@@ -183,7 +184,8 @@ fn a_detector_that_rests_while_a_room_is_still_hears_every_first_word() {
         let room = [Nobody::White, Nobody::Pink, Nobody::Hum][n % 3];
         // Decibels between the voice and the room.
         for distance in [40, 25, 12] {
-            let noise = room.pcm(6.0 + sound.len() as f32 / 16_000.0, level / 10_f32.powf(distance as f32 / 20.0));
+            let noise =
+                room.pcm(6.0 + sound.len() as f32 / 16_000.0, level / 10_f32.powf(distance as f32 / 20.0));
             let mut samples = noise.samples().to_vec();
             samples[4 * 16_000..].iter_mut().zip(&sound).for_each(|(sample, said)| *sample += said);
             let (rested, unrested) = (found(&samples, silero()), found(&samples, silero().always()));
