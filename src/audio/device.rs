@@ -6,11 +6,13 @@
 //! is never a microphone, though the server makes it the default one when there is nothing else.
 //!
 //! A device that was chosen by name and isn't there is told with those that are nearest in name, and the default
-//! device is taken until it is there.
+//! device is taken until it is there. ALSA tells nobody of a device that comes; so whoever waits for one looks at
+//! the nodes of the sound cards.
 //!
 //! Everything here blocks, ALSA possibly for ever, and libraries panic on some broken configurations: call it
 //! from a thread that can be left behind.
 
+use std::ffi::OsString;
 use std::path::Path;
 
 use cpal::traits::{DeviceTrait, HostTrait};
@@ -75,6 +77,14 @@ pub(super) struct Found {
     pub(super) monitor: bool,
     /// Whether the server silences it.
     pub(super) muted: bool,
+}
+
+impl Found {
+    /// Whether this is a part of its name or its id.
+    fn is_called(&self, wish: &str) -> bool {
+        let wish = wish.to_lowercase();
+        [&self.id, &self.name].iter().any(|name| name.to_lowercase().contains(&wish))
+    }
 }
 
 /// A device that was chosen.
@@ -144,10 +154,10 @@ pub(super) fn pick<'a>(offer: &'a Offer, wish: &Wish) -> Option<Pick<'a>> {
         Wish::Auto => None,
         Wish::Named(wish) => {
             let lower = wish.to_lowercase();
-            let names = |device: &Found| [device.id.to_lowercase(), device.name.to_lowercase()];
-            let whole = usable.iter().find(|device| names(device).contains(&lower));
-            let part = || usable.iter().find(|device| names(device).iter().any(|name| name.contains(&lower)));
-            if let Some(device) = whole.or_else(part) {
+            let is_whole =
+                |device: &&&Found| [&device.id, &device.name].iter().any(|it| it.to_lowercase() == lower);
+            let part = || usable.iter().find(|device| device.is_called(wish));
+            if let Some(device) = usable.iter().find(is_whole).or_else(part) {
                 return Some(Pick { device, missing: None });
             }
             Some(Missing { wish: wish.clone(), nearest: nearest(&lower, &usable) })
@@ -216,28 +226,30 @@ fn choose_from_alsa(direction: Direction, wish: &Wish) -> Result<Chosen, Trouble
     if let Some(device) = default_of(&host, direction) {
         match works(&device, direction) {
             Ok(()) => devices.push(device),
-            Err(error) => trouble = error,
+            // Of a card that is there. The rest means that there is none, in many words.
+            Err(error @ (Trouble::Busy | Trouble::Forbidden)) => trouble = error,
+            Err(_) => {}
         }
     }
     let default = devices.first().map(id);
-    if let Wish::Named(_) = wish {
-        devices.extend(host.devices()?.filter(|device| is_for(device, direction)));
+    if let Wish::Named(wish) = wish {
+        // Asking a device what it can do opens it; opening all of them would start programs and print their complaints.
+        let is_meant = |device: &Device| is_hardware(device) || found((0, device)).is_called(wish);
+        devices.extend(host.devices()?.filter(|device| is_meant(device) && is_for(device, direction)));
     }
     let offer = Offer { devices: devices.iter().enumerate().map(found).collect(), default };
     let Some(pick) = pick(&offer, wish) else {
-        let unreadable = trouble == Trouble::NotFound && forbidden(direction, Path::new(NODES));
-        return Err(if unreadable { Trouble::Forbidden } else { trouble });
+        let is_forbidden = forbidden(direction, Path::new(NODES));
+        return Err(if is_forbidden { Trouble::Forbidden } else { trouble });
     };
     let (at, name, missing) = (pick.device.index as usize, pick.device.name.clone(), pick.missing);
     Ok(Chosen { place: Place::Alsa(devices.swap_remove(at)), name, missing })
 }
 
-/// Devices that ALSA would convert or route through are left out: opening all of them would start programs and
-/// print their complaints.
+/// The default device and the hardware; see [`choose_from_alsa`] for why not all.
 fn list_alsa(direction: Direction, wish: Option<&Wish>) -> Result<Vec<ListedDevice>, Trouble> {
     let host = cpal::host_from_id(HostId::Alsa)?;
-    let hardware =
-        host.devices()?.filter(|device| id(device).starts_with("plughw:") && is_for(device, direction));
+    let hardware = host.devices()?.filter(|device| is_hardware(device) && is_for(device, direction));
     let devices: Vec<Device> = default_of(&host, direction).into_iter().chain(hardware).collect();
     let offer =
         Offer { devices: devices.iter().enumerate().map(found).collect(), default: devices.first().map(id) };
@@ -270,6 +282,18 @@ fn forbidden(direction: Direction, nodes: &Path) -> bool {
     let mut nodes = nodes.filter(|node| node.file_name().to_str().is_some_and(is_node)).peekable();
     nodes.peek().is_some()
         && nodes.all(|node| access(node.path(), Access::READ_OK | Access::WRITE_OK).is_err())
+}
+
+/// The nodes of the sound cards that there are now. A device that is missing would be among them.
+pub(super) fn nodes() -> Vec<OsString> {
+    let nodes = std::fs::read_dir(NODES).into_iter().flatten().flatten();
+    let mut nodes: Vec<OsString> = nodes.map(|node| node.file_name()).collect();
+    nodes.sort();
+    nodes
+}
+
+fn is_hardware(device: &Device) -> bool {
+    id(device).starts_with("plughw:")
 }
 
 fn default_of(host: &cpal::Host, direction: Direction) -> Option<Device> {

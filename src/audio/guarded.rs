@@ -327,17 +327,18 @@ impl Supervisor {
         }))
     }
 
-    /// Listens until the microphone dies, is switched off, or is muted (no reason).
+    /// Listens until the microphone dies, is switched off, or is muted or to be chosen anew (no reason).
     async fn hear(
         &mut self,
         microphone: Microphone,
         senses: Senses,
     ) -> Result<(Senses, Option<Reason>), Over> {
+        let nodes = microphone.waits_for_nodes().then(device::nodes);
         let stop = Arc::new(Stop::default());
         let mut session = session(microphone, senses, Arc::clone(&stop), &self.config);
         let mut votes = interval_at(tokio::time::Instant::now() + VOTE, VOTE);
         votes.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut held = None;
+        let (mut held, mut anew) = (None, false);
         let (senses, ended) = loop {
             tokio::select! {
                 ended = &mut session => break ended.map_err(|_| Over)?,
@@ -355,12 +356,18 @@ impl Supervisor {
                         }
                         _ => self.failures = 0,
                     }
+                    // A small directory, in memory.
+                    if nodes.as_ref().is_some_and(|before| *before != device::nodes()) {
+                        stop.ask();
+                        anew = true;
+                    }
                 }
             }
         };
         match (held, ended) {
             (Some(rejected), _) => Ok((senses, Some(Reason::Rejected(rejected)))),
             (None, Ended::Muted) => Ok((senses, None)),
+            (None, Ended::Stopped) if anew => Ok((senses, None)),
             (None, Ended::Died(error)) => {
                 tracing::warn!(%error, "the microphone died");
                 let _ = self.breaker.call_sync(|| Err::<(), _>(error));

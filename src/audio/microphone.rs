@@ -28,6 +28,7 @@ use super::device::{self, Found, Missing, Place, Wish};
 use super::pulse::{Connection, Reading};
 use super::resample::{Resampler, downmix};
 use super::trouble::{Direction, Trouble};
+use super::vad::CHUNK;
 use super::watch::Change;
 
 /// How much sound the ring holds.
@@ -221,6 +222,11 @@ impl Microphone {
         changes
     }
 
+    /// Whether it serves in the place of one that comes without a word from the sound system.
+    pub(super) fn waits_for_nodes(&self) -> bool {
+        self.missing.is_some() && matches!(self.stream, Some(Source::Alsa(_)))
+    }
+
     /// What to do where nothing but silence comes from it.
     pub(super) fn unmuting(&self) -> String {
         match &self.stream {
@@ -323,5 +329,8 @@ fn deliver<T>(
         shared.dropped.fetch_add((length - room) as u64, Ordering::Relaxed);
     }
     shared.arrived.store(true, Ordering::Release);
-    shared.wake();
+    // Some devices deliver a few samples at a time. Less than a chunk is no work yet.
+    if ring.buffer().capacity() - ring.slots() >= CHUNK * channels {
+        shared.wake();
+    }
 }
