@@ -215,8 +215,11 @@ impl Microphone {
         }
         let changes = std::mem::take(&mut *self.shared.changes.lock());
         for change in &changes {
-            if let Change::Moved { name, .. } = change {
+            if let (Change::Moved { name, id, .. }, Some(Source::Server { unmute, .. })) =
+                (change, &mut self.stream)
+            {
                 self.name.clone_from(name);
+                *unmute = device::unmute(Direction::Input, id);
             }
         }
         changes

@@ -49,7 +49,7 @@ impl Silence {
 
     fn change(&mut self, change: Change, name: &str) -> Heard {
         match change {
-            Change::Moved { name, missing } => Heard::Notice(changed(&name, missing.as_ref())),
+            Change::Moved { name, missing, .. } => Heard::Notice(changed(&name, missing.as_ref())),
             Change::Muted(Some(unmute)) => {
                 self.muted = true;
                 Heard::Lost { degradation: muted(name, &unmute) }

@@ -295,7 +295,7 @@ fn follow(
             }
             match look(&mut watch, connection) {
                 Ok(changes) => changes.iter().for_each(|change| {
-                    if let Change::Moved { name, missing } = change {
+                    if let Change::Moved { name, missing, .. } = change {
                         tell(name, missing.as_ref());
                     }
                 }),

@@ -21,8 +21,9 @@ use super::trouble::{Direction, Trouble};
 pub(super) enum Change {
     /// It is at another device now.
     Moved {
-        /// The device's name.
+        /// The device's name, as people know it and as the server does.
         name: String,
+        id: String,
         /// That it is not the one that was asked for by name.
         missing: Option<Missing>,
     },
@@ -75,7 +76,7 @@ impl Watch {
         if here.id != self.told {
             self.told.clone_from(&here.id);
             let missing = pick.missing.filter(|_| here.id == pick.device.id);
-            changes.push(Change::Moved { name: here.name.clone(), missing });
+            changes.push(Change::Moved { name: here.name.clone(), id: here.id.clone(), missing });
         }
         if here.muted != self.muted {
             self.muted = here.muted;

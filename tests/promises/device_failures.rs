@@ -31,7 +31,7 @@ async fn nothing_is_lost_and_nothing_left_behind_however_often_it_dies_and_hangs
     for cycle in 1..=cycles + 2 {
         // It speaks; what it hears meanwhile is its own voice to it.
         assert_eq!(user.run(&["do", "help"]).code(), 0);
-        std::thread::sleep(Duration::from_millis(1500));
+        until("it speaks", || pulse.players() > 0);
         let began = Instant::now();
         if cycle % 2 == 0 {
             pulse.freeze()
@@ -77,7 +77,8 @@ async fn an_answer_that_breaks_off_is_printed_and_the_next_is_spoken() {
     for (round, hangs) in [false, true].into_iter().enumerate() {
         let answer = user.run(&["do", "help"]);
         assert!(answer.out.contains("split right"), "{answer:?}");
-        std::thread::sleep(Duration::from_millis(1500));
+        until("it speaks", || pulse.players() > 0);
+        std::thread::sleep(Duration::from_millis(300));
         if hangs {
             pulse.freeze()
         } else {

@@ -152,7 +152,8 @@ async fn the_voice_follows_another_default_loudspeaker_and_the_chosen_one() {
     let recording = pulse.record_from("headphones", &wav);
     // A long answer, which begins in the one and ends in the other.
     assert_eq!(user.run(&["do", "help"]).code(), 0);
-    std::thread::sleep(Duration::from_millis(1500));
+    until("it speaks", || pulse.players() > 0);
+    std::thread::sleep(Duration::from_millis(500));
     pulse.control(&["set-default-sink", "headphones"]);
     daemon.until("The loudspeaker has changed; answers are played through Head-Phones.");
     std::thread::sleep(Duration::from_secs(1));

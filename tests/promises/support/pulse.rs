@@ -173,6 +173,13 @@ impl Pulse {
         String::from_utf8_lossy(&listed.stdout).lines().filter(|line| line.contains("native")).count()
     }
 
+    /// How many programs play something through a loudspeaker, but for the feeder.
+    pub fn players(&self) -> usize {
+        let mut list = self.client("pactl");
+        let listed = list.args(["list", "short", "sink-inputs"]).stdout(Stdio::piped()).output().unwrap();
+        String::from_utf8_lossy(&listed.stdout).lines().count() - usize::from(self.feeder.is_some())
+    }
+
     /// Takes the microphone away, as somebody does who pulls its plug.
     pub fn unplug(&self) {
         self.control(&["unload-module", "module-remap-source"]);
