@@ -61,7 +61,10 @@ async fn nothing_is_lost_and_nothing_left_behind_however_often_it_dies_and_hangs
     user.run(&["do", "no"]);
     std::thread::sleep(Duration::from_secs(3));
     pulse.play(&word);
-    daemon.until("you: List sessions");
+    until("the voice is heard", || {
+        let said = daemon.said();
+        said.lines().any(|line| line.starts_with("you: ") && line.contains("sessions"))
+    });
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::support::pulse::Pulse;
 use crate::support::spoken::say;
-use crate::support::user::User;
+use crate::support::user::{User, until};
 
 /// Only root can take somebody else's part.
 fn is_root() -> bool {
@@ -37,7 +37,10 @@ fn a_sound_server_that_refuses_is_named_and_asked_again() {
     fs::set_permissions(&own, PermissionsExt::from_mode(0o644)).unwrap();
     daemon.until("I hear you again");
     pulse.play(&say(&user.path("home"), "list sessions"));
-    daemon.until("you: List sessions");
+    until("the voice is heard", || {
+        let said = daemon.said();
+        said.lines().any(|line| line.starts_with("you: ") && line.contains("sessions"))
+    });
     assert_eq!(daemon.said().matches("refuses this user").count(), 1, "told once: {}", daemon.said());
 }
 
@@ -69,6 +72,7 @@ fn without_a_cookie_the_server_is_reached_all_the_same() {
     let _pulse = Pulse::without_microphone(&mut user);
     // ALSA would take the monitor for a microphone.
     user.unset("PULSE_COOKIE");
+    user.unset("VOICE_TERMINAL_AUDIO__OUTPUT");
     let mut daemon = user.daemon();
     daemon.until("No microphone was found; type instead.");
     let devices = user.run(&["devices"]);

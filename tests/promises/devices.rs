@@ -128,7 +128,7 @@ fn a_muted_microphone_is_named_and_its_return_too() {
 
     pulse.control(&["set-source-mute", "vmic", "1"]);
     daemon.until("The microphone is muted");
-    daemon.until("→ unmute it: pactl set-source-mute vmic 0");
+    daemon.until("Unmute it: pactl set-source-mute vmic 0.");
     daemon.until("Text mode");
     let doctor = user.run(&["doctor"]).out;
     assert!(doctor.contains("✗ microphone") && doctor.contains("it is muted"), "{doctor}");
