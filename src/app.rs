@@ -1,27 +1,30 @@
 //! Composition: the one place where parts are built from configuration and joined.
 
 mod attendants;
+mod forgetting;
 mod speaking;
 mod surroundings;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::ai::{self, Assistants};
-use crate::audio::{Mouth, VoiceDetector};
+use crate::audio::{Mouth, Reference, VoiceDetector};
 use crate::breaker::{Breaker, Registry, State};
 use crate::cache::{self, Layers};
 use crate::cloud::{Gate, is_local};
 use crate::config::{self, Config, ConfigError, DatabaseUrl, Paths, Sources};
-use crate::conversation::{Coordinator, Input, ListeningOptions, Options, Ports};
+use crate::conversation::{Coordinator, Input, ListeningOptions, Memory, Options, Ports};
 use crate::domain::{
     Assistant, Degradation, Event, InputMode, Listening, ListeningMode, Privacy, Progress, Reply, Utterance,
 };
 use crate::interpreter::{OWN, PhraseGroup, Rules};
+use crate::redact::Redactor;
 use crate::server::{ChainStanding, Control, Delivery};
 use crate::shutdown::PATIENCE;
 use crate::speech::models::{ModelBreakers, Models};
@@ -67,6 +70,8 @@ pub struct World {
     pub cloud: Arc<Gate>,
     /// What can be made again.
     pub cache: Arc<Layers>,
+    /// What the loudspeaker plays.
+    reference: Reference,
     /// Where the configuration came from.
     sources: Sources,
 }
@@ -90,7 +95,8 @@ impl World {
             what,
             remedy: "see cache.redis in config/default.toml".into(),
         })?);
-        let world = Self { config, paths, registry, cloud, cache, sources };
+        let reference = Reference::default();
+        let world = Self { config, paths, registry, cloud, cache, reference, sources };
         world.check()?;
         Ok(world)
     }
@@ -242,16 +248,20 @@ impl World {
 
     /// The loudspeaker. It is not opened before something is to be heard.
     pub fn mouth(&self) -> Mouth {
-        Mouth::start(&self.config.audio, self.breaker("audio-output", "audio-output"))
+        Mouth::start(&self.config.audio, self.breaker("audio-output", "audio-output"), &self.reference)
     }
 
     /// The terminal. Nothing is started before it is needed.
     pub fn terminal(&self, cancel: CancellationToken) -> Tmux {
-        let breakers = TmuxBreakers {
-            control: self.breaker("tmux-session", "tmux-control"),
-            process: self.breaker("tmux-session", "tmux-process"),
+        // Each server has its own: one that hangs is no reason to leave the others alone.
+        let breakers = |server: Option<&str>| {
+            let name = |tier: &str| server.map_or_else(|| tier.to_owned(), |it| format!("{tier}-{it}"));
+            TmuxBreakers {
+                control: self.breaker("tmux-session", &name("tmux-control")),
+                process: self.breaker("tmux-session", &name("tmux-process")),
+            }
         };
-        Tmux::new(&self.config.terminal, breakers, &self.paths.state, cancel)
+        Tmux::with_breakers(&self.config.terminal, breakers, &self.paths.state, cancel)
     }
 
     /// Whether a tier speaks OpenAI's language to somewhere else than this machine.
@@ -269,11 +279,30 @@ impl World {
         let parts = store::Parts {
             path: self.paths.journal(&self.config),
             limit: self.config.store.journal.limit,
+            retention: self.retention(),
+            sound: self.sound(),
             breaker: self.breaker("database", "journal"),
             database: self.database(),
             fallbacks: Some(self.registry.fallbacks()),
         };
         Store::begin(parts).await
+    }
+
+    /// How old a turn becomes, if it may not become any age.
+    fn retention(&self) -> Option<Duration> {
+        days(self.config.store.retention)
+    }
+
+    /// How the sound of what was said is kept, if it is.
+    fn sound(&self) -> Option<store::SoundOptions> {
+        let sound = &self.config.store.sound;
+        let keep = match sound.keep {
+            config::KeepSound::Never => return None,
+            config::KeepSound::Failed => store::KeepSound::Failed,
+            config::KeepSound::Always => store::KeepSound::Always,
+        };
+        let directory = self.paths.sound(&self.config);
+        Some(store::SoundOptions { keep, directory, limit: sound.limit, age: days(sound.days)? })
     }
 
     /// The servers behind the journal, if any are configured.
@@ -361,6 +390,11 @@ impl World {
             privacy: Arc::clone(&self.cloud) as Arc<dyn Privacy>,
             journal: Arc::new(store.clone()),
             names: known,
+            // A turn of its own has nothing to go on with.
+            memory: voice.then(|| Memory {
+                cache: Arc::clone(&self.cache) as _,
+                name: self.config.terminal.socket.clone(),
+            }),
         };
         let (terminal, journal) = (Arc::clone(&ports.terminal), Arc::clone(&ports.journal));
         let announced = inbox.downgrade();
@@ -477,7 +511,14 @@ impl Conversation {
                 self.cancel.clone(),
             )),
             tokio::spawn(attendants::follow(world.clone(), inbox.clone())),
-            tokio::spawn(speaking::speak(world.subscribe(), said, mouth, spoken_over, inbox.clone())),
+            tokio::spawn(speaking::speak(
+                world.subscribe(),
+                said,
+                progress(&self.events),
+                mouth,
+                spoken_over,
+                inbox.clone(),
+            )),
         ];
         if let Some(recognisers) = self.recognisers.take() {
             let (events, cancel) = (self.events.clone(), self.cancel.clone());
@@ -501,6 +542,14 @@ impl Conversation {
             events: self.events.clone(),
             registry: Arc::clone(&world.registry),
             chains: Box::new(move || chains.chains()),
+            redactor: Redactor::default(),
+            forget: {
+                let (world, store) = (world.clone(), self.store.clone());
+                Box::new(move |selection| {
+                    let (world, store) = (world.clone(), store.clone());
+                    Box::pin(async move { world.forget(&store, &selection).await })
+                })
+            },
             delivery: Box::new(move || {
                 let Backlog { waiting, refused } = *backlog.as_ref()?.borrow();
                 Some(Delivery { waiting, refused })
@@ -529,6 +578,11 @@ impl Conversation {
         store.close().await;
         cancel.cancel();
     }
+}
+
+/// So many days; `None` if there are none.
+fn days(number: u32) -> Option<Duration> {
+    (number > 0).then(|| Duration::from_secs(u64::from(number) * 86_400))
 }
 
 /// The conversation is over.

@@ -38,7 +38,7 @@ def program(binary, settings=(), models=CACHE / "models", environment=None):
 
 def transcribe(program, recordings):
     """What is heard in each, and how long that took."""
-    command = [*program, "transcribe", "--json", *(recording["file"] for recording in recordings)]
+    command = [*program, "transcribe", "--commands", "--json", *(recording["file"] for recording in recordings)]
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     told = [json.loads(line) for line in done.stdout.splitlines()]
     if len(told) != len(recordings):

@@ -12,6 +12,7 @@ import random
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import procs
@@ -20,47 +21,10 @@ from recordings import make
 from room import Room
 from live import listen
 from scoring import Meanings, Score
+from speaking import Peer, synthesis
 
 HERE = Path(__file__).parent
 SEED = 20_261_124
-
-
-class Peer:
-    """`peer.py`, asked a line at a time."""
-
-    def __init__(self):
-        command = [sys.executable, str(HERE / "peer.py")]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def ask(self, **request):
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        if not answer:
-            raise SystemExit("the peer has died")
-        return json.loads(answer)
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
-
-
-class Speaker:
-    """`voice-terminal say -`, a line at a time."""
-
-    def __init__(self, run):
-        command = [*run, "--json", "say", "--out", "/dev/null", "-"]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def speak(self, text):
-        self.process.stdin.write(text + "\n")
-        self.process.stdin.flush()
-        told = json.loads(self.process.stdout.readline())
-        return {field: seconds(told[field]) for field in ("first", "took", "length")} | {"tiers": told["tiers"]}
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
 
 
 def machine():
@@ -81,20 +45,27 @@ def length(file):
     return (Path(file).stat().st_size - 44) / 32_000
 
 
+def likely():
+    """What our recogniser is told beforehand, as faster-whisper can be told it."""
+    grammar = tomllib.loads((HERE.parent.parent / "config" / "grammar.toml").read_text())
+    return " ".join(f"{phrase.capitalize()}." for phrase in reversed(grammar["likely"]))
+
+
 def recognition(run, peer, meanings, recordings):
-    """Each group by one, then by the other, in turns."""
+    """Each group by one, then by the other, in turns; and by the other told what is likely."""
     groups = {}
     for recording in recordings:
         groups.setdefault((recording["voice"], recording["condition"]), []).append(recording)
     results = []
     for at, ((voice, condition), group) in enumerate(groups.items()):
         told = {}
-        for who in ("ours", "theirs") if at % 2 == 0 else ("theirs", "ours"):
+        for who in ("ours", "theirs", "told") if at % 2 == 0 else ("told", "theirs", "ours"):
             if who == "ours":
                 heard = transcribe(run, group)
                 told[who] = [(one["text"], seconds(one["took"])) for one in heard]
             else:
-                heard = [peer.ask(do="transcribe", file=one["file"], threads=os.cpu_count()) for one in group]
+                more = {"told": likely()} if who == "told" else {}
+                heard = [peer.ask(do="transcribe", file=one["file"], threads=os.cpu_count(), **more) for one in group]
                 told[who] = [(one["text"], one["took"]) for one in heard]
         result = {"voice": voice, "condition": condition, "lengths": [length(one["file"]) for one in group]}
         for who, heard in told.items():
@@ -124,21 +95,6 @@ def threads(make_run, peer, recordings, rounds):
                 loop.kill()
                 loop.wait()
     return [{"who": who, "threads": count, "busy": busy, "took": all} for (who, count, busy), all in took.items()]
-
-
-def synthesis(run, peer, replies):
-    speaker = Speaker(run)
-    # The first loads the voice.
-    speaker.speak("Ready when you are.")
-    peer.ask(do="speak", text="Ready when you are.")
-    results = []
-    for at, text in enumerate(replies):
-        result = {"text": text}
-        for who in ("ours", "theirs") if at % 2 == 0 else ("theirs", "ours"):
-            result[who] = speaker.speak(text) if who == "ours" else peer.ask(do="speak", text=text)
-        results.append(result)
-    speaker.close()
-    return results
 
 
 def peers_memory(recording):

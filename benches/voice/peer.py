@@ -19,7 +19,8 @@ class Peer:
         self.whispers = {}
         self.piper = None
 
-    def transcribe(self, file, threads):
+    def transcribe(self, file, threads, told=None):
+        """`told` is what it is to take as said before, so that it leans towards these words."""
         if threads not in self.whispers:
             from faster_whisper import WhisperModel
 
@@ -28,7 +29,7 @@ class Peer:
         with wave.open(file) as wav:
             samples = np.frombuffer(wav.readframes(wav.getnframes()), np.int16).astype(np.float32) / 32768
         began = time.perf_counter()
-        segments, _ = self.whispers[threads].transcribe(samples, **QUICKEST)
+        segments, _ = self.whispers[threads].transcribe(samples, initial_prompt=told, **QUICKEST)
         text = " ".join(segment.text.strip() for segment in segments)
         return {"text": text, "took": time.perf_counter() - began}
 

@@ -12,6 +12,7 @@ use crate::breaker::{Breaker, Chain, Effect, Exhausted, Fallback, Stop, Tier, Un
 use crate::cloud::{CloudError, Cost, Gate, Remote, Use};
 use crate::config::Ai;
 use crate::domain::{Assistant, BoxFuture, Cache, CacheKey, Failure, FailureKind, Intent, Puzzle};
+use crate::redact::redacted;
 
 /// The name of the chain.
 pub const CHAIN: &str = "ai-service";
@@ -153,8 +154,11 @@ impl Assistant for Assistants {
             }
             let served = self.chain.call(puzzle, Effect::Idempotent).await.map_err(|none| failure(&none))?;
             let is_known = !matches!(served.value, Intent::Unknown { .. });
-            if let (Some(key), true, Ok(content)) = (&key, is_known, serde_json::to_vec(&served.value)) {
-                self.cache.put(key, content).await;
+            // A meaning with a secret in it is not kept, and without it would be another.
+            if let (Some(key), true, Ok(content)) = (&key, is_known, serde_json::to_string(&served.value))
+                && redacted(&content) == content
+            {
+                self.cache.put(key, content.into_bytes()).await;
             }
             Ok(served.value)
         })

@@ -3,18 +3,17 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{World, progress};
-use crate::audio::{Ear, Heard, Mouth, Playback};
+use crate::audio::{Ear, Heard, Mouth};
 use crate::breaker::State;
 use crate::cloud::Announcement;
 use crate::config::{Config, ConfigError, Difference, Watcher};
 use crate::conversation::Input;
-use crate::domain::{Assistant, Degradation, Event, Failure, Listening};
+use crate::domain::{Assistant, Attention, Degradation, Event, Failure, Listening};
 use crate::interpreter::Rules;
 use crate::shutdown::PATIENCE;
 use crate::speech::{self, Recognisers};
@@ -149,8 +148,10 @@ pub(super) async fn listen(
         let model = now.models().resolve("silero-vad").ok();
         let ear = cancel.child_token();
         let breaker = now.breaker("audio-input", "audio-input");
-        let heard = Ear::start(audio.clone(), model, breaker, listening.clone(), ear.clone());
-        let mut hearing = pin!(forward(heard, mouth.clone(), &somebody_speaks, inbox.clone()));
+        let (told, reference) = (listening.clone(), now.reference.clone());
+        let heard = Ear::start(audio.clone(), model, breaker, told, reference, ear.clone());
+        let ways = (mouth.clone(), listening.clone());
+        let mut hearing = pin!(forward(heard, ways, &somebody_speaks, inbox.clone()));
         let changed = async { world.wait_for(|world| world.config.audio != audio).await.is_ok() };
         tokio::select! {
             () = &mut hearing => return,
@@ -223,33 +224,11 @@ fn told(Difference { at_once, at_next_start }: &Difference) -> Option<String> {
     (!parts.is_empty()).then(|| format!("The configuration has changed; {}.", parts.join("; ")))
 }
 
-/// Whether something was heard while the loudspeaker played, and so is taken for our own voice.
-fn is_own_voice(heard: &Heard, playback: Playback) -> bool {
-    /// A room goes on sounding, and the sound system is a little behind.
-    const ECHO: Duration = Duration::from_millis(300);
-
-    let began = match heard {
-        Heard::SpeechStarted => Duration::ZERO,
-        Heard::Utterance { pcm, .. } | Heard::Paused { so_far: pcm, .. } | Heard::Continues(pcm) => {
-            pcm.duration()
-        }
-        Heard::NothingSaid
-        | Heard::Resumed
-        | Heard::Lost { .. }
-        | Heard::Recovered { .. }
-        | Heard::Degraded(_)
-        | Heard::Notice(_) => return false,
-    };
-    match playback {
-        Playback::Playing => true,
-        Playback::Silent { since } => since.is_some_and(|since| since.elapsed() < began + ECHO),
-    }
-}
-
-/// What the ear hears goes into the conversation.
+/// What the ear hears goes into the conversation. Whoever begins to speak, and is listened to, cuts off what is
+/// being said; at once, since the conversation may have something to finish first.
 async fn forward(
     mut heard: mpsc::Receiver<Heard>,
-    mouth: watch::Receiver<Arc<Mouth>>,
+    (mouth, listening): (watch::Receiver<Arc<Mouth>>, watch::Receiver<Listening>),
     somebody_speaks: &watch::Sender<bool>,
     inbox: mpsc::WeakSender<Input>,
 ) {
@@ -261,13 +240,12 @@ async fn forward(
         ) {
             somebody_speaks.send_replace(false);
         }
-        if is_own_voice(&heard, *mouth.borrow().playback().borrow()) {
-            tracing::debug!("what was heard while it spoke itself is dropped");
-            continue;
-        }
         let input = match heard {
             Heard::SpeechStarted => {
                 somebody_speaks.send_replace(true);
+                if listening.borrow().attention == Attention::Attentive {
+                    mouth.borrow().stop();
+                }
                 Input::SpeechStarted
             }
             Heard::NothingSaid => Input::NothingSaid,
@@ -276,7 +254,7 @@ async fn forward(
             }
             Heard::Continues(so_far) => Input::Speculate { pause: None, so_far },
             Heard::Resumed => Input::Resumed,
-            Heard::Utterance { pcm, pause } => Input::Spoken { pcm, pause },
+            Heard::Utterance { pcm, pause, surely } => Input::Spoken { pcm, pause, surely },
             Heard::Lost { degradation } | Heard::Degraded(degradation) => Input::Degraded(degradation),
             Heard::Recovered { device } => Input::Serving {
                 chain: "audio-input".into(),

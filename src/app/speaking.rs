@@ -1,11 +1,13 @@
 //! The task that speaks what is answered.
 //!
 //! A new answer takes the place of one that is still being spoken: whoever asked for more has heard
-//! enough. What belongs to no turn waits for its end. Whoever types or speaks is not talked over: the ear
-//! is deaf while the mouth plays, so an answer that began in the middle of a command would lose it.
+//! enough. What belongs to no turn waits for its end. Whoever types or speaks is not talked over, and cuts off
+//! what is being said.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, watch};
 
@@ -13,16 +15,19 @@ use super::World;
 use super::attendants::{degradation, send};
 use crate::audio::Mouth;
 use crate::conversation::Input;
-use crate::domain::{BoxFuture, Cue, Degradation, Event, Failure, Origin};
+use crate::domain::{BoxFuture, Cue, Degradation, Event, Failure, Origin, Progress};
 use crate::speech::synthesis::{self, Synthesisers};
 
 /// News that wait to be spoken; the oldest go unheard, since they have been printed.
 const WAITING: usize = 4;
+/// What takes longer is told.
+const SOON: Duration = Duration::from_secs(1);
 
 /// Speaks the conversation's answers and news, as configured.
 pub(super) async fn speak(
     mut world: watch::Receiver<World>,
     mut events: broadcast::Receiver<Event>,
+    progress: impl Fn(Progress),
     mouth: watch::Sender<Arc<Mouth>>,
     mut somebody_speaks: watch::Receiver<bool>,
     inbox: mpsc::WeakSender<Input>,
@@ -31,6 +36,8 @@ pub(super) async fn speak(
     let mut voice = Voice { synthesisers: now.synthesisers(), mouth: Arc::clone(&mouth.borrow()) };
     let mut through = voice.mouth.news();
     let mut config = now.config;
+    // Behind whatever else there is to do, and in the way of nothing: whoever speaks first waits for what is left.
+    let mut preparing = Some(Box::pin(voice.clone().prepare(config.speech.tts.voice.clone(), &progress)));
     let mut speaking: Option<BoxFuture<'static, Result<Option<Degradation>, Failure>>> = None;
     let mut waiting: VecDeque<String> = VecDeque::new();
     loop {
@@ -48,6 +55,9 @@ pub(super) async fn speak(
                 for input in news(said) {
                     send(&inbox, input).await;
                 }
+            }
+            () = async { match &mut preparing { Some(future) => future.await, None => std::future::pending().await } } => {
+                preparing = None;
             }
             event = events.recv() => match event {
                 Ok(event) => {
@@ -92,6 +102,8 @@ pub(super) async fn speak(
                     voice = Voice { synthesisers: now.synthesisers(), mouth: Arc::new(now.mouth()) };
                     through = voice.mouth.news();
                     mouth.send_replace(Arc::clone(&voice.mouth));
+                    preparing =
+                        Some(Box::pin(voice.clone().prepare(now.config.speech.tts.voice.clone(), &progress)));
                 }
                 config = now.config;
             }
@@ -106,12 +118,27 @@ struct Voice {
 }
 
 impl Voice {
+    /// Has the voice loaded, and tells if that takes a while.
+    async fn prepare(self, name: String, progress: impl Fn(Progress)) {
+        if !self.mouth.is_wanted() {
+            return;
+        }
+        let mut preparing = pin!(self.synthesisers.prepare());
+        if tokio::time::timeout(SOON, &mut preparing).await.is_err() {
+            let what = format!("loading the voice {name}");
+            progress(Progress { what: what.clone(), done: 0, total: None, finished: false });
+            preparing.await;
+            progress(Progress { what, done: 0, total: None, finished: true });
+        }
+    }
+
     /// Says a text to its end; tells if another than the first voice had to.
     async fn say(self, text: String) -> Result<Option<Degradation>, Failure> {
+        let talk = self.mouth.talk();
         let mut clauses = self.synthesisers.say(&text);
         let mut instead = None;
         while let Some(clause) = clauses.recv().await {
-            let clause = clause?;
+            let mut clause = clause?;
             if !self.synthesisers.is_first(&clause.tier) {
                 instead = Some(Degradation {
                     chain: synthesis::CHAIN.into(),
@@ -120,9 +147,11 @@ impl Voice {
                     remedy: "`voice-terminal doctor` tells why".into(),
                 });
             }
-            self.mouth.play(clause.sound).await?;
+            while let Some(sound) = clause.parts.recv().await {
+                talk.play(sound).await?;
+            }
         }
-        self.mouth.finished().await?;
+        talk.finished().await?;
         Ok(instead)
     }
 }
@@ -145,7 +174,7 @@ fn news(said: Result<Option<Degradation>, Failure>) -> Vec<Input> {
 /// Whether what is being spoken is to be cut off.
 fn interrupts(event: &Event) -> bool {
     match event {
-        Event::Replied { .. } | Event::SpeechStarted | Event::Stopping => true,
+        Event::Replied { .. } | Event::SpeechStarted | Event::Interrupted { .. } | Event::Stopping => true,
         // Whoever presses the key wants to say something.
         Event::Cue { cue } => *cue == Cue::Listening,
         Event::Heard { origin, .. } => *origin != Origin::Recording,

@@ -79,6 +79,8 @@ pub(super) async fn survey(
         let place = terminal.whereabouts().await;
         serves = place.is_ok();
         let Ok(place) = place else { continue };
+        let sessions = terminal.sessions().await.unwrap_or_default();
+        let sessions = sessions.into_iter().take(MOST).map(|session| session.name).collect();
         let directory = place.directory;
         let found = tokio::task::spawn_blocking(move || {
             directory.map(|place| (branches(&place), directories(&place)))
@@ -87,6 +89,7 @@ pub(super) async fn survey(
         names.send_modify(|names| {
             let names = Arc::make_mut(names);
             (names.windows, names.branches, names.directories) = (place.windows, branches, directories);
+            names.sessions = sessions;
         });
     }
 }

@@ -20,16 +20,16 @@ const TAIL: Duration = Duration::from_millis(160);
 
 /// Lets sound through, or not.
 #[derive(Debug)]
-pub(super) struct Gatekeeper {
+pub(super) struct Gatekeeper<T> {
     listening: watch::Receiver<Listening>,
     /// Samples that are kept while the gate is shut.
     keep: usize,
-    kept: VecDeque<f32>,
+    kept: VecDeque<T>,
     /// Samples that are still let through; `None` while the gate is open.
     left: Option<usize>,
 }
 
-impl Gatekeeper {
+impl<T: Copy> Gatekeeper<T> {
     /// Keeps so much from before the gate opens.
     pub(super) fn new(listening: watch::Receiver<Listening>, pre_roll: Duration) -> Self {
         Self { listening, keep: samples(pre_roll), kept: VecDeque::new(), left: Some(0) }
@@ -52,7 +52,7 @@ impl Gatekeeper {
     }
 
     /// Makes of new sound what is to be heard; whether what is being said is complete with it.
-    pub(super) fn admit(&mut self, sound: &mut Vec<f32>) -> bool {
+    pub(super) fn admit(&mut self, sound: &mut Vec<T>) -> bool {
         if self.gate() == Gate::Open {
             if self.left.take().is_some() {
                 sound.splice(..0, self.kept.drain(..));
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
     use crate::domain::{Attention, ListeningMode};
 
-    fn set_up() -> (watch::Sender<Listening>, Gatekeeper) {
+    fn set_up() -> (watch::Sender<Listening>, Gatekeeper<f32>) {
         let listening = Listening {
             mode: ListeningMode::PushToTalk,
             attention: Attention::Idle,

@@ -25,10 +25,12 @@ use crate::breaker::{Backoff, Breaker, CallError, Rejected};
 use crate::config;
 use crate::domain::{Completeness, Degradation, Listening, PauseId, Pcm};
 
+use super::cancel::Cleaned;
 use super::device::{self, ListedDevice, Missing, Wish};
 use super::gate::Gatekeeper;
-use super::listen::{Ended, Outbox, Stop, listen};
+use super::listen::{Ended, Outbox, Senses, Stop, listen};
 use super::microphone::Microphone;
+use super::reference::Reference;
 use super::segment::Listener;
 use super::trouble::{Direction, Trouble};
 use super::vad::VoiceDetector;
@@ -75,6 +77,8 @@ pub enum Heard {
         pcm: Pcm,
         /// The last pause, if nothing was said after it.
         pause: Option<PauseId>,
+        /// Whether it is surely a person's, and not what the loudspeaker played.
+        surely: bool,
     },
     /// It is not heard any more, or never was. Told once until it is heard again.
     Lost {
@@ -105,6 +109,9 @@ impl Ear {
     /// Of what is said, only that is heard which `listening` lets through; while it is muted, the
     /// microphone is closed.
     ///
+    /// What the loudspeaker plays, by `reference`, is not taken for a person's voice; with `audio.barge_in` a person
+    /// is heard over it.
+    ///
     /// The queue is bounded. When it is full, capture goes on, utterances wait (some more of them),
     /// and if even that is not enough, new ones are dropped and a [`Heard::Notice`] says how many.
     pub fn start(
@@ -112,6 +119,7 @@ impl Ear {
         vad_model: Option<PathBuf>,
         breaker: Arc<Breaker>,
         listening: watch::Receiver<Listening>,
+        reference: Reference,
         cancel: CancellationToken,
     ) -> mpsc::Receiver<Heard> {
         let (sender, receiver) = mpsc::channel(QUEUE);
@@ -122,7 +130,8 @@ impl Ear {
                 Some(wish) => {
                     let gate = Gatekeeper::new(listening, config.endpoint.pre_roll);
                     // Over is over: there is nobody left to tell.
-                    let _ = Supervisor::new(config, wish, breaker, cancel).run(outbox, gate, vad_model).await;
+                    let supervisor = Supervisor::new(config, wish, breaker, cancel);
+                    let _ = supervisor.run(outbox, gate, reference, vad_model).await;
                 }
             }
         });
@@ -166,13 +175,6 @@ struct Supervisor {
     device: Option<String>,
     /// Attempts that failed since the microphone was last healthy.
     failures: u32,
-}
-
-/// What the listening thread is lent.
-struct Senses {
-    listener: Listener,
-    outbox: Outbox,
-    gate: Gatekeeper,
 }
 
 /// What the consumer believes.
@@ -242,11 +244,18 @@ impl Supervisor {
     async fn run(
         mut self,
         mut outbox: Outbox,
-        gate: Gatekeeper,
+        gate: Gatekeeper<Cleaned>,
+        reference: Reference,
         vad_model: Option<PathBuf>,
     ) -> Result<(), Over> {
         let detector = self.detector(&mut outbox, vad_model).await?;
-        let mut senses = Senses { listener: Listener::new(detector, &self.config.endpoint), outbox, gate };
+        let mut senses = Senses {
+            listener: Listener::new(detector, &self.config.endpoint),
+            outbox,
+            gate,
+            feed: reference.feed(),
+            cancels: self.config.barge_in == config::BargeIn::Auto,
+        };
         loop {
             // Whoever is muted opens no microphone.
             let may_open = self.cancel.run_until_cancelled(senses.gate.may_open()).await;
@@ -452,16 +461,15 @@ fn session(
     let (sender, receiver) = oneshot::channel();
     let (watchdog, endpoint) = (config.watchdog, config.endpoint.clone());
     let spawned = thread::Builder::new().name("audio-listen".into()).spawn(move || {
-        let Senses { mut listener, mut outbox, mut gate } = senses;
-        let listening =
-            AssertUnwindSafe(|| listen(microphone, &mut listener, &mut outbox, &mut gate, &stop, watchdog));
+        let mut senses = senses;
+        let listening = AssertUnwindSafe(|| listen(microphone, &mut senses, &stop, watchdog));
         let ended = catch_unwind(listening).unwrap_or_else(|_| {
             // Only the neural network does anything that could; without it there is less to go wrong.
-            listener = Listener::new(VoiceDetector::energy(), &endpoint);
-            outbox.put(Heard::Degraded(by_loudness()));
+            senses.listener = Listener::new(VoiceDetector::energy(), &endpoint);
+            senses.outbox.put(Heard::Degraded(by_loudness()));
             Ended::Died(Trouble::Broken)
         });
-        let _ = sender.send((Senses { listener, outbox, gate }, ended));
+        let _ = sender.send((senses, ended));
     });
     if let Err(error) = spawned {
         tracing::error!(%error, "no thread to listen on");

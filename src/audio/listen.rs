@@ -18,10 +18,12 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
+use super::cancel::{Canceller, Cleaned};
 use super::endpoint::Event;
 use super::gate::Gatekeeper;
 use super::guarded::Heard;
 use super::microphone::Microphone;
+use super::reference::{Continuity, Feed};
 use super::segment::Listener;
 use super::silence::Silence;
 use super::trouble::Trouble;
@@ -62,15 +64,27 @@ impl Stop {
     }
 }
 
+/// What the listening thread is lent.
+pub(super) struct Senses {
+    pub(super) listener: Listener,
+    pub(super) outbox: Outbox,
+    pub(super) gate: Gatekeeper<Cleaned>,
+    /// What the loudspeaker plays.
+    pub(super) feed: Feed,
+    /// Whether its echo is to be taken away, so that somebody can be heard meanwhile.
+    pub(super) cancels: bool,
+}
+
 /// Listens until the end. What was being said when it comes is an utterance too.
 pub(super) fn listen(
     mut microphone: Microphone,
-    listener: &mut Listener,
-    outbox: &mut Outbox,
-    gate: &mut Gatekeeper,
+    senses: &mut Senses,
     stop: &Arc<Stop>,
     watchdog: Duration,
 ) -> Ended {
+    let Senses { listener, outbox, gate, feed, cancels } = senses;
+    let mut canceller = Canceller::new(*cancels);
+    let (mut played, mut cleaned) = (Vec::new(), Vec::new());
     *stop.thread.lock() = Some(thread::current());
     microphone.wake_me();
     let mut samples = Vec::new();
@@ -78,6 +92,7 @@ pub(super) fn listen(
     let mut silence = Silence::default();
     outbox.forget();
     gate.begin();
+    feed.begin();
     let ended = loop {
         if stop.asked.load(Ordering::Acquire) {
             break Ended::Stopped;
@@ -90,13 +105,22 @@ pub(super) fn listen(
         samples.clear();
         if microphone.take(&mut samples) {
             last = Instant::now();
-            let complete = gate.admit(&mut samples);
-            listener.hear(&samples, |event| outbox.tell(event));
+            played.clear();
+            if feed.take(&mut played) == Continuity::Begins {
+                canceller.restart();
+            }
+            cleaned.clear();
+            canceller.clean(&played, &samples, &mut cleaned);
+            let complete = gate.admit(&mut cleaned);
+            // Nobody's voice is in the sound that ends an utterance.
+            let surely = listener.is_surely_a_person();
+            listener.hear(&cleaned, |event| outbox.tell(event, surely));
             if complete {
-                listener.finish(|event| outbox.tell(event));
+                listener.finish(|event| outbox.tell(event, surely));
             }
             if let Some(completeness) = outbox.known() {
-                listener.expect(completeness, |event| outbox.tell(event));
+                let surely = listener.is_surely_a_person();
+                listener.expect(completeness, |event| outbox.tell(event, surely));
             }
             if let Some(lost) = microphone.lost() {
                 tracing::warn!(?lost, "the machine was too busy to listen");
@@ -121,7 +145,8 @@ pub(super) fn listen(
         let wait = watchdog.saturating_sub(silent_for);
         thread::park_timeout(if outbox.is_empty() { wait } else { wait.min(RETRY) });
     };
-    listener.finish(|event| outbox.tell(event));
+    let surely = listener.is_surely_a_person();
+    listener.finish(|event| outbox.tell(event, surely));
     ended
 }
 
@@ -146,8 +171,8 @@ impl Outbox {
         Self { queue, waiting: VecDeque::new(), dropped: 0, pause: None }
     }
 
-    /// Never waits.
-    fn tell(&mut self, event: Event) {
+    /// Never waits. `surely` tells whether what is under way is surely a person's.
+    fn tell(&mut self, event: Event, surely: bool) {
         match event {
             Event::SpeechStarted => {
                 self.hint(Heard::SpeechStarted);
@@ -170,7 +195,7 @@ impl Outbox {
             Event::TooShort => self.put(Heard::NothingSaid),
             Event::Utterance { segment, since_pause } => {
                 let pause = self.pause.take().filter(|_| since_pause).map(|pause| pause.id);
-                self.put(Heard::Utterance { pcm: segment.pcm, pause });
+                self.put(Heard::Utterance { pcm: segment.pcm, pause, surely });
             }
         }
     }
@@ -279,8 +304,8 @@ mod tests {
         let (sender, mut queue) = mpsc::channel(2);
         let mut outbox = Outbox::new(sender);
         for i in 0..2 + WAITING + 3 {
-            outbox.tell(Event::SpeechStarted);
-            outbox.tell(utterance(i));
+            outbox.tell(Event::SpeechStarted, false);
+            outbox.tell(utterance(i), false);
         }
         let mut heard = Vec::new();
         loop {
@@ -310,7 +335,7 @@ mod tests {
         let mut outbox = Outbox::new(sender);
         let segment = Segment { start: Duration::ZERO, pcm: Pcm::new(vec![0.0]) };
         let mut pause = |outbox: &mut Outbox| {
-            outbox.tell(Event::Paused(segment.clone()));
+            outbox.tell(Event::Paused(segment.clone()), false);
             match received(&mut queue).pop() {
                 Some(Heard::Paused { pause, ending, .. }) => (pause, ending),
                 other => panic!("{other:?}"),
@@ -322,11 +347,11 @@ mod tests {
         assert_eq!(outbox.known(), None, "it is taken once");
 
         let (first, ending) = pause(&mut outbox);
-        outbox.tell(Event::Resumed);
+        outbox.tell(Event::Resumed, false);
         assert!(ending.send(Completeness::Complete).is_err(), "nobody wants to know any more");
         let (second, _ending) = pause(&mut outbox);
         assert_ne!(first, second);
-        outbox.tell(Event::Utterance { segment: segment.clone(), since_pause: true });
+        outbox.tell(Event::Utterance { segment: segment.clone(), since_pause: true }, false);
         let last = received(&mut queue).pop();
         assert!(matches!(last, Some(Heard::Utterance { pause: Some(id), .. }) if id == second), "{last:?}");
     }

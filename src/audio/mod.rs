@@ -9,24 +9,33 @@
 //! 512 samples (32 ms). A [`vad::VoiceDetector`] gives each chunk its probability of speech, and the
 //! [`endpoint::Endpointer`], a pure state machine that counts time in samples, makes utterances of
 //! them. [`recording`] and [`segment`] do that for files; [`microphone`] captures, and [`guarded`]
-//! keeps it alive behind the breaker `audio-input`. What is spoken goes the other way: [`mouth`] queues
-//! it behind the breaker `audio-output`, and [`sink`] plays it. A [`gate`] drops what is said while nobody is
-//! listened to. Which device it is, [`device`] chooses; where a sound server runs, [`pulse`] talks to it, [`capture`]
-//! records there, and [`watch`] keeps the streams where they belong.
+//! keeps it alive behind the breaker `audio-input`. What is spoken goes the other way: [`mouth`] takes
+//! it, [`sink`] keeps the device behind the breaker `audio-output`, and a [`deck`] is what the device plays. A [`gate`]
+//! drops what is said while nobody is listened to. Which device it is, [`device`] chooses; where a sound server runs,
+//! [`pulse`] talks to it, [`capture`] records there, and [`watch`] keeps the streams where they belong.
+//!
+//! What is played comes back through the microphone. [`reference`] knows every sample of it, [`align`] finds out
+//! how late it comes, [`cancel`] takes it away, and [`barge_in`] decides whether what is left is a person.
 //!
 //! ```text
-//! microphone ─ callback ─▶ ring ─▶ ┐
-//!                                  ├─▶ mono, 16 kHz ─▶ chunks ─▶ voice detection ─▶ endpointing ─▶ utterances
-//! recording ── decoder ──────────▶ ┘
+//! loudspeaker ◀─ tap ◀─ mixer     recording ── decoder ───────────────────────────┐
+//!                 └──▶ ring ─▶ ┐                                                   ▼
+//!                              ├─▶ mono, 16 kHz ─▶ cancelling ─▶ gate ─▶ chunks ─▶ voice detection
+//! microphone ─ callback ─▶ ring ─▶ ┘                                               │
+//!                                      utterances ◀─ endpointing ◀─ barge-in ◀──────┘
 //! ```
 //!
-//! **Limits.** One microphone at a time; nothing cancels echo yet, so a loudspeaker is heard too.
+//! **Limits.** One microphone at a time. Only the echo of what this program plays is taken away.
 //!
 //! **Architecture invariant:** `audio` knows `domain`, `breaker` and `config`, nobody else. The
 //! libraries of the sound system don't leave this module.
 
+mod align;
+mod barge_in;
+mod cancel;
 mod capture;
 mod cue;
+mod deck;
 mod device;
 mod endpoint;
 mod energy;
@@ -37,6 +46,7 @@ mod microphone;
 mod mouth;
 mod pulse;
 mod recording;
+mod reference;
 mod resample;
 mod segment;
 mod silence;
@@ -50,8 +60,9 @@ mod watch;
 pub use device::ListedDevice;
 pub use endpoint::{Endpointer, Event, Segment};
 pub use guarded::{Ear, Heard, devices};
-pub use mouth::{Mouth, Playback};
+pub use mouth::{Mouth, Talk};
 pub use recording::{Recording, RecordingError, Remark};
+pub use reference::Reference;
 pub use segment::Segments;
 pub use trouble::Direction;
 pub use vad::{CHUNK, VadError, VoiceDetector};

@@ -1,14 +1,15 @@
-//! The loudspeaker as the rest of the program sees it: it plays, stops at once, or tells why not.
+//! The loudspeaker as the rest of the program sees it: it talks, is silent at once, or tells why not.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc as blocking};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::sync::{broadcast, oneshot, watch};
+use tokio::sync::{broadcast, oneshot};
 
 use super::cue;
 use super::device::Wish;
+use super::reference::Reference;
 use super::sink::{Order, Sink};
 use super::trouble::{Direction, Trouble};
 use crate::breaker::{Breaker, CallError};
@@ -21,21 +22,12 @@ const CHAIN: &str = "audio-output";
 const QUEUE: usize = 16;
 /// How long a sound may take to be queued: opening a device has a limit of its own, below this.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How much is queued ahead of what is heard. A busy machine may be late by as much, and whoever is told to be
+/// silent has made no more in vain.
+const AHEAD: Duration = Duration::from_secs(8);
 
 /// News that wait for whoever tells them.
 const NEWS: usize = 4;
-
-/// Whether something plays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Playback {
-    /// It plays.
-    Playing,
-    /// It doesn't.
-    Silent {
-        /// Since when; `None` if it never played.
-        since: Option<Instant>,
-    },
-}
 
 /// Plays sound. The device is opened by the first sound and closed when it has been idle for a while.
 /// Ends with what is queued dropped when this is dropped.
@@ -43,24 +35,28 @@ pub enum Playback {
 pub struct Mouth {
     /// `None` where nothing is to be heard.
     orders: Option<blocking::SyncSender<Order>>,
-    playback: watch::Receiver<Playback>,
+    /// Whoever was cut off is not heard any more, however much of it is still to come.
+    cut_off: AtomicBool,
     news: broadcast::Sender<String>,
-    /// Whether playback ended because the device went away.
-    broke: Arc<AtomicBool>,
 }
 
 impl Mouth {
     /// Starts the thread that plays. With `audio.output = "none"` there is none, and nothing is heard.
-    pub fn start(config: &config::Audio, breaker: Arc<Breaker>) -> Self {
-        let (told, playback) = watch::channel(Playback::Silent { since: None });
-        let (news, broke) = (broadcast::Sender::new(NEWS), Arc::new(AtomicBool::new(false)));
+    /// `reference` learns what is played.
+    pub fn start(config: &config::Audio, breaker: Arc<Breaker>, reference: &Reference) -> Self {
+        let news = broadcast::Sender::new(NEWS);
         let orders = Wish::parse(&config.output).and_then(|wish| {
             let (orders, receiver) = blocking::sync_channel(QUEUE);
-            let sink = Sink::new(wish, config.volume, breaker, told, news.clone(), Arc::clone(&broke));
+            let sink = Sink::new(wish, config.volume, breaker, reference.clone(), news.clone());
             let spawned = thread::Builder::new().name("audio-out".into()).spawn(move || sink.run(&receiver));
             spawned.is_ok().then_some(orders)
         });
-        Self { orders, playback, news, broke }
+        Self { orders, cut_off: AtomicBool::new(false), news }
+    }
+
+    /// What the user is to be told, beside how playing goes: that another device plays.
+    pub fn news(&self) -> broadcast::Receiver<String> {
+        self.news.subscribe()
     }
 
     /// Whether anything can be heard at all, as configured.
@@ -68,25 +64,15 @@ impl Mouth {
         self.orders.is_some()
     }
 
-    /// Queues a sound behind those that play. Returns once it is queued.
-    ///
-    /// # Errors
-    /// There is no device, or it doesn't answer.
-    pub async fn play(&self, sound: Sound) -> Result<(), Failure> {
-        let stuck = || unavailable(Trouble::Stuck);
-        let Some(orders) = &self.orders else { return Ok(()) };
-        let (answer, answered) = oneshot::channel();
-        // A full queue means that the thread hangs.
-        orders.try_send(Order::Play(sound, answer)).map_err(|_| stuck())?;
-        match tokio::time::timeout(PATIENCE, answered).await {
-            Ok(Ok(Ok(()))) => Ok(()),
-            Ok(Ok(Err(CallError::Failed(trouble)))) => Err(unavailable(trouble)),
-            Ok(Ok(Err(_))) => Err(failure(
-                "the loudspeaker is not used for a while, because it failed".into(),
-                "it is tried again by itself; `voice-terminal breakers` shows when",
-            )),
-            Ok(Err(_)) | Err(_) => Err(stuck()),
+    /// Begins to talk: the device is opened while the first words are made, and sounds are played again after
+    /// [`Mouth::stop`]. It counts as playing from the first sound until what this gives is dropped and all of it is heard.
+    pub fn talk(&self) -> Talk<'_> {
+        self.cut_off.store(false, Ordering::Release);
+        if let Some(orders) = &self.orders {
+            // A thread that hangs is noticed by the first sound.
+            let _ = orders.try_send(Order::Open);
         }
+        Talk { orders: self.orders.as_ref(), cut_off: &self.cut_off }
     }
 
     /// Plays a sign, unless something plays. It doesn't count as playing, and nobody waits for it: that it
@@ -98,39 +84,78 @@ impl Mouth {
         }
     }
 
-    /// Silence, at once: whatever is queued is dropped.
+    /// Silence, at once: whatever is queued is dropped, and what follows until [`Mouth::talk`].
     pub fn stop(&self) {
+        self.cut_off.store(true, Ordering::Release);
         if let Some(orders) = &self.orders {
             // A thread that hangs plays nothing.
             let _ = orders.try_send(Order::Stop);
         }
     }
+}
 
-    /// Whether it plays, now and as that changes.
-    pub fn playback(&self) -> watch::Receiver<Playback> {
-        self.playback.clone()
-    }
+/// Somebody who talks, sound by sound.
+#[derive(Debug)]
+pub struct Talk<'a> {
+    /// `None` where nothing is to be heard.
+    orders: Option<&'a blocking::SyncSender<Order>>,
+    /// Whether what is still to come is not to be heard.
+    cut_off: &'a AtomicBool,
+}
 
-    /// What the user is to be told of it, beside how playing went.
-    pub fn news(&self) -> broadcast::Receiver<String> {
-        self.news.subscribe()
-    }
-
-    /// Waits until it has played everything, or was stopped. Cancel-safe.
+impl Talk<'_> {
+    /// Queues a sound behind those that play, without a joint. Returns once it is queued, and not too much with it;
+    /// or at once, if it was cut off.
     ///
     /// # Errors
-    /// The device went away in the middle.
-    pub async fn finished(&self) -> Result<(), Failure> {
-        // The thread ends only with us.
-        let _ = self.playback.clone().wait_for(|playback| *playback != Playback::Playing).await;
-        if self.broke.swap(false, Ordering::AcqRel) { Err(unavailable(Trouble::Gone)) } else { Ok(()) }
+    /// There is no device, it was lost since the last sound, or it doesn't answer.
+    pub async fn play(&self, sound: Sound) -> Result<(), Failure> {
+        let Some(orders) = self.orders.filter(|_| !self.cut_off.load(Ordering::Acquire)) else {
+            return Ok(());
+        };
+        let (answer, answered) = oneshot::channel();
+        // A full queue means that the thread hangs.
+        orders.try_send(Order::Play(sound, answer)).map_err(|_| stuck())?;
+        let answer = tokio::time::timeout(PATIENCE, answered).await;
+        let waiting =
+            answer.ok().and_then(Result::ok).ok_or_else(stuck)?.map_err(|error| unavailable(&error))?;
+        tokio::time::sleep(waiting.saturating_sub(AHEAD)).await;
+        Ok(())
+    }
+
+    /// Waits until all has been heard, or was stopped. Cancel-safe.
+    ///
+    /// # Errors
+    /// The device was lost before.
+    pub async fn finished(mut self) -> Result<(), Failure> {
+        let Some(orders) = self.orders.take() else { return Ok(()) };
+        let (ended, end) = oneshot::channel();
+        orders.try_send(Order::End(Some(ended))).map_err(|_| stuck())?;
+        end.await.map_err(|_| stuck())?.map_err(|error| unavailable(&error))
     }
 }
 
-fn unavailable(trouble: Trouble) -> Failure {
-    failure(trouble.what(Direction::Output), trouble.remedy(Direction::Output))
+impl Drop for Talk<'_> {
+    fn drop(&mut self) {
+        if let Some(orders) = &self.orders {
+            // A thread that hangs plays nothing.
+            let _ = orders.try_send(Order::End(None));
+        }
+    }
 }
 
-fn failure(what: String, remedy: &str) -> Failure {
+fn unavailable(error: &CallError<Trouble>) -> Failure {
+    let (what, remedy) = match error {
+        CallError::Failed(trouble) => (trouble.what(Direction::Output), trouble.remedy(Direction::Output)),
+        _ => (
+            "the loudspeaker is not used for a while, because it failed".into(),
+            "it is tried again by itself; `voice-terminal breakers` shows when",
+        ),
+    };
     Failure::new(FailureKind::Unavailable, CHAIN, what, remedy)
+}
+
+fn stuck() -> Failure {
+    let remedy = "replies are printed until it does";
+    Failure::new(FailureKind::Unavailable, CHAIN, Trouble::Stuck.to_string(), remedy)
 }

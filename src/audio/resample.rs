@@ -1,10 +1,10 @@
-//! Any rate to 16 kHz, and any number of channels to one.
+//! Any rate to 16 kHz or to that of a loudspeaker, and any number of channels to one.
 //!
 //! **Mechanics.** rubato's synchronous FFT resampler: the spectrum is cut below the lower of the two
 //! Nyquist frequencies, so nothing aliases, and the ratio is exact. It adds a delay of half a block,
 //! which is trimmed here, and its tail is flushed at the end: `n` frames in give exactly
-//! ⌈`n` · 16000 / rate⌉ samples out, aligned with the input to half a sample. Sound that is at 16 kHz already passes
-//! through untouched.
+//! ⌈`n` · to / from⌉ samples out, aligned with the input to half a sample. Sound that has the right rate already
+//! passes through untouched.
 
 use std::ops::RangeInclusive;
 
@@ -19,14 +19,15 @@ use super::vad::CHUNK;
 /// unusual, and the tables of the filter would grow with it.
 pub(super) const RATES: RangeInclusive<u32> = 2_000..=768_000;
 
-/// Makes 16 kHz mono out of a stream of mono sound at any rate.
+/// Changes the rate of a stream of mono sound.
 #[derive(Debug)]
 pub(super) struct Resampler(Option<Conversion>);
 
 #[derive(Debug)]
 struct Conversion {
     fft: Fft<f32>,
-    rate: u32,
+    from: u32,
+    to: u32,
     waiting: Vec<f32>,
     block: Vec<f32>,
     /// Samples of the filter's delay that are still to be dropped.
@@ -41,19 +42,24 @@ struct Conversion {
 pub(super) struct BadRate(pub(super) u32);
 
 impl Resampler {
-    /// From `rate` hertz.
+    /// From `rate` hertz to the program's own rate.
     pub(super) fn new(rate: u32) -> Result<Self, BadRate> {
-        if rate == SAMPLE_RATE {
+        Self::between(rate, SAMPLE_RATE)
+    }
+
+    /// From one rate to another, in hertz.
+    pub(super) fn between(from: u32, to: u32) -> Result<Self, BadRate> {
+        if from == to {
             return Ok(Self(None));
         }
-        if !RATES.contains(&rate) {
-            return Err(BadRate(rate));
+        if let Some(bad) = [from, to].into_iter().find(|rate| !RATES.contains(rate)) {
+            return Err(BadRate(bad));
         }
-        let fft = Fft::new(rate as usize, SAMPLE_RATE as usize, CHUNK, 1, FixedSync::Output)
-            .map_err(|_| BadRate(rate))?;
+        let fft =
+            Fft::new(from as usize, to as usize, CHUNK, 1, FixedSync::Output).map_err(|_| BadRate(from))?;
         let block = vec![0.0; fft.output_frames_max()];
         let delay = fft.output_delay();
-        Ok(Self(Some(Conversion { fft, rate, waiting: Vec::new(), block, delay, taken: 0, given: 0 })))
+        Ok(Self(Some(Conversion { fft, from, to, waiting: Vec::new(), block, delay, taken: 0, given: 0 })))
     }
 
     /// Takes mono samples and appends what they give to `out`.
@@ -89,7 +95,7 @@ impl Conversion {
     }
 
     fn finish(&mut self, out: &mut Vec<f32>) {
-        let whole = (self.taken * u64::from(SAMPLE_RATE)).div_ceil(u64::from(self.rate));
+        let whole = (self.taken * u64::from(self.to)).div_ceil(u64::from(self.from));
         while self.given < whole {
             let there = self.waiting.len();
             self.convert(0, there, out);

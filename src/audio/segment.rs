@@ -6,9 +6,11 @@ use std::time::Duration;
 use crate::config;
 use crate::domain::Completeness;
 
+use super::barge_in::{BargeIn, Chunk};
+use super::cancel::Cleaned;
 use super::endpoint::{Endpointer, Event, Segment};
 use super::recording::{Recording, Remark};
-use super::vad::{Chunker, VoiceDetector};
+use super::vad::{CHUNK, Chunker, VoiceDetector};
 
 /// Iterates over the utterances of a recording. Blocks on the disk and computes: not for an async
 /// thread. Memory is that of one utterance, however long the recording is.
@@ -63,7 +65,8 @@ impl Iterator for Segments {
             }
             self.samples.clear();
             if self.recording.read(&mut self.samples) {
-                self.listener.hear(&self.samples, |event| self.found.push_back(event));
+                let samples: Vec<Cleaned> = self.samples.iter().copied().map(Cleaned::untouched).collect();
+                self.listener.hear(&samples, |event| self.found.push_back(event));
             } else {
                 self.listener.finish(|event| self.found.push_back(event));
                 self.ended = true;
@@ -72,37 +75,58 @@ impl Iterator for Segments {
     }
 }
 
-/// Voice detection and endpointing over a stream of 16 kHz mono sound in pieces of any size.
+/// Voice detection, the decision who speaks, and endpointing, over a stream of 16 kHz mono sound in pieces of
+/// any size.
 #[derive(Debug)]
 pub(super) struct Listener {
-    chunker: Chunker,
+    chunker: Chunker<Cleaned>,
     detector: VoiceDetector,
+    barge_in: BargeIn,
     endpointer: Endpointer,
 }
 
 impl Listener {
     pub(super) fn new(mut detector: VoiceDetector, settings: &config::Endpoint) -> Self {
         detector.reset();
-        Self { chunker: Chunker::default(), detector, endpointer: Endpointer::new(settings) }
+        Self {
+            chunker: Chunker::default(),
+            detector,
+            barge_in: BargeIn::new(settings.start_probability),
+            endpointer: Endpointer::new(settings),
+        }
     }
 
-    pub(super) fn hear(&mut self, samples: &[f32], mut each: impl FnMut(Event)) {
-        let Self { chunker, detector, endpointer } = self;
+    /// Gives what the samples bring about to `each`.
+    pub(super) fn hear(&mut self, samples: &[Cleaned], mut each: impl FnMut(Event)) {
+        let Self { chunker, detector, barge_in, endpointer } = self;
         chunker.push(samples, |chunk| {
-            if let Some(event) = endpointer.push(chunk, detector.probability(chunk)) {
-                each(event);
-            }
+            let chunk = Chunk::of(chunk);
+            let probability = detector.probability(&chunk.sound);
+            barge_in.push(&chunk, probability, endpointer.speaking(), |sound, probability| {
+                endpointer.push(sound, probability).into_iter().for_each(&mut each);
+            });
         });
     }
 
     /// The stream ends here; another one may follow.
     pub(super) fn finish(&mut self, mut each: impl FnMut(Event)) {
-        if let Some(last) = self.chunker.finish() {
-            let probability = self.detector.probability(&last);
-            self.endpointer.push(&last, probability).into_iter().for_each(&mut each);
+        let Self { chunker, detector, barge_in, endpointer } = self;
+        let mut go_on = |sound: &[f32; CHUNK], probability: f32| {
+            endpointer.push(sound, probability).into_iter().for_each(&mut each);
+        };
+        let last = chunker.finish(Cleaned::untouched(0.0));
+        barge_in.finish(&mut go_on);
+        if let Some(last) = last {
+            let sound = last.map(|sample| sample.sound);
+            go_on(&sound, detector.probability(&sound));
         }
-        self.endpointer.finish().into_iter().for_each(each);
-        self.detector.reset();
+        endpointer.finish().into_iter().for_each(each);
+        detector.reset();
+    }
+
+    /// Whether the utterance that is under way, or has just ended, is surely a person's.
+    pub(super) fn is_surely_a_person(&self) -> bool {
+        self.barge_in.is_surely_a_person()
     }
 
     /// Takes what is known of the words before the pause that was told last.

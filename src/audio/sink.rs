@@ -1,15 +1,14 @@
 //! Playing sound on a device, on a thread of its own.
 //!
 //! **Mechanics.** The thread owns the stream, since opening, closing and dropping it may block: opening
-//! has a limit, and what hangs is left behind on a spare thread. Sounds are queued without a gap.
-//! rodio's end of playback can't be trusted on a server that died or stands still, so the thread looks whether it
-//! goes on. An idle stream is closed, which gives the device and the processor
-//! back.
+//! has a limit, and what hangs is left behind on a spare thread. What is to be heard goes into a [`deck`], from
+//! which the device takes it; a device that asks for nothing any more while something plays is dead. Whoever
+//! talks says when that is over: until then it counts as playing, even when the next part is late. An idle stream
+//! is closed, which gives the device and the processor back.
 //!
 //! At a sound server a second thread watches over the stream while it is open ([`Watch`]), and tells through what
 //! it plays when that changes.
 
-use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self as blocking, RecvTimeoutError};
@@ -20,13 +19,13 @@ use cpal::traits::HostTrait;
 use cpal::{BufferSize, Device, HostId};
 use parking_lot::Mutex;
 use pulseaudio::protocol::{Command, Prop, SinkInputInfo, SinkInputInfoList};
-use rodio::buffer::SamplesBuffer;
-use rodio::{DeviceSinkBuilder, MixerDeviceSink, Player};
-use tokio::sync::{broadcast, oneshot, watch};
+use rodio::{DeviceSinkBuilder, MixerDeviceSink};
+use tokio::sync::{broadcast, oneshot};
 
+use super::deck::{self, Feed};
 use super::device::{self, Chosen, Found, Missing, Place, Wish};
-use super::mouth::Playback;
 use super::pulse::{Connection, Message, Reading, ignore};
+use super::reference::Reference;
 use super::trouble::{Direction, Trouble};
 use super::watch::{Change, Watch};
 use crate::breaker::{Breaker, CallError};
@@ -38,105 +37,152 @@ const OPEN: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(20);
 /// An idle stream is closed after this.
 const IDLE: Duration = Duration::from_secs(10);
-/// How long playback may stand still before the device is taken for dead.
+/// For how long a device may ask for nothing before it is taken for dead.
 const GRACE: Duration = Duration::from_millis(1500);
+/// How long what the device has taken is still under way to the ear.
+const TAIL: Duration = Duration::from_millis(100);
 /// Frames in a buffer. rodio's own choice loses sound on PulseAudio.
 const BUFFER: u32 = 2048;
 
 /// What the thread is asked for.
 pub(super) enum Order {
-    /// Queue a sound, and tell whether that could be done.
-    Play(Sound, oneshot::Sender<Result<(), CallError<Trouble>>>),
+    /// Open the device: there will be something to play.
+    Open,
+    /// Queue a sound, and tell how long it takes until all that is queued is heard, or why that can't be.
+    Play(Sound, oneshot::Sender<Result<Duration, CallError<Trouble>>>),
+    /// Nothing more comes for now; tell when all is heard or dropped, or that the device was lost before.
+    End(Option<Ended>),
     /// Play a sign, if nothing plays.
     Cue(Sound),
     /// Drop everything that is queued.
     Stop,
 }
 
+/// Told how talking ended.
+pub(super) type Ended = oneshot::Sender<Result<(), CallError<Trouble>>>;
+
 /// The thread's state.
 pub(super) struct Sink {
     wish: Wish,
     volume: f32,
     breaker: Arc<Breaker>,
-    playback: watch::Sender<Playback>,
-    news: broadcast::Sender<String>,
-    broke: Arc<AtomicBool>,
+    /// Whether somebody talks, or what was said is still heard.
+    plays: bool,
+    /// Learns what is played.
+    reference: Reference,
     stream: Option<Stream>,
-    /// Through what it played last.
-    through: Arc<Mutex<Through>>,
-}
-
-/// What the user was told of where sound goes.
-#[derive(Default)]
-struct Through {
-    name: Option<String>,
-    missing: bool,
+    /// Why the device could not be opened, or was lost, until whoever talks was told.
+    refused: Option<CallError<Trouble>>,
+    /// Whether more is to come.
+    talking: bool,
+    /// Who waits for the end.
+    ended: Option<Ended>,
+    told: Told,
 }
 
 /// Tells through what sound goes, when that is another device than before.
-fn tell(through: &Mutex<Through>, news: &broadcast::Sender<String>, name: &str, missing: Option<&Missing>) {
-    let mut before = through.lock();
-    let has_changed = before.name.replace(name.to_owned()).is_some_and(|before| before != name);
-    let was_missing = std::mem::replace(&mut before.missing, missing.is_some());
-    let told = match missing {
-        Some(missing) if !was_missing => {
-            missing.told(Direction::Output, &format!("answers are played through {name}"))
-        }
-        None if has_changed => format!("The loudspeaker has changed; answers are played through {name}."),
-        _ => return,
-    };
-    // Nobody may listen.
-    let _ = news.send(told);
+#[derive(Clone)]
+struct Told {
+    news: broadcast::Sender<String>,
+    before: Arc<Mutex<(Option<String>, bool)>>,
+}
+
+impl Told {
+    fn tell(&self, name: &str, missing: Option<&Missing>) {
+        let (has_changed, was_missing) = {
+            let mut before = self.before.lock();
+            let last = before.0.replace(name.to_owned());
+            (last.is_some_and(|last| last != name), std::mem::replace(&mut before.1, missing.is_some()))
+        };
+        let told = match missing {
+            Some(missing) if !was_missing => {
+                missing.told(Direction::Output, &format!("answers are played through {name}"))
+            }
+            None if has_changed => format!("The loudspeaker has changed; answers are played through {name}."),
+            _ => return,
+        };
+        // Nobody may listen.
+        let _ = self.news.send(told);
+    }
 }
 
 struct Stream {
+    sink: MixerDeviceSink,
     /// Watches over it at a server.
     watch: Option<Reading>,
-    sink: MixerDeviceSink,
-    player: Player,
+    feed: Feed,
+    /// Feeds signs. They are no speech, so that nobody need know of them to tell what is.
+    signs: Feed,
     broken: Arc<AtomicBool>,
-    /// How far it has played, sounds that are left and the place in the first, and since when.
-    at: (usize, Duration),
-    since: Instant,
+    /// What the device had asked for when that was last seen to have grown, and when that was.
+    alive: (u64, Instant),
+    /// Since when it has nothing to play.
+    empty: Option<Instant>,
 }
 
 impl Sink {
+    /// `news` are what the user is to be told beside how playing goes.
     pub(super) fn new(
         wish: Wish,
         volume: f32,
         breaker: Arc<Breaker>,
-        playback: watch::Sender<Playback>,
+        reference: Reference,
         news: broadcast::Sender<String>,
-        broke: Arc<AtomicBool>,
     ) -> Self {
-        let through = Arc::default();
-        Self { wish, volume, breaker, playback, news, broke, stream: None, through }
+        Self {
+            wish,
+            volume,
+            breaker,
+            plays: false,
+            reference,
+            stream: None,
+            refused: None,
+            talking: false,
+            ended: None,
+            told: Told { news, before: Arc::default() },
+        }
     }
 
     /// Serves until nobody can order any more; then what is queued is dropped.
     pub(super) fn run(mut self, orders: &blocking::Receiver<Order>) {
         loop {
-            let patience = match (&self.stream, self.plays()) {
+            let patience = match (&self.stream, self.plays) {
                 (Some(_), true) => LOOK,
                 (Some(_), false) => IDLE,
                 (None, _) => Duration::from_secs(3600),
             };
             match orders.recv_timeout(patience) {
+                Ok(Order::Open) => self.refused = self.open().err(),
                 Ok(Order::Play(sound, answer)) => {
-                    let result = self.queue(&sound).map(|()| {
-                        self.playback.send_replace(Playback::Playing);
-                    });
+                    let result = match self.refused.take() {
+                        Some(error) => Err(error),
+                        None => self.queue(&sound),
+                    };
+                    if result.is_ok() {
+                        self.talking = true;
+                        self.plays = true;
+                    }
                     // Whoever asked may have gone.
                     let _ = answer.send(result);
                 }
-                Ok(Order::Cue(_)) if self.plays() => {}
-                Ok(Order::Cue(sound)) => {
-                    if let Err(error) = self.queue(&sound) {
-                        tracing::debug!(?error, "a sign can't be heard");
+                Ok(Order::End(ended)) => {
+                    self.talking = false;
+                    self.ended = ended;
+                    self.stream.iter_mut().for_each(|stream| stream.feed.flush());
+                    if !self.plays {
+                        self.silent();
                     }
                 }
+                Ok(Order::Cue(_)) if self.plays => {}
+                Ok(Order::Cue(sound)) => match self.open() {
+                    Ok(stream) => {
+                        stream.signs.push(&sound);
+                        stream.signs.flush();
+                    }
+                    Err(error) => tracing::debug!(?error, "a sign can't be heard"),
+                },
                 Ok(Order::Stop) => self.stop(),
-                Err(RecvTimeoutError::Timeout) if self.plays() => self.look(),
+                Err(RecvTimeoutError::Timeout) if self.plays => self.look(),
                 Err(RecvTimeoutError::Timeout) => self.close(),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -145,48 +191,48 @@ impl Sink {
         self.close();
     }
 
-    fn queue(&mut self, sound: &Sound) -> Result<(), CallError<Trouble>> {
-        let (Some(rate), Some(mono)) = (NonZeroU32::new(sound.rate()), NonZeroU16::new(1)) else {
-            return Ok(());
-        };
+    fn open(&mut self) -> Result<&mut Stream, CallError<Trouble>> {
         if self.stream.as_ref().is_some_and(|stream| stream.broken.load(Ordering::Acquire)) {
             self.close();
         }
-        if self.stream.is_none() {
-            let told = (Arc::clone(&self.through), self.news.clone());
-            let tell = move |name: &str, missing: Option<&Missing>| tell(&told.0, &told.1, name, missing);
-            let (wish, volume) = (self.wish.clone(), self.volume);
-            self.stream = Some(self.breaker.call_sync(|| open(wish, volume, tell))?);
-            self.broke.store(false, Ordering::Release);
-        }
-        let Some(stream) = &mut self.stream else { return Ok(()) };
-        stream.player.append(SamplesBuffer::new(mono, rate, sound.samples().to_vec()));
-        stream.player.play();
-        stream.since = Instant::now();
-        Ok(())
-    }
-
-    fn plays(&self) -> bool {
-        *self.playback.borrow() == Playback::Playing
-    }
-
-    fn silent(&self) {
-        self.playback.send_if_modified(|playback| {
-            let played = *playback == Playback::Playing;
-            if played {
-                *playback = Playback::Silent { since: Some(Instant::now()) };
+        let stream = match self.stream.take() {
+            Some(stream) => stream,
+            None => {
+                let (wish, volume) = (self.wish.clone(), self.volume);
+                let (reference, told) = (self.reference.clone(), self.told.clone());
+                self.breaker.call_sync(|| open(wish, volume, reference, told))?
             }
-            played
-        });
+        };
+        Ok(self.stream.insert(stream))
+    }
+
+    /// Tells how long it takes until all is heard.
+    fn queue(&mut self, sound: &Sound) -> Result<Duration, CallError<Trouble>> {
+        let stream = self.open()?;
+        if stream.feed.waiting().is_zero() {
+            stream.alive = (stream.feed.asked(), Instant::now());
+        }
+        stream.feed.push(sound);
+        stream.empty = None;
+        Ok(stream.feed.waiting())
+    }
+
+    fn silent(&mut self) {
+        self.plays = false;
+        if !self.talking {
+            let result = self.refused.take().map_or(Ok(()), Err);
+            // Nobody may wait.
+            let _ = self.ended.take().map(|ended| ended.send(result));
+        }
     }
 
     fn stop(&mut self) {
-        // A sign is short, and stays.
-        if self.plays()
+        if self.plays
             && let Some(stream) = &mut self.stream
         {
-            stream.player.clear();
+            stream.feed.clear();
         }
+        self.talking = false;
         self.silent();
     }
 
@@ -196,29 +242,30 @@ impl Sink {
             self.silent();
             return;
         };
-        let at = (stream.player.len(), stream.player.get_pos());
-        if at != stream.at {
-            (stream.at, stream.since) = (at, Instant::now());
+        let (asked, now) = (stream.feed.asked(), Instant::now());
+        if asked != stream.alive.0 {
+            stream.alive = (asked, now);
         }
-        let stands = !stream.player.empty() && stream.since.elapsed() > GRACE;
-        if stream.broken.load(Ordering::Acquire) || stands {
-            tracing::warn!(stands, "the loudspeaker went away");
-            // The dependency failed in use, after it had been opened well.
-            let _ = self.breaker.call_sync(|| Err::<(), _>(Trouble::Gone));
-            self.broke.store(true, Ordering::Release);
+        let dead = now.duration_since(stream.alive.1) > GRACE;
+        if stream.broken.load(Ordering::Acquire) || dead {
+            tracing::warn!(dead, "the loudspeaker went away");
+            // The dependency failed in use, after it had been opened well; what is left of the answer is dropped.
+            self.refused = self.breaker.call_sync(|| Err::<(), _>(Trouble::Gone)).err();
             self.close();
             self.silent();
-        } else if stream.player.empty() {
-            self.silent();
+        } else if !self.talking && stream.feed.waiting().is_zero() {
+            let since = *stream.empty.get_or_insert(now);
+            if now.duration_since(since) >= TAIL {
+                self.silent();
+            }
         }
     }
 
     /// Drops the stream on a thread that may be left behind: ALSA hangs for ever on a dead server.
     fn close(&mut self) {
-        if let Some(Stream { sink, player, watch, .. }) = self.stream.take() {
+        if let Some(Stream { sink, watch, .. }) = self.stream.take() {
             drop(watch);
-            let drop_both = move || drop((player, sink));
-            if thread::Builder::new().name("audio-close".into()).spawn(drop_both).is_err() {
+            if thread::Builder::new().name("audio-close".into()).spawn(move || drop(sink)).is_err() {
                 tracing::warn!("no thread to close the loudspeaker on");
             }
         }
@@ -226,14 +273,10 @@ impl Sink {
 }
 
 /// Opens a device, within the limit, and tells its name, now and when it changes.
-fn open(
-    wish: Wish,
-    volume: f32,
-    tell: impl Fn(&str, Option<&Missing>) + Send + 'static,
-) -> Result<Stream, Trouble> {
+fn open(wish: Wish, volume: f32, reference: Reference, told: Told) -> Result<Stream, Trouble> {
     let (sender, receiver) = blocking::sync_channel(1);
     let opening = move || {
-        let open = std::panic::AssertUnwindSafe(|| open_here(&wish, volume, tell));
+        let open = std::panic::AssertUnwindSafe(|| open_here(&wish, volume, &reference, told));
         // Nobody may wait any more.
         let _ = sender.send(std::panic::catch_unwind(open).unwrap_or(Err(Trouble::Broken)));
     };
@@ -241,11 +284,7 @@ fn open(
     receiver.recv_timeout(OPEN).unwrap_or(Err(Trouble::Stuck))
 }
 
-fn open_here(
-    wish: &Wish,
-    volume: f32,
-    tell: impl Fn(&str, Option<&Missing>) + Send + 'static,
-) -> Result<Stream, Trouble> {
+fn open_here(wish: &Wish, volume: f32, reference: &Reference, told: Told) -> Result<Stream, Trouble> {
     let Chosen { place, name, missing } = device::choose(Direction::Output, wish)?;
     let (device, server) = match place {
         Place::Server { connection, device } => (at_server(&device)?, Some((connection, device))),
@@ -265,12 +304,16 @@ fn open_here(
         .open_stream()
         .map_err(|error| refused(&error))?;
     sink.log_on_drop(false);
-    let player = Player::connect_new(sink.mixer());
-    player.set_volume(volume);
-    tell(&name, missing.as_ref());
+    let rate = sink.config().sample_rate();
+    let (feed, deck) = deck::deck(rate, volume);
+    let (signs, other) = deck::deck(rate, volume);
+    // As the device gets it, so that what is known of it is what is heard.
+    sink.mixer().add(reference.tap(deck));
+    sink.mixer().add(other);
+    told.tell(&name, missing.as_ref());
     // Without a watch it plays all the same.
-    let watch = server.and_then(|(connection, device)| follow(connection, &device, wish.clone(), tell).ok());
-    Ok(Stream { watch, sink, player, broken, at: (0, Duration::ZERO), since: Instant::now() })
+    let watch = server.and_then(|(connection, device)| follow(connection, &device, wish.clone(), told).ok());
+    Ok(Stream { sink, watch, feed, signs, broken, alive: (0, Instant::now()), empty: None })
 }
 
 /// The same device, as the library knows it that plays.
@@ -280,12 +323,7 @@ fn at_server(device: &Found) -> Result<Device, Trouble> {
 }
 
 /// Watches over this process's stream, until what is returned is dropped.
-fn follow(
-    mut connection: Connection,
-    device: &Found,
-    wish: Wish,
-    tell: impl Fn(&str, Option<&Missing>) + Send + 'static,
-) -> Result<Reading, Trouble> {
+fn follow(mut connection: Connection, device: &Found, wish: Wish, told: Told) -> Result<Reading, Trouble> {
     connection.subscribe(Direction::Output)?;
     let mut watch = Watch::new(Direction::Output, wish, device);
     Reading::start(connection, "audio-watch", move |connection| {
@@ -296,7 +334,7 @@ fn follow(
             match look(&mut watch, connection) {
                 Ok(changes) => changes.iter().for_each(|change| {
                     if let Change::Moved { name, missing, .. } = change {
-                        tell(name, missing.as_ref());
+                        told.tell(name, missing.as_ref());
                     }
                 }),
                 // There will be news, or an end, which the stream notices by itself.

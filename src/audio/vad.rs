@@ -84,14 +84,20 @@ impl VoiceDetector {
 }
 
 /// Cuts a stream of any pieces into chunks.
-#[derive(Debug, Default)]
-pub(super) struct Chunker {
-    rest: Vec<f32>,
+#[derive(Debug)]
+pub(super) struct Chunker<T> {
+    rest: Vec<T>,
 }
 
-impl Chunker {
+impl<T> Default for Chunker<T> {
+    fn default() -> Self {
+        Self { rest: Vec::new() }
+    }
+}
+
+impl<T: Copy> Chunker<T> {
     /// Takes samples, and hands every complete chunk to `each`.
-    pub(super) fn push(&mut self, samples: &[f32], mut each: impl FnMut(&[f32; CHUNK])) {
+    pub(super) fn push(&mut self, samples: &[T], mut each: impl FnMut(&[T; CHUNK])) {
         self.rest.extend_from_slice(samples);
         let (chunks, rest) = self.rest.as_chunks();
         chunks.iter().for_each(&mut each);
@@ -99,12 +105,12 @@ impl Chunker {
         self.rest.drain(..done);
     }
 
-    /// The last chunk, padded with silence, if anything is left.
-    pub(super) fn finish(&mut self) -> Option<[f32; CHUNK]> {
+    /// The last chunk, padded with this, if anything is left.
+    pub(super) fn finish(&mut self, silence: T) -> Option<[T; CHUNK]> {
         if self.rest.is_empty() {
             return None;
         }
-        let mut last = [0.0; CHUNK];
+        let mut last = [silence; CHUNK];
         last[..self.rest.len()].copy_from_slice(&self.rest);
         self.rest.clear();
         Some(last)
@@ -124,10 +130,10 @@ mod tests {
             for piece in sound.chunks(piece) {
                 chunker.push(piece, |chunk| out.extend_from_slice(chunk));
             }
-            out.extend_from_slice(&chunker.finish().unwrap());
+            out.extend_from_slice(&chunker.finish(0.0).unwrap());
             assert_eq!(out[..5_000], sound);
             assert!(out.len() == 5_120 && out[5_000..].iter().all(|&s| s == 0.0));
-            assert_eq!(chunker.finish(), None);
+            assert_eq!(chunker.finish(0.0), None);
         }
     }
 

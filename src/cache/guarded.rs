@@ -2,9 +2,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::CacheError;
 use super::memory::Memory;
 use super::redis::Redis;
 use super::seal::Seal;
@@ -19,6 +21,9 @@ pub const TIERS: [&str; 1] = ["cache-redis"];
 
 /// Nothing longer is kept, in bytes: ten seconds of sound.
 const LONGEST: usize = 1 << 20;
+
+/// How long clearing may take.
+const CLEARING: Duration = Duration::from_secs(10);
 
 /// The layers, in order.
 pub struct Layers {
@@ -46,6 +51,29 @@ impl Layers {
         // What stays in this process needs no secret that lasts.
         let seal = if redis.is_some() { Seal::load(secret) } else { Seal::random() };
         Ok(Self { memory: Mutex::default(), redis, breaker, seal })
+    }
+
+    /// Forgets all that is kept, here and in Redis; what others keep there stays. `false` if Redis could not be asked.
+    pub async fn clear(&self) -> bool {
+        self.memory.lock().clear();
+        let Some(redis) = &self.redis else { return true };
+        let clearing = async {
+            let mut from = 0;
+            loop {
+                let (next, names) = redis.names(Seal::BEGIN, from).await?;
+                for name in names {
+                    let sealed = redis.get(&name, LONGEST * 2).await?;
+                    if self.seal.is_ours(&name, &sealed) {
+                        redis.delete(&name).await?;
+                    }
+                }
+                from = next;
+                if from == 0 {
+                    return Ok::<_, CacheError>(());
+                }
+            }
+        };
+        self.breaker.call_within(CLEARING, clearing).await.is_ok()
     }
 
     async fn ask_redis(&self, name: &str) -> Option<Vec<u8>> {

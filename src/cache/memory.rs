@@ -44,6 +44,10 @@ impl Memory {
         }
     }
 
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
     fn take(&mut self, name: &str) -> Option<Kept> {
         let place = self.kept.iter().position(|kept| kept.name == name)?;
         let kept = self.kept.remove(place)?;

@@ -47,6 +47,20 @@ impl Redis {
         value.map_err(|error| refused(&error))
     }
 
+    /// Names that begin so, some at a time: from where the last ones ended, 0 at first and when there are no more.
+    pub(super) async fn names(&self, begin: &str, from: u64) -> Result<(u64, Vec<String>), CacheError> {
+        let mut connection = self.pool.get().await.map_err(|error| unreachable(&error))?;
+        let mut scan = cmd("SCAN");
+        scan.arg(from).arg("MATCH").arg(format!("{begin}*")).arg("COUNT").arg(500);
+        scan.query_async(&mut connection).await.map_err(|error| refused(&error))
+    }
+
+    /// Deletes a value.
+    pub(super) async fn delete(&self, name: &str) -> Result<(), CacheError> {
+        let mut connection = self.pool.get().await.map_err(|error| unreachable(&error))?;
+        cmd("DEL").arg(name).query_async(&mut connection).await.map_err(|error| refused(&error))
+    }
+
     /// Keeps a value for so long. Cancel-safe: it is kept or not.
     pub(super) async fn put(&self, name: &str, keep: Duration, value: &[u8]) -> Result<(), CacheError> {
         let mut connection = self.pool.get().await.map_err(|error| unreachable(&error))?;

@@ -80,13 +80,16 @@ impl Seal {
     /// The name under which something is kept, which tells nothing of it.
     pub(super) fn name(&self, key: &CacheKey) -> String {
         let hash = self.mac(&[b"name", key.kind.as_bytes(), b"\0", key.id.as_bytes()]);
-        let mut name = format!("vt:1:{}:", key.kind);
+        let mut name = format!("{}{}:", Self::BEGIN, key.kind);
         for byte in hash {
             // Writing into a string can't fail.
             let _ = write!(name, "{byte:02x}");
         }
         name
     }
+
+    /// How every name begins.
+    pub(super) const BEGIN: &'static str = "vt:1:";
 
     /// Content for its name, for so long.
     pub(super) fn close(&self, name: &str, keep: Duration, content: &[u8]) -> Vec<u8> {
@@ -97,6 +100,17 @@ impl Seal {
 
     /// The content that was sealed to this name, if it is that, and still lives.
     pub(super) fn open(&self, name: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+        let (ends, content) = self.parts(name, sealed)?;
+        (ends > Timestamp::now().as_second().unsigned_abs()).then(|| content.to_vec())
+    }
+
+    /// Whether something was sealed to this name with this secret, alive or not.
+    pub(super) fn is_ours(&self, name: &str, sealed: &[u8]) -> bool {
+        self.parts(name, sealed).is_some()
+    }
+
+    /// The end of life and the content of what was sealed to this name.
+    fn parts<'a>(&self, name: &str, sealed: &'a [u8]) -> Option<(u64, &'a [u8])> {
         let (head, content) = sealed.split_at_checked(HEAD)?;
         let (magic, rest) = head.split_at(MAGIC.len());
         let (ends, given) = rest.split_at(8);
@@ -104,8 +118,7 @@ impl Seal {
         // In the same time wherever they differ.
         let differ = mac.iter().zip(given).fold(0, |differ, (one, other)| differ | (one ^ other));
         let ends = u64::from_be_bytes(ends.try_into().ok()?);
-        let alive = ends > Timestamp::now().as_second().unsigned_abs();
-        (magic == MAGIC && differ == 0 && alive).then(|| content.to_vec())
+        (magic == MAGIC && differ == 0).then_some((ends, content))
     }
 }
 

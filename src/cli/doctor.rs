@@ -180,7 +180,7 @@ async fn voice(world: &World) -> (Finding, Finding) {
         None => fails(voice, "nothing was said", "see the log"),
     };
     let silence = Sound::new(vec![0.0; 2205], 22_050);
-    let loudspeaker = match mouth.play(silence).await {
+    let loudspeaker = match mouth.talk().play(silence).await {
         Ok(()) => {
             let listed = devices::find(world, Direction::Output).await.unwrap_or_default();
             let used = listed.iter().find(|device| device.in_use);

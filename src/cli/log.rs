@@ -1,12 +1,16 @@
 //! The log: what the user is not told, for whoever looks into it. A file in the state directory;
-//! without one there is no log, which is no reason not to start.
+//! without one there is no log, which is no reason not to start. Whatever is written there is written without secrets.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Mutex;
 
 use tracing_subscriber::EnvFilter;
+
+use crate::redact::{Redactor, redacted};
 
 /// A log that has grown to this size is kept as `….log.1`, and a new one begun.
 const LARGEST: u64 = 5 << 20;
@@ -28,8 +32,40 @@ pub(super) fn begin(path: &Path) {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(false)
-        .with_writer(Mutex::new(file))
+        .with_writer(Mutex::new(Clean { file, redactor: Redactor::default() }))
         .finish();
     // A second one would mean that a test began one already.
     let _ = tracing::subscriber::set_global_default(subscriber);
+    std::panic::set_hook(Box::new(report_panic));
+}
+
+/// Takes an entry at a time, as it is written, and passes it on without secrets.
+struct Clean {
+    file: File,
+    redactor: Redactor,
+}
+
+impl Write for Clean {
+    fn write(&mut self, entry: &[u8]) -> std::io::Result<usize> {
+        let clean = self.redactor.text(&String::from_utf8_lossy(entry));
+        self.file.write_all(clean.as_bytes())?;
+        Ok(entry.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// A panic tells what it stumbled over, which may hold a secret.
+fn report_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let what = redacted(&panic.to_string());
+    tracing::error!(what, backtrace = %Backtrace::capture(), "panicked");
+    let mut err = std::io::stderr().lock();
+    // There is nobody left to tell that nobody can be told.
+    let _ = writeln!(err, "voice-terminal: {what}");
+    let trace = Backtrace::capture();
+    if trace.status() == BacktraceStatus::Captured {
+        let _ = writeln!(err, "{trace}");
+    }
 }

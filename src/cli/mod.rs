@@ -7,9 +7,11 @@ mod breakers;
 mod config;
 mod devices;
 mod doctor;
+mod forget;
 mod hear;
 mod history;
 mod interpret;
+mod kept;
 mod listen;
 mod log;
 mod models;
@@ -61,9 +63,15 @@ enum Command {
     },
     /// Turn recordings (wav, flac) into text, one line a file
     Transcribe {
+        /// Hear commands in them, as the conversation does
+        #[arg(long)]
+        commands: bool,
         /// Recordings
-        #[arg(required = true)]
+        #[arg(required_unless_present = "kept")]
         files: Vec<PathBuf>,
+        /// What was said when it could not be recognised, and was kept (store.sound)
+        #[arg(long, conflicts_with = "files")]
+        kept: bool,
     },
     /// Tell what words mean and whether they may be done; nothing is executed
     Interpret {
@@ -94,6 +102,15 @@ enum Command {
         /// At most so many
         #[arg(long, value_name = "N", default_value_t = 20)]
         limit: u32,
+        /// Forget them for good: this turn, those that --search and --before mean, or all
+        #[arg(long, value_name = "ID", num_args = 0..=1)]
+        forget: Option<Vec<String>>,
+        /// Only what was said before this date, or is older than this: 2026-01-31, 30days
+        #[arg(long, value_name = "WHEN", requires = "forget")]
+        before: Option<String>,
+        /// Forget without asking
+        #[arg(long, requires = "forget")]
+        yes: bool,
     },
     /// What works on this machine, what doesn't, and the remedy
     Doctor,
@@ -182,10 +199,17 @@ async fn dispatch(arguments: Arguments) -> Outcome {
         None | Some(Command::Run) => run::run(&world).await,
         Some(Command::Daemon) => run::daemon(&world, json).await,
         Some(Command::Hear { files }) => hear::run(&world, &files, json).await,
-        Some(Command::Transcribe { files }) => transcribe::run(&world, &files, json).await,
+        Some(Command::Transcribe { kept: true, .. }) => kept::run(&world, json).await,
+        Some(Command::Transcribe { commands, files, .. }) => {
+            transcribe::run(&world, &files, commands, json).await
+        }
         Some(Command::Interpret { spoken, text }) => interpret::run(&world, &text.join(" "), spoken, json),
         Some(Command::Do { yes, spoken, text }) => once::run(&world, text.join(" "), yes, spoken, json).await,
-        Some(Command::History { search, limit }) => {
+        Some(Command::History { search, forget: Some(id), before, yes, .. }) => {
+            let selection = forget::selection(id.first().map(String::as_str), search, before.as_deref())?;
+            forget::run(&world, selection, yes, json).await
+        }
+        Some(Command::History { search, limit, .. }) => {
             history::run(&world, search.as_deref(), limit, json).await
         }
         Some(Command::Doctor) => doctor::run(&world, json).await,

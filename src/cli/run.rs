@@ -11,6 +11,7 @@ use crate::app::{Conversation, World};
 use crate::console::{self, Line, Lines, Screen, View};
 use crate::conversation::Input;
 use crate::domain::{Event, ListeningChange, Origin, Utterance};
+use crate::redact::Redactor;
 use crate::server::{Lock, LockError};
 use crate::shutdown;
 
@@ -18,7 +19,7 @@ use crate::shutdown;
 pub(super) async fn run(world: &World) -> Outcome {
     let lock = lock(world)?;
     let cancel = shutdown::on_signals(console::restore)?;
-    let history = lock.is_some().then(|| world.paths.state.join("console-history"));
+    let history = lock.is_some().then(|| world.paths.console_history());
     let Lines { mut lines, screen, interactive } = Lines::read(history);
     let mut conversation = world.converse(interactive, cancel.clone()).await?;
     let mut view = View::new(screen);
@@ -58,6 +59,9 @@ pub(super) async fn run(world: &World) -> Outcome {
                 // The conversation is over only when we are, too.
                 let _ = conversation.inbox.send(toggle).await;
             }
+            Some(Line::Key) => {
+                let _ = conversation.inbox.send(Input::Typing).await;
+            }
             Some(Line::Leave) => cancel.cancel(),
             None if interactive => cancel.cancel(),
             None => break,
@@ -74,7 +78,7 @@ pub(super) async fn daemon(world: &World, json: bool) -> Outcome {
     let cancel = shutdown::on_signals(|| {})?;
     let mut conversation = world.converse(true, cancel.clone()).await?;
     let watcher =
-        if json { tell(&mut conversation) } else { watch(&mut conversation, View::new(std::io::stdout())) };
+        if json { tell(&mut conversation) } else { watch(&mut conversation, View::new(Clean::default())) };
     let mut tasks = conversation.attend();
     tasks.push(serve(world, &conversation, cancel.clone()));
     cancel.cancelled().await;
@@ -126,16 +130,29 @@ pub(super) fn watch<S: Screen + 'static>(
     })
 }
 
-/// Prints every event, one a line, until the conversation stops. One that was missed is left out.
+/// Standard output that nobody sits at: it ends in a log, and so is written without secrets.
+#[derive(Default)]
+struct Clean(Redactor);
+
+impl Screen for Clean {
+    fn show(&mut self, text: &str) {
+        std::io::stdout().show(&self.0.text(text));
+    }
+}
+
+/// Prints every event, without secrets, one a line, until the conversation stops. One that was missed is left out.
 fn tell(conversation: &mut Conversation) -> JoinHandle<()> {
     let mut events = std::mem::replace(&mut conversation.watching, conversation.events.subscribe());
+    let redactor = Redactor::default();
     tokio::spawn(async move {
         loop {
             match events.recv().await {
                 Err(broadcast::error::RecvError::Closed) => return,
                 Err(broadcast::error::RecvError::Lagged(_)) => {}
                 Ok(event) => {
-                    report::json(&event);
+                    if let Some(clean) = redactor.all_of(&event) {
+                        report::json(&clean);
+                    }
                     if event == Event::Stopping {
                         return;
                     }

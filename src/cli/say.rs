@@ -25,9 +25,9 @@ struct Said<'a> {
     text: &'a str,
     /// The tiers that spoke, each once.
     tiers: Vec<String>,
-    /// From the text to the sound of its first clause, ready to be played.
+    /// From the text to its first sound, ready to be played.
     first: Duration,
-    /// From the text to the sound of its last clause. When it is played, what is ahead waits for its turn.
+    /// From the text to its last sound. When it is played, what is ahead waits for its turn.
     took: Duration,
     /// How long it sounds.
     length: Duration,
@@ -79,12 +79,10 @@ impl Voice {
         let began = Instant::now();
         let (mut first, mut took, mut length) = (None, Duration::ZERO, Duration::ZERO);
         let mut tiers: Vec<String> = Vec::new();
+        let talk = sounds.is_none().then(|| self.mouth.talk());
         let mut clauses = self.synthesisers.say(text);
         while let Some(clause) = clauses.recv().await {
-            let clause = clause?;
-            took = began.elapsed();
-            first.get_or_insert(took);
-            length += clause.sound.duration();
+            let mut clause = clause?;
             if !self.synthesisers.is_first(&clause.tier) && !std::mem::replace(&mut self.told, true) {
                 report::warn(
                     &format!("{} speaks instead of the usual voice", clause.tier),
@@ -94,13 +92,19 @@ impl Voice {
             if !tiers.contains(&clause.tier) {
                 tiers.push(clause.tier);
             }
-            match &mut sounds {
-                Some(sounds) => sounds.push(clause.sound),
-                None => self.mouth.play(clause.sound).await?,
+            while let Some(sound) = clause.parts.recv().await {
+                took = began.elapsed();
+                first.get_or_insert(took);
+                length += sound.duration();
+                if let Some(sounds) = &mut sounds {
+                    sounds.push(sound);
+                } else if let Some(talk) = &talk {
+                    talk.play(sound).await?;
+                }
             }
         }
-        if sounds.is_none() {
-            self.mouth.finished().await?;
+        if let Some(talk) = talk {
+            talk.finished().await?;
         }
         if self.json {
             report::json(&Said { text, tiers, first: first.unwrap_or_default(), took, length });

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::hear::{Found, shown};
 use super::report::{self, Outcome, Problem};
 use crate::app::World;
-use crate::domain::{Recogniser, Transcript};
+use crate::domain::{Expectation, Interpreter, Recogniser, Situation, Transcript};
 use crate::shutdown;
 use crate::speech::Recognisers;
 
@@ -34,8 +34,10 @@ struct Said {
     transcript: Transcript,
 }
 
-pub(super) async fn run(world: &World, files: &[PathBuf], json: bool) -> Outcome {
+pub(super) async fn run(world: &World, files: &[PathBuf], commands: bool, json: bool) -> Outcome {
     let cancel = shutdown::on_signals(|| {})?;
+    let situation = Situation { spoken: true, ..Situation::default() };
+    let expectation = if commands { world.rules()?.expectation(&situation) } else { Expectation::default() };
     let recognisers = world.recognisers(|_| {}, cancel.child_token());
     report::announcements(world);
     if let Some(degradation) = recognisers.prepare().await? {
@@ -43,7 +45,7 @@ pub(super) async fn run(world: &World, files: &[PathBuf], json: bool) -> Outcome
     }
     let mut code = ExitCode::SUCCESS;
     for file in files {
-        match transcribe(world, &recognisers, file, &cancel).await {
+        match transcribe(world, &recognisers, file, &expectation, &cancel).await {
             Ok(done) if json => report::json(&done),
             Ok(done) if files.len() == 1 => report::line(done.text),
             Ok(done) => report::line(format!("{}: {}", done.file, done.text)),
@@ -62,13 +64,14 @@ async fn transcribe(
     world: &World,
     recognisers: &Recognisers,
     file: &Path,
+    expectation: &Expectation,
     cancel: &CancellationToken,
 ) -> Result<Transcribed, Problem> {
     let mut found = Found::begin(world, file, cancel);
     let (mut utterances, mut took) = (Vec::new(), Duration::ZERO);
     while let Some(segment) = found.next().await {
         let transcript = tokio::select! {
-            transcript = recognisers.recognise(&segment.pcm) => transcript?,
+            transcript = recognisers.recognise(&segment.pcm, expectation) => transcript?,
             () = cancel.cancelled() => break,
         };
         took += transcript.took;

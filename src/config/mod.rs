@@ -17,8 +17,8 @@ pub use layers::{ConfigError, Origin, Sources};
 pub use paths::Paths;
 pub use reload::{Difference, Watcher};
 pub use schema::{
-    Audio, BreakerOverride, Config, Cues, Endpoint, InputMode, Interpreter, Journal, Listening,
-    ListeningMode, Phrases, Postgres, Safety, Speech, Store, Stt, Terminal, Tts,
+    Audio, BargeIn, BreakerOverride, Config, Cues, Endpoint, InputMode, Interpreter, Journal, KeepSound,
+    Listening, ListeningMode, Phrases, Postgres, Safety, Sound, Speech, Store, Stt, Terminal, Tts,
 };
 pub use secret::DatabaseUrl;
 use validate::BREAKER_NAMES;

@@ -75,6 +75,16 @@ impl Paths {
         self.config_file.with_file_name("keys")
     }
 
+    /// The lines for the arrow keys.
+    pub fn console_history(&self) -> PathBuf {
+        self.state.join("console-history")
+    }
+
+    /// Where sound is kept.
+    pub fn sound(&self, config: &Config) -> PathBuf {
+        config.store.sound.directory.clone().unwrap_or_else(|| self.state.join("sound"))
+    }
+
     /// The journal's file.
     pub fn journal(&self, config: &Config) -> PathBuf {
         config.store.journal.path.clone().unwrap_or_else(|| self.state.join("journal.sqlite"))

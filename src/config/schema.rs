@@ -55,8 +55,20 @@ pub struct Audio {
     pub output: String,
     /// How loud, from 0.0 to 1.0.
     pub volume: f32,
+    /// Whether somebody can speak over what it says.
+    pub barge_in: BargeIn,
     /// When an utterance begins and ends.
     pub endpoint: Endpoint,
+}
+
+/// Whether somebody is heard while something is played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BargeIn {
+    /// As soon as the echo can be taken away, or there is none.
+    Auto,
+    /// Never.
+    Off,
 }
 
 /// When an utterance begins and ends.
@@ -191,6 +203,8 @@ pub struct Stt {
     /// The least audio context given to the encoder, in its 20 ms frames (1500 is the full 30 s). Below about
     /// 512 Whisper begins to repeat itself on short clips.
     pub minimum_audio_context: u32,
+    /// Whether it leans towards what can be said, and what has a name.
+    pub bias: bool,
     /// From this no-speech probability on, an unsure text is taken for silence.
     pub no_speech_threshold: f32,
     /// Below this mean log-probability a text is taken for noise; below 2.5 times this where somebody
@@ -223,6 +237,8 @@ pub struct Tts {
 pub struct Terminal {
     /// The name of the tmux server's socket, as in `tmux -L NAME`.
     pub socket: String,
+    /// Other tmux servers, by the names of their sockets, whose sessions can be gone to as well.
+    pub servers: Vec<String>,
     /// The shell of new sessions; empty takes `$SHELL`, else bash.
     pub shell: String,
     /// The session that is made when a command needs one and there is none.
@@ -254,8 +270,12 @@ pub struct Safety {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Store {
+    /// Days after which a turn is forgotten, here and in the database; 0 is never.
+    pub retention: u32,
     /// The journal on disk.
     pub journal: Journal,
+    /// The sound of what was said.
+    pub sound: Sound,
     /// The database that the journal is carried over to.
     pub postgres: Postgres,
 }
@@ -268,6 +288,32 @@ pub struct Journal {
     pub path: Option<PathBuf>,
     /// How large it may become, in bytes. What the database has makes way first, then the oldest.
     pub limit: u64,
+}
+
+/// The sound of what was said.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sound {
+    /// What of it is kept.
+    pub keep: KeepSound,
+    /// Where; by default `sound` in the state directory.
+    pub directory: Option<PathBuf>,
+    /// How much altogether, in bytes; the oldest goes first.
+    pub limit: u64,
+    /// For how many days.
+    pub days: u32,
+}
+
+/// What is kept of the sound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeepSound {
+    /// Nothing.
+    Never,
+    /// What could not be recognised yet.
+    Failed,
+    /// Everything that was said to the program.
+    Always,
 }
 
 /// PostgreSQL. Without a primary the journal is all there is.
@@ -340,6 +386,12 @@ impl Default for Journal {
     }
 }
 
+impl Default for Sound {
+    fn default() -> Self {
+        Self { keep: KeepSound::Never, directory: None, limit: 256 << 20, days: 7 }
+    }
+}
+
 impl Default for Postgres {
     fn default() -> Self {
         Self { primary: DatabaseUrl::default(), replicas: Vec::new(), password_file: None, connections: 4 }
@@ -352,6 +404,7 @@ impl Default for Audio {
             input: "auto".into(),
             output: "auto".into(),
             volume: 1.0,
+            barge_in: BargeIn::Auto,
             watchdog: Duration::from_secs(2),
             endpoint: Endpoint::default(),
         }
@@ -408,6 +461,7 @@ impl Default for Stt {
             language: "en".into(),
             threads: 0,
             minimum_audio_context: 512,
+            bias: true,
             no_speech_threshold: 0.6,
             log_probability_threshold: -1.0,
             abort_grace: Duration::from_millis(500),
@@ -433,6 +487,7 @@ impl Default for Terminal {
     fn default() -> Self {
         Self {
             socket: "voice-terminal".into(),
+            servers: Vec::new(),
             shell: String::new(),
             session: "main".into(),
             run_wait: Duration::from_secs(20),

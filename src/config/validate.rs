@@ -68,7 +68,7 @@ impl Config {
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         let endpoint = &self.audio.endpoint;
         let probability = |value: f32| (0.0..=1.0).contains(&value);
-        let rules: [(bool, &str, &str); 18] = [
+        let rules: [(bool, &str, &str); 20] = [
             (probability(endpoint.start_probability), "audio.endpoint.start_probability", "from 0.0 to 1.0"),
             (
                 probability(endpoint.stop_probability)
@@ -118,8 +118,18 @@ impl Config {
             ),
             (probability(self.audio.volume), "audio.volume", "from 0.0 to 1.0"),
             ((0.5..=2.0).contains(&self.speech.tts.rate), "speech.tts.rate", "from 0.5 to 2.0"),
+            (
+                self.speech.tts.lexicon.iter().all(|(word, said)| is_sayable(word, said)),
+                "each word of speech.tts.lexicon",
+                "one word without spaces, with something to say for it, such as kubectl = \"cube control\"",
+            ),
             (self.speech.stt.threads <= 64, "speech.stt.threads", "from 0 to 64"),
             (!self.terminal.socket.is_empty(), "terminal.socket", "a name"),
+            (
+                are_other_names(&self.terminal.servers, &self.terminal.socket),
+                "terminal.servers",
+                "names of other sockets than terminal.socket, each once, without a slash",
+            ),
             (self.terminal.output_limit >= 1024, "terminal.output_limit", "at least 1024"),
             (probability(self.safety.minimum_confidence), "safety.minimum_confidence", "from 0.0 to 1.0"),
         ];
@@ -136,11 +146,14 @@ impl Config {
         Ok(())
     }
 
-    fn history_rules(&self) -> [(bool, &'static str, &'static str); 4] {
+    fn history_rules(&self) -> [(bool, &'static str, &'static str); 7] {
         let postgres = &self.store.postgres;
         let mut servers = std::iter::once(&postgres.primary).chain(&postgres.replicas);
         [
             (self.store.journal.limit >= 1 << 20, "store.journal.limit", "at least 1048576 (a mebibyte)"),
+            (self.store.retention <= 36_500, "store.retention", "from 0 (never) to 36500 days"),
+            (self.store.sound.limit >= 1 << 20, "store.sound.limit", "at least 1048576 (a mebibyte)"),
+            ((1..=36_500).contains(&self.store.sound.days), "store.sound.days", "from 1 to 36500"),
             (
                 servers.all(|url| !url.is_set() || url.is_postgres()),
                 "store.postgres.primary and each of store.postgres.replicas",
@@ -172,6 +185,18 @@ impl Config {
             (prices.into_iter().all(|price| price >= 0.0), "each price under cloud and ai", "0.0 or more"),
         ]
     }
+}
+
+/// Whether a text can contain this word, and this can be said for it.
+fn is_sayable(word: &str, said: &str) -> bool {
+    let is_word = word.chars().any(char::is_alphanumeric) && !word.contains(char::is_whitespace);
+    is_word && said.chars().any(char::is_alphanumeric) && !said.chars().any(char::is_control)
+}
+
+/// Whether these can be names of sockets beside this one.
+fn are_other_names(names: &[String], socket: &str) -> bool {
+    let is_name = |name: &str| !name.is_empty() && !name.contains(['/', ':', ' ']) && name != socket;
+    names.iter().enumerate().all(|(at, name)| is_name(name) && !names[..at].contains(name))
 }
 
 fn refused(what: String) -> ConfigError {

@@ -1,9 +1,9 @@
 //! Lines from a person or a pipe, read on a thread of their own.
 
 use std::io::{BufRead, IsTerminal, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use rustyline::history::FileHistory;
+use rustyline::history::{FileHistory, History};
 use rustyline::{
     Cmd, ConditionalEventHandler, Config, Editor, EventContext, EventHandler, ExternalPrinter, KeyEvent,
     RepeatCount,
@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use super::prompt::{PROMPT, Prompt};
 use super::terminal;
 use super::view::Screen;
+use crate::redact::redacted;
 
 /// Lines that were read and not yet taken; the reader waits when it is full.
 const AHEAD: usize = 4;
@@ -30,6 +31,8 @@ pub enum Line {
     TooLong,
     /// The person wants to be listened to, or not any more: control-t.
     Toggle,
+    /// The person has begun to type, or goes on.
+    Key,
     /// The person wants to leave: control-c or control-d.
     Leave,
 }
@@ -65,6 +68,17 @@ impl ConditionalEventHandler for Toggle {
         // Whoever presses it faster than it can be taken has pressed it often enough.
         let _ = self.0.try_send(Line::Toggle);
         Some(Cmd::Noop)
+    }
+}
+
+/// Any other key is pressed.
+struct Key(mpsc::Sender<Line>);
+
+impl ConditionalEventHandler for Key {
+    fn handle(&self, _: &rustyline::Event, _: RepeatCount, _: bool, _: &EventContext<'_>) -> Option<Cmd> {
+        // It is known already that somebody types.
+        let _ = self.0.try_send(Line::Key);
+        None
     }
 }
 
@@ -117,7 +131,7 @@ fn spawn(work: impl FnOnce() + Send + 'static) {
 type LineEditor = Editor<Prompt, FileHistory>;
 
 fn editor(history: Option<&PathBuf>, send: &mpsc::Sender<Line>) -> Option<(LineEditor, Box<dyn Screen>)> {
-    let config = Config::builder().auto_add_history(true).build();
+    let config = Config::builder().auto_add_history(false).build();
     let mut editor = LineEditor::with_config(config)
         .inspect_err(|error| tracing::warn!(%error, "no line editor: plain lines are read"))
         .ok()?;
@@ -127,6 +141,7 @@ fn editor(history: Option<&PathBuf>, send: &mpsc::Sender<Line>) -> Option<(LineE
     }
     let toggle = EventHandler::Conditional(Box::new(Toggle(send.clone())));
     editor.bind_sequence(KeyEvent::ctrl('T'), toggle);
+    editor.bind_sequence(rustyline::Event::Any, EventHandler::Conditional(Box::new(Key(send.clone()))));
     let prompt = Prompt::default();
     editor.set_helper(Some(prompt.clone()));
     let printer = editor.create_external_printer().ok()?;
@@ -139,14 +154,50 @@ fn edit(mut editor: LineEditor, history: Option<&PathBuf>, send: &mpsc::Sender<L
             Ok(line) => Line::Text(line),
             Err(_) => Line::Leave,
         };
-        if let (Line::Text(_), Some(history)) = (&line, history) {
+        if let Line::Text(text) = &line {
             // The journal is the history that counts; this one is for the arrow keys.
-            let _ = editor.append_history(history);
+            let _ = editor.add_history_entry(text.as_str());
+            if let Some(history) = history.filter(|_| redacted(text) == *text) {
+                remember(text, history);
+            }
         }
         let leaving = line == Line::Leave;
         if send.blocking_send(line).is_err() || leaving {
             return;
         }
+    }
+}
+
+/// Forgets these lines, or all, for the arrow keys.
+///
+/// # Errors
+/// When the file is there and can't be written.
+pub fn forget(file: &Path, lines: Option<&[String]>) -> std::io::Result<()> {
+    let Some(lines) = lines else {
+        return match std::fs::remove_file(file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+    };
+    let kept = match std::fs::read_to_string(file) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        kept => kept?,
+    };
+    let stays = |line: &&str| !lines.iter().any(|forgotten| forgotten == line.trim_end_matches('\n'));
+    let new: String = kept.split_inclusive('\n').filter(stays).collect();
+    if new.len() < kept.len() {
+        // In place, so that whoever appends to it does so to the same file.
+        std::fs::write(file, new)?;
+    }
+    Ok(())
+}
+
+/// Adds a line to the file. One with a secret is only known to this run.
+fn remember(line: &str, file: &Path) {
+    let mut lines = FileHistory::new();
+    let added = lines.add(line).and_then(|_| lines.append(file));
+    if let Err(error) = added {
+        tracing::debug!(%error, "a line is not kept for the arrow keys");
     }
 }
 

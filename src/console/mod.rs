@@ -6,6 +6,6 @@ mod prompt;
 mod terminal;
 mod view;
 
-pub use input::{Line, Lines};
+pub use input::{Line, Lines, forget};
 pub use terminal::restore;
 pub use view::{Screen, View};

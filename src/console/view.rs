@@ -109,6 +109,7 @@ impl<S: Screen> View<S> {
             Event::ModeChanged { mode: Mode::Text } => Some("Text mode: type what you would say.".into()),
             Event::ModeChanged { mode: Mode::Starting }
             | Event::SpeechStarted
+            | Event::Interrupted { .. }
             | Event::NothingSaid
             | Event::Cue { .. }
             | Event::Partial { .. }

@@ -1,6 +1,7 @@
 //! The one loop that owns the conversation's state.
 
 mod heeding;
+mod interrupting;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,12 +18,13 @@ use super::hearing::{Answer, Hearing, Progress, Unheard};
 use super::insertions::Insertions;
 use super::listening::{Arrival, Heed, ListeningOptions, Vigil};
 use super::performance::{Context, Ending, Performance, Words};
+use super::recent::{Keeping, Memory, Recent};
 use super::wording;
 use crate::domain::{
-    Assistant, Attention, BoxFuture, Completeness, Confidence, Content, Degradation, Event, FailureKind,
-    InputMode, Intent, Interpreter, Journal, Listening, ListeningChange, LiveNames, Mode, Origin, PauseId,
-    Pcm, Privacy, Ran, Recogniser, Reply, Situation, Stage, Terminal, Tone, Transcript, Utterance,
-    UtteranceId,
+    Assistant, Attention, BoxFuture, Completeness, Confidence, Content, Degradation, Event, Expectation,
+    FailureKind, InputMode, Intent, Interpreter, Interruption, Journal, Listening, ListeningChange,
+    LiveNames, Mode, Origin, PauseId, Pcm, Privacy, Ran, Recogniser, Reply, Situation, Stage, Terminal, Tone,
+    Transcript, Utterance, UtteranceId,
 };
 use heeding::Spoken;
 
@@ -49,6 +51,8 @@ pub struct Ports {
     pub journal: Arc<dyn Journal>,
     /// What has a name, as it was when somebody last looked.
     pub names: watch::Receiver<Arc<LiveNames>>,
+    /// Where a conversation that goes on later is kept, if it is.
+    pub memory: Option<Memory>,
 }
 
 /// How this conversation is to be held.
@@ -81,7 +85,11 @@ pub enum Input {
         pcm: Pcm,
         /// The pause with which it ended.
         pause: Option<PauseId>,
+        /// Whether it can't be our own voice.
+        surely: bool,
     },
+    /// Somebody types, and has not finished.
+    Typing,
     /// Somebody began to speak.
     SpeechStarted,
     /// It came to nothing.
@@ -152,6 +160,9 @@ pub struct Standing {
     pub waiting: usize,
     /// Whether a turn is under way.
     pub busy: bool,
+    /// Whether an answer is being spoken.
+    #[serde(default)]
+    pub speaking: bool,
 }
 
 /// The conversation.
@@ -172,11 +183,16 @@ pub struct Coordinator {
     vigil: Vigil,
     /// Whether an answer is being spoken.
     speaking: bool,
+    /// When one was cut off, until the words for which it was come in.
+    cut_off: Option<Instant>,
     /// How listening stands, as everybody was told.
     listening: watch::Sender<Listening>,
     /// Words that wait for their turn.
     waiting: VecDeque<(Words, Answer)>,
     turn: Option<Turn>,
+    /// What an earlier run left to go on with is being looked for; turns wait for it, which is a moment.
+    recalling: Option<BoxFuture<'static, Option<Recent>>>,
+    keeping: Option<Keeping>,
 }
 
 struct Turn {
@@ -214,9 +230,12 @@ impl Coordinator {
             hearing,
             vigil,
             speaking: false,
+            cut_off: None,
             listening,
             waiting: VecDeque::new(),
             turn: None,
+            recalling: None,
+            keeping: None,
         }
     }
 
@@ -230,6 +249,11 @@ impl Coordinator {
     /// journal what was not finished.
     pub async fn run(mut self, mut inbox: mpsc::Receiver<Input>, cancel: CancellationToken) {
         let mut open = true;
+        if let Some(memory) = self.ports.memory.clone() {
+            let terminal = Arc::clone(&self.ports.terminal);
+            self.keeping = Some(Keeping::start(memory.clone(), Arc::clone(&terminal)));
+            self.recalling = Some(Box::pin(memory.recall(terminal)));
+        }
         if self.listening.borrow().attention != Attention::Attentive {
             self.tell(Event::ListeningChanged(self.listening.borrow().clone()));
         }
@@ -244,6 +268,7 @@ impl Coordinator {
                 biased;
                 () = cancel.cancelled() => break,
                 ending = maybe(self.turn.as_mut().map(|turn| &mut turn.future)) => self.turn_ended(ending),
+                recent = maybe(self.recalling.as_mut()) => self.recalled(recent),
                 progress = self.hearing.next() => self.heard(progress).await,
                 input = inbox.recv(), if open => match input {
                     Some(input) => self.receive(input).await,
@@ -277,16 +302,28 @@ impl Coordinator {
 
     async fn receive(&mut self, input: Input) {
         match input {
-            Input::Utterance { utterance, answer } => self.accept(utterance, answer, None).await,
-            Input::Spoken { pcm, pause } => {
-                self.accept(Utterance::spoken(Origin::Microphone, pcm), None, pause).await;
+            Input::Utterance { utterance, answer } => {
+                if matches!(utterance.origin, Origin::Typed | Origin::Control) {
+                    self.interrupted(Interruption::Line);
+                }
+                self.accept(utterance, answer, None, true).await;
             }
+            Input::Spoken { pcm, pause, surely } => {
+                self.accept(Utterance::spoken(Origin::Microphone, pcm), None, pause, surely).await;
+            }
+            Input::Typing => self.interrupted(Interruption::Key),
             // Others may talk without disturbing anybody, and what they say need not be known before its end.
             Input::SpeechStarted | Input::NothingSaid | Input::Speculate { pause: None, .. }
                 if !self.is_attentive() => {}
-            Input::SpeechStarted => self.tell(Event::SpeechStarted),
+            Input::SpeechStarted => {
+                self.interrupted(Interruption::Voice);
+                self.tell(Event::SpeechStarted);
+            }
             Input::NothingSaid => self.tell(Event::NothingSaid),
-            Input::Speculate { so_far, pause } => self.hearing.speculate(so_far, pause),
+            Input::Speculate { so_far, pause } => {
+                let expectation = self.expectation();
+                self.hearing.speculate(so_far, expectation, pause);
+            }
             Input::Resumed => self.hearing.resumed(),
             Input::Degraded(news) => {
                 let events = self.condition.degraded(news);
@@ -311,6 +348,7 @@ impl Coordinator {
             }
             Input::Speaking(text) => {
                 self.speaking = true;
+                self.cut_off = None;
                 self.echo.begin(&text, Instant::now());
             }
             Input::Silent => {
@@ -339,26 +377,35 @@ impl Coordinator {
                     question: self.question.as_ref().map(|question| question.summary.clone()),
                     waiting: self.waiting.len() + self.hearing.waiting(),
                     busy: self.turn.is_some() || self.hearing.is_busy(),
+                    speaking: self.speaking,
                 });
             }
         }
     }
 
-    /// An utterance is a record before it is a wish.
-    async fn accept(&mut self, utterance: Utterance, answer: Answer, pause: Option<PauseId>) {
-        if let Err(failure) = self.ports.journal.open(&utterance).await {
-            tracing::error!(id = %utterance.id, %failure, "an utterance could not be written to the journal");
-        }
-        let Utterance { id, origin, content, .. } = utterance;
-        let speech = match &content {
+    /// An utterance is a record before it is a wish. `surely` tells that it can't be our own voice.
+    async fn accept(
+        &mut self,
+        mut utterance: Utterance,
+        answer: Answer,
+        pause: Option<PauseId>,
+        surely: bool,
+    ) {
+        let (id, origin) = (utterance.id, utterance.origin);
+        let speech = match &utterance.content {
             Content::Speech(pcm) => Some(pcm.duration()),
             Content::Text(_) | Content::Transcribed(_) => None,
         };
-        let spoken = !matches!(content, Content::Text(_));
         let arrival = speech
             .filter(|_| origin == Origin::Microphone)
             .map(|speech| self.vigil.arrived(id, speech, tokio::time::Instant::now()));
         let attended = arrival.is_none_or(|arrival| arrival.is_attended());
+        utterance.is_attended = attended;
+        if let Err(failure) = self.ports.journal.open(&utterance).await {
+            tracing::error!(%id, %failure, "an utterance could not be written to the journal");
+        }
+        let Utterance { content, .. } = utterance;
+        let spoken = !matches!(content, Content::Text(_));
         // What may not be for us is told when it is known to be.
         if attended {
             self.tell(Event::Heard { id, origin, speech });
@@ -376,8 +423,9 @@ impl Coordinator {
             Content::Speech(pcm) => {
                 let began = Instant::now().checked_sub(pcm.duration()).unwrap_or_else(Instant::now);
                 // A recording is not of this room.
-                let may_be_echo = origin == Origin::Microphone && self.echo.may_return(began);
-                let unheard = Unheard { id, pcm, may_be_echo, overheard: !attended, answer };
+                let may_be_echo = origin == Origin::Microphone && !surely && self.echo.may_return(began);
+                let expectation = self.expectation();
+                let unheard = Unheard { id, pcm, expectation, may_be_echo, overheard: !attended, answer };
                 self.hearing.hear(unheard, pause);
             }
             Content::Transcribed(text) => {
@@ -398,7 +446,14 @@ impl Coordinator {
     /// and who doesn't want to be listened to isn't from now on.
     async fn enqueue(&mut self, words: Words, answer: Answer) {
         let interpretation = self.meaning(&words);
+        let quiet = self.was_over_an_answer() && self.means_quiet(&words.text);
         match (&interpretation.intent, &self.turn) {
+            (Intent::Cancel, _) if quiet => {
+                let id = words.id;
+                self.note(id, Stage::Understood(interpretation.clone())).await;
+                self.tell(Event::Understood { id, interpretation });
+                self.answer_at_once(id, wording::quiet(), answer).await;
+            }
             (Intent::Cancel, Some(turn)) => {
                 turn.cancel.cancel();
                 let reply = Reply::plain(Tone::Answer, "Stopping.");
@@ -429,6 +484,7 @@ impl Coordinator {
         if input != self.input {
             self.input = input;
             self.tell(Event::InputChanged { input });
+            self.keep_recent();
         }
     }
 
@@ -443,6 +499,7 @@ impl Coordinator {
 
     fn begin_next(&mut self) {
         if self.turn.is_none()
+            && self.recalling.is_none()
             && let Some((words, answer)) = self.waiting.pop_front()
         {
             let cancel = CancellationToken::new();
@@ -471,15 +528,8 @@ impl Coordinator {
         let (id, may_be_echo, answer, result) = match progress {
             Progress::Heard { id, may_be_echo, answer, result } => (id, may_be_echo, answer, result),
             Progress::Guessed { transcript, ending } => {
-                let situation = Situation {
-                    question_open: self.question.is_some(),
-                    spoken: true,
-                    input: self.input,
-                    names: Arc::clone(&self.ports.names.borrow()),
-                    ..Situation::default()
-                };
                 let text = self.vigil.without_phrase(&transcript.text);
-                let completeness = self.ports.interpreter.completeness(text, &situation);
+                let completeness = self.ports.interpreter.completeness(text, &self.moment());
                 if let Some(ending) = ending {
                     // They may have gone on meanwhile.
                     let _ = ending.send(completeness);
@@ -540,6 +590,26 @@ impl Coordinator {
         }
     }
 
+    /// What is known of the moment at which something is said.
+    fn moment(&self) -> Situation {
+        Situation {
+            question_open: self.question.is_some(),
+            spoken: true,
+            input: self.input,
+            names: Arc::clone(&self.ports.names.borrow()),
+            ..Situation::default()
+        }
+    }
+
+    /// What somebody will probably say; nothing in particular if it is probably not for us.
+    fn expectation(&self) -> Expectation {
+        if self.is_attentive() {
+            self.ports.interpreter.expectation(&self.moment())
+        } else {
+            Expectation::default()
+        }
+    }
+
     fn turn_ended(&mut self, ending: Ending) {
         let answer = self.turn.take().and_then(|turn| turn.answer);
         tracing::debug!(id = %ending.id, "turn ended");
@@ -571,9 +641,28 @@ impl Coordinator {
         if let Some(reply) = &ending.reply {
             self.last_reply = Some(reply.clone());
         }
+        self.keep_recent();
         if let Some(answer) = answer {
             // Whoever asked may have gone.
             let _ = answer.send(ending.reply);
+        }
+    }
+
+    /// Goes on with what an earlier run left, where nothing has come in between.
+    fn recalled(&mut self, recent: Option<Recent>) {
+        self.recalling = None;
+        let Some(Recent { last, reply, input, .. }) = recent else { return };
+        self.last = self.last.take().or(last);
+        self.last_reply = self.last_reply.take().or(reply);
+        if self.input == self.options.input {
+            self.take_as(input);
+        }
+    }
+
+    fn keep_recent(&self) {
+        if let Some(keeping) = &self.keeping {
+            let (last, reply, input) = (self.last.clone(), self.last_reply.clone(), self.input);
+            keeping.note(Recent { session: None, last, reply, input });
         }
     }
 
@@ -605,8 +694,11 @@ impl Coordinator {
         }
         let unheard = self.hearing.leave().into_iter();
         let unfinished: Vec<_> = unheard.chain(self.waiting.drain(..).map(|(words, _)| words.id)).collect();
+        if let Some(keeping) = self.keeping.take() {
+            keeping.finish().await;
+        }
         for id in unfinished {
-            self.note(id, Stage::Abandoned { reason: "the program was stopped first".into() }).await;
+            self.note(id, Stage::Abandoned { reason: Stage::STOPPED.into() }).await;
         }
     }
 

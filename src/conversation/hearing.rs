@@ -11,7 +11,8 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::domain::{
-    BoxFuture, Completeness, Failure, FailureKind, PauseId, Pcm, Recogniser, Reply, Transcript, UtteranceId,
+    BoxFuture, Completeness, Expectation, Failure, FailureKind, PauseId, Pcm, Recogniser, Reply, Transcript,
+    UtteranceId,
 };
 
 /// Who waits for an answer; gets none if nothing was said.
@@ -21,6 +22,8 @@ pub(super) type Answer = Option<oneshot::Sender<Option<Reply>>>;
 pub(super) struct Unheard {
     pub(super) id: UtteranceId,
     pub(super) pcm: Pcm,
+    /// What it probably is.
+    pub(super) expectation: Expectation,
     /// Whether it may be our own voice, come back.
     pub(super) may_be_echo: bool,
     /// Whether it is probably not meant for us, and stays on this machine.
@@ -82,12 +85,18 @@ impl Hearing {
     }
 
     /// Takes what somebody has said so far; at a pause, with whoever wants to know whether that is all.
-    pub(super) fn speculate(&mut self, so_far: Pcm, pause: Option<(PauseId, oneshot::Sender<Completeness>)>) {
+    pub(super) fn speculate(
+        &mut self,
+        so_far: Pcm,
+        expectation: Expectation,
+        pause: Option<(PauseId, oneshot::Sender<Completeness>)>,
+    ) {
         if self.is_busy() || !self.waiting.is_empty() {
             return;
         }
         let recogniser = Arc::clone(&self.recogniser);
-        let words = Words::Awaited(Box::pin(async move { recogniser.speculate(&so_far).await }));
+        let words =
+            Words::Awaited(Box::pin(async move { recogniser.speculate(&so_far, &expectation).await }));
         let (pause, ending) = pause.unzip();
         self.guess = Some(Guess { pause, ending, words });
     }
@@ -121,7 +130,7 @@ impl Hearing {
 
     fn begin(&mut self, unheard: Unheard, guessed: Option<Words>) {
         let recogniser = Arc::clone(&self.recogniser);
-        let Unheard { id, pcm, may_be_echo, overheard, answer } = unheard;
+        let Unheard { id, pcm, expectation, may_be_echo, overheard, answer } = unheard;
         let future = async move {
             let guessed = match guessed {
                 Some(Words::Awaited(words)) => words.await,
@@ -130,7 +139,7 @@ impl Hearing {
             };
             let result = match guessed {
                 Some(transcript) => Ok(transcript),
-                None => recognise(recogniser.as_ref(), &pcm, overheard).await,
+                None => recognise(recogniser.as_ref(), &pcm, &expectation, overheard).await,
             };
             Progress::Heard { id, may_be_echo, answer, result }
         };
@@ -181,8 +190,13 @@ impl Hearing {
     }
 }
 
-async fn recognise(recogniser: &dyn Recogniser, pcm: &Pcm, overheard: bool) -> Result<Transcript, Failure> {
-    let try_it = || if overheard { recogniser.overhear(pcm) } else { recogniser.recognise(pcm) };
+async fn recognise(
+    recogniser: &dyn Recogniser,
+    pcm: &Pcm,
+    expectation: &Expectation,
+    overheard: bool,
+) -> Result<Transcript, Failure> {
+    let try_it = || if overheard { recogniser.overhear(pcm) } else { recogniser.recognise(pcm, expectation) };
     let result = try_it().await;
     // A recogniser that died of this call may serve it once it is restarted; what somebody said is worth
     // a second try.
@@ -214,7 +228,11 @@ mod tests {
     }
 
     impl Recogniser for Counter {
-        fn recognise<'a>(&'a self, speech: &'a Pcm) -> BoxFuture<'a, Result<Transcript, Failure>> {
+        fn recognise<'a>(
+            &'a self,
+            speech: &'a Pcm,
+            _: &'a Expectation,
+        ) -> BoxFuture<'a, Result<Transcript, Failure>> {
             Box::pin(async move {
                 self.asked.lock().unwrap().push(format!("said {}", speech.samples().len()));
                 tokio::time::sleep(Duration::from_secs(2)).await;
@@ -229,7 +247,7 @@ mod tests {
             })
         }
 
-        fn speculate<'a>(&'a self, speech: &'a Pcm) -> BoxFuture<'a, Option<Transcript>> {
+        fn speculate<'a>(&'a self, speech: &'a Pcm, _: &'a Expectation) -> BoxFuture<'a, Option<Transcript>> {
             Box::pin(async move {
                 self.asked.lock().unwrap().push(format!("guess {}", speech.samples().len()));
                 tokio::time::sleep(Duration::from_secs(1)).await;
@@ -246,6 +264,7 @@ mod tests {
         Unheard {
             id: UtteranceId::generate(),
             pcm: sound(samples),
+            expectation: Expectation::default(),
             may_be_echo: false,
             overheard: false,
             answer: None,
@@ -277,7 +296,7 @@ mod tests {
     async fn when_nobody_goes_on_the_guess_is_what_was_said() {
         let (mut hearing, counter) = set_up(Counter::default());
         let (id, ending) = pause();
-        hearing.speculate(sound(5), Some((id, ending)));
+        hearing.speculate(sound(5), Expectation::default(), Some((id, ending)));
         assert_eq!(words(&mut hearing).await, "guessed 5");
         let began = tokio::time::Instant::now();
         hearing.hear(unheard(7), Some(id));
@@ -290,7 +309,7 @@ mod tests {
     async fn a_guess_that_is_not_ready_is_waited_for() {
         let (mut hearing, counter) = set_up(Counter::default());
         let (id, ending) = pause();
-        hearing.speculate(sound(5), Some((id, ending)));
+        hearing.speculate(sound(5), Expectation::default(), Some((id, ending)));
         // The loop that asks for what comes next is interrupted all the time.
         assert!(tokio::time::timeout(Duration::from_millis(400), hearing.next()).await.is_err());
         let began = tokio::time::Instant::now();
@@ -304,7 +323,7 @@ mod tests {
     async fn whoever_goes_on_is_heard_whole() {
         let (mut hearing, counter) = set_up(Counter::default());
         let (first, ending) = pause();
-        hearing.speculate(sound(5), Some((first, ending)));
+        hearing.speculate(sound(5), Expectation::default(), Some((first, ending)));
         hearing.resumed();
         assert!(
             tokio::time::timeout(Duration::from_secs(9), hearing.next()).await.is_err(),
@@ -315,12 +334,12 @@ mod tests {
 
         // Nor is the guess at another pause the right one.
         let (second, ending) = pause();
-        hearing.speculate(sound(6), Some((second, ending)));
+        hearing.speculate(sound(6), Expectation::default(), Some((second, ending)));
         hearing.hear(unheard(10), Some(first));
         assert_eq!(words(&mut hearing).await, "heard 10");
         counter.asked();
         // What somebody says while they are speaking is shown, and no more.
-        hearing.speculate(sound(4), None);
+        hearing.speculate(sound(4), Expectation::default(), None);
         assert_eq!(words(&mut hearing).await, "guessed 4");
         hearing.hear(unheard(8), None);
         assert_eq!(words(&mut hearing).await, "heard 8");
@@ -333,7 +352,7 @@ mod tests {
         hearing.hear(unheard(7), None);
         hearing.hear(unheard(8), None);
         let (id, ending) = pause();
-        hearing.speculate(sound(5), Some((id, ending)));
+        hearing.speculate(sound(5), Expectation::default(), Some((id, ending)));
         hearing.hear(unheard(9), Some(id));
         for expected in ["heard 7", "heard 8", "heard 9"] {
             assert_eq!(words(&mut hearing).await, expected);
@@ -354,7 +373,7 @@ mod tests {
     async fn where_nothing_can_be_guessed_the_end_is_waited_for() {
         let (mut hearing, _) = set_up(Counter { no_guesses: true, ..Counter::default() });
         let (id, ending) = pause();
-        hearing.speculate(sound(5), Some((id, ending)));
+        hearing.speculate(sound(5), Expectation::default(), Some((id, ending)));
         assert!(tokio::time::timeout(Duration::from_secs(9), hearing.next()).await.is_err());
         hearing.hear(unheard(7), Some(id));
         assert_eq!(words(&mut hearing).await, "heard 7");

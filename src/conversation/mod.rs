@@ -7,7 +7,7 @@
 //!
 //! Whom to listen to is decided by one more ([`listening`]): a mode, a mute, sleep, and a wake phrase.
 //!
-//! **Architecture invariant:** `conversation` knows `domain` only; the world comes in as ports.
+//! **Architecture invariant:** `conversation` knows `domain` (and `redact`) only; the world comes in as ports.
 
 mod condition;
 mod confirmation;
@@ -17,9 +17,11 @@ mod hearing;
 mod insertions;
 mod listening;
 mod performance;
+mod recent;
 mod turn;
 mod wake;
 mod wording;
 
 pub use coordinator::{Coordinator, Input, Options, Ports, Standing};
 pub use listening::ListeningOptions;
+pub use recent::Memory;

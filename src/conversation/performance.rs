@@ -14,8 +14,8 @@ use super::insertions::Insertions;
 use super::turn::{self, Asked, Place, Step};
 use super::wording;
 use crate::domain::{
-    Action, Command, Confidence, Cue, Degradation, Event, Failure, InputMode, Intent, Interpretation,
-    Listening, Mode, Outcome, Puzzle, Reply, Situation, Stage, Target, UtteranceId,
+    Action, Command, Confidence, Cue, Degradation, Event, Failure, FailureKind, InputMode, Intent,
+    Interpretation, Listening, Mode, Outcome, Puzzle, Reply, Situation, Stage, Target, UtteranceId,
 };
 
 /// All that can be said takes minutes to say.
@@ -158,9 +158,13 @@ impl Performance {
     }
 
     async fn perform(&mut self, words: &Words, context: &Context) -> Result<Option<Reply>, Cut> {
+        // Not knowing the sessions is no reason not to understand the rest.
+        let (sessions, unreachable) = match self.unless_cancelled(self.ports.terminal.sessions()).await? {
+            Ok(sessions) => (sessions, None),
+            Err(failure) => (Vec::new(), Some(failure).filter(|it| it.kind == FailureKind::Unavailable)),
+        };
         let situation = Situation {
-            // Not knowing the sessions is no reason not to understand the rest.
-            sessions: self.unless_cancelled(self.ports.terminal.sessions()).await?.unwrap_or_default(),
+            sessions,
             question_open: self.question.is_some(),
             degraded: words.degraded,
             spoken: words.spoken,
@@ -188,7 +192,12 @@ impl Performance {
             Some(_) => Asked::Open,
         };
         let Interpretation { intent, corrections, .. } = interpretation.clone();
-        let reply = match turn::decide(interpretation, asked) {
+        let step = turn::decide(interpretation, asked);
+        // Who has just been waited for in vain is not waited for again.
+        if let Some(failure) = unreachable.filter(|_| step.needs_terminal()) {
+            return Err(Cut::Failed(failure));
+        }
+        let reply = match step {
             Step::Ignore => return Ok(None),
             Step::Refuse(reason) => wording::refused(&reason),
             Step::NothingAsked => wording::nothing_asked(),
@@ -293,7 +302,7 @@ impl Performance {
 
     /// Inserts a line into the current pane; gives the command that would enter it.
     async fn insert(&mut self, text: String) -> Result<Command, Cut> {
-        let insert = self.bind(Action::Insert { text: text.clone() }, Place::Current).await?;
+        let insert = self.bind(Action::Prepare { text: text.clone() }, Place::Current).await?;
         self.send(&insert).await?;
         Ok(Command { target: insert.target, action: Action::Submit { text } })
     }

@@ -59,6 +59,13 @@ pub(super) enum Step {
     NothingToUndo,
 }
 
+impl Step {
+    /// Whether it can't be done without the terminal.
+    pub(super) fn needs_terminal(&self) -> bool {
+        matches!(self, Self::Do(_) | Self::Ask(..) | Self::Confirmed | Self::Scratch)
+    }
+}
+
 /// Whether and how the open question stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {

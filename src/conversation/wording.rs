@@ -103,7 +103,9 @@ pub(super) fn summary(command: &Command) -> String {
         command.target.as_ref().map_or_else(String::new, |target| format!(" in {}", target.session_name));
     let session = || command.target.as_ref().map_or("?", |target| target.session_name.as_str());
     match &command.action {
-        Action::Submit { text } | Action::Insert { text } => format!("`{}`{at}", shortened(text)),
+        Action::Submit { text } | Action::Prepare { text } | Action::Insert { text } => {
+            format!("`{}`{at}", shortened(text))
+        }
         Action::KillSession => format!("kill session {}", session()),
         Action::CloseWindow => format!("close the current window{at}"),
         Action::ClosePane => format!("close the current pane{at}"),
@@ -232,6 +234,11 @@ pub(super) fn corrected(mut reply: Reply, corrections: &[Correction]) -> Reply {
 
 pub(super) fn refused(reason: &str) -> Reply {
     Reply::plain(Tone::Problem, reason)
+}
+
+/// What is cut off is not followed by more.
+pub(super) fn quiet() -> Reply {
+    Reply::new(Tone::Answer, "Quiet.", "")
 }
 
 pub(super) fn nothing_asked() -> Reply {

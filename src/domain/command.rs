@@ -95,12 +95,18 @@ pub enum Action {
     },
     /// The last command's output, or what is on the screen. → [`Outcome::Text`]
     ReadOutput,
-    /// Paste one line without running it. → [`Outcome::Done`]
+    /// Paste one line at a shell's prompt, without running it: what [`Action::Submit`] is to enter. A program
+    /// that is in front there, and would take it for something else, doesn't get it. → [`Outcome::Done`]
+    Prepare {
+        /// One line without control characters.
+        text: String,
+    },
+    /// Paste one line without running it, for whoever is in front. → [`Outcome::Done`]
     Insert {
         /// One line without control characters.
         text: String,
     },
-    /// Take back exactly what [`Action::Insert`] put there. → [`Outcome::Done`]
+    /// Take back exactly what [`Action::Insert`] or [`Action::Prepare`] put there. → [`Outcome::Done`]
     Erase {
         /// The same text.
         text: String,

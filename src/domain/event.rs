@@ -41,6 +41,11 @@ pub enum Event {
     },
     /// Something that takes longer than a second.
     Progress(Progress),
+    /// What was being said aloud is cut off, because somebody wants to say something.
+    Interrupted {
+        /// How.
+        by: Interruption,
+    },
     /// Somebody began to speak.
     SpeechStarted,
     /// It came to nothing: a click, or a cough.
@@ -95,6 +100,18 @@ pub enum Event {
     },
     /// The program is going down in order.
     Stopping,
+}
+
+/// How somebody cuts off what is being said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Interruption {
+    /// By speaking over it.
+    Voice,
+    /// By a key: the one that is held to talk, or any at the prompt.
+    Key,
+    /// By a line.
+    Line,
 }
 
 /// How far something has come.

@@ -8,7 +8,10 @@
 
 mod command;
 mod event;
+mod expectation;
 mod failure;
+mod forgetting;
+mod front;
 mod input;
 mod intent;
 mod listening;
@@ -24,8 +27,11 @@ mod utterance;
 mod verdict;
 
 pub use command::{Action, Command, Outcome, PaneId, Ran, SessionId, SessionInfo, Target};
-pub use event::{Event, Progress};
+pub use event::{Event, Interruption, Progress};
+pub use expectation::{End, Expectation, Fork, Named, Phrases};
 pub use failure::{Failure, FailureKind};
+pub use forgetting::{Forgotten, Selection};
+pub use front::Front;
 pub use input::InputMode;
 pub use intent::{Direction, Intent, Key, KeyPress, Pane, Scroll, Window};
 pub use listening::{Attention, Cue, Gate, Listening, ListeningChange, ListeningMode};

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Command, Completeness, Confidence, Failure, InputMode, Intent, Interpretation, LiveNames, Outcome, Pcm,
-    Record, SessionInfo, Stage, Target, Transcript, Utterance, UtteranceId, Whereabouts,
+    Command, Completeness, Confidence, Expectation, Failure, InputMode, Intent, Interpretation, LiveNames,
+    Outcome, Pcm, Record, SessionId, SessionInfo, Stage, Target, Transcript, Utterance, UtteranceId,
+    Whereabouts,
 };
 
 /// A boxed future, so that ports can be trait objects.
@@ -15,8 +16,12 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Speech to text: the whole `voice-stt` chain.
 pub trait Recogniser: Send + Sync {
-    /// Recognises one utterance. Dropping the future cancels the work itself.
-    fn recognise<'a>(&'a self, speech: &'a Pcm) -> BoxFuture<'a, Result<Transcript, Failure>>;
+    /// Recognises one utterance, with what it probably is. Dropping the future cancels the work itself.
+    fn recognise<'a>(
+        &'a self,
+        speech: &'a Pcm,
+        expectation: &'a Expectation,
+    ) -> BoxFuture<'a, Result<Transcript, Failure>>;
 
     /// Recognises what is probably not meant for us, and must be known only to tell that: on this machine,
     /// or not at all. Dropping the future cancels the work itself.
@@ -24,7 +29,11 @@ pub trait Recogniser: Send + Sync {
 
     /// Recognises what somebody has said so far, who may go on: `None` unless it costs nothing but work
     /// on this machine, and can be done at once. Dropping the future cancels the work itself.
-    fn speculate<'a>(&'a self, speech: &'a Pcm) -> BoxFuture<'a, Option<Transcript>>;
+    fn speculate<'a>(
+        &'a self,
+        speech: &'a Pcm,
+        expectation: &'a Expectation,
+    ) -> BoxFuture<'a, Option<Transcript>>;
 
     /// Whether a tier is the one that is wanted; another one raises verdicts.
     fn is_first(&self, _tier: &str) -> bool {
@@ -56,6 +65,9 @@ pub struct Situation {
 pub trait Interpreter: Send + Sync {
     /// Interprets one line of words, and judges it.
     fn interpret(&self, words: &str, confidence: Confidence, situation: &Situation) -> Interpretation;
+
+    /// What somebody will probably say next. Takes well under a millisecond.
+    fn expectation(&self, situation: &Situation) -> Expectation;
 
     /// Whether these words are all that somebody has to say.
     fn completeness(&self, words: &str, situation: &Situation) -> Completeness;
@@ -98,6 +110,9 @@ pub trait Terminal: Send + Sync {
 
     /// The sessions that there are; an empty list when no server runs.
     fn sessions(&self) -> BoxFuture<'_, Result<Vec<SessionInfo>, Failure>>;
+
+    /// Has commands go to this session from now on, if it is there under this name; shows it to nobody. Whether it is.
+    fn resume<'a>(&'a self, session: &'a SessionId, name: &'a str) -> BoxFuture<'a, Result<bool, Failure>>;
 
     /// Where commands go now, and what has a name there; nothing when nothing has been made current yet.
     fn whereabouts(&self) -> BoxFuture<'_, Result<Whereabouts, Failure>>;

@@ -28,6 +28,11 @@ pub enum Stage {
     },
 }
 
+impl Stage {
+    /// The reason that the program was stopped before it came to it.
+    pub const STOPPED: &str = "the program was stopped first";
+}
+
 /// An utterance with all that came of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {

@@ -80,6 +80,8 @@ pub struct Utterance {
     pub at: Timestamp,
     /// What came in.
     pub content: Content,
+    /// Whether it is for the program, as far as is known when it arrives.
+    pub is_attended: bool,
 }
 
 impl Utterance {
@@ -99,6 +101,6 @@ impl Utterance {
     }
 
     fn new(origin: Origin, content: Content) -> Self {
-        Self { id: UtteranceId::generate(), origin, at: Timestamp::now(), content }
+        Self { id: UtteranceId::generate(), origin, at: Timestamp::now(), content, is_attended: true }
     }
 }

@@ -7,6 +7,7 @@
 mod completeness;
 mod fill;
 mod own;
+mod sayable;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -98,6 +99,8 @@ pub(super) struct Grammar {
     pub(super) spoken: Spoken,
     /// Words between two things that are to be done.
     pub(super) joiners: HashSet<String>,
+    /// Phrases that are often said, the likeliest first.
+    pub(super) likely: Vec<String>,
     /// Parts of templates by their names.
     rules: BTreeMap<String, String>,
     /// The names of slots; captures hold an index.
@@ -247,6 +250,8 @@ struct Document {
     #[serde(default)]
     joiners: Vec<String>,
     #[serde(default)]
+    likely: Vec<String>,
+    #[serde(default)]
     rules: BTreeMap<String, String>,
     #[serde(default)]
     lists: BTreeMap<String, Vec<ItemData>>,
@@ -308,6 +313,7 @@ impl Compiler<'_> {
             noise: Noise { fillers: set(&document.fillers), hesitations: set(&document.hesitations) },
             spoken,
             joiners: set(&document.joiners),
+            likely: document.likely.clone(),
             rules: document.rules.clone(),
             names: Vec::new(),
             tree: vec![Node::default()],

@@ -139,7 +139,7 @@ fn named(
     words: &Words<'_>,
     situation: &Situation,
 ) -> Option<(Value, Option<Correction>)> {
-    let LiveNames { windows, branches, directories, commands } = &*situation.names;
+    let LiveNames { windows, branches, directories, commands, .. } = &*situation.names;
     let correction = |taken: &str, likeness: f64| {
         let likeness = Confidence::new(likeness as f32);
         (likeness < Confidence::CERTAIN).then(|| Correction {

@@ -18,6 +18,7 @@ mod again;
 mod called;
 mod clauses;
 mod error;
+mod expectation;
 mod grammar;
 mod meaning;
 mod names;

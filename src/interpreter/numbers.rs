@@ -9,6 +9,13 @@ pub(super) struct Reading {
     pub(super) words: usize,
 }
 
+/// The word for a small number.
+pub(super) fn in_a_word(number: u32) -> Option<&'static str> {
+    const WORDS: [&str; 10] =
+        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+    WORDS.get(number as usize).copied()
+}
+
 /// The numbers that the words may begin with, the longest first.
 pub(super) fn readings(words: &[impl AsRef<str>]) -> Vec<Reading> {
     let mut found = Vec::new();

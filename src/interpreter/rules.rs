@@ -1,6 +1,7 @@
 //! The rule-based interpreter: grammar and safety policy behind the port.
 
 use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 use super::GrammarError;
 use super::again::resolved;
@@ -13,8 +14,8 @@ use super::safety::{Doubt, Policy};
 use super::vocabulary::Vocabulary;
 use crate::config;
 use crate::domain::{
-    Completeness, Confidence, InputMode, Intent, Interpretation, Interpreter, ListeningChange, Situation,
-    Verdict,
+    Completeness, Confidence, Expectation, InputMode, Intent, Interpretation, Interpreter, ListeningChange,
+    Phrases, Situation, Verdict,
 };
 
 const GRAMMAR: &str = include_str!("../../config/grammar.toml");
@@ -32,6 +33,8 @@ pub struct Rules {
     policy: Policy,
     pub(super) vocabulary: Vocabulary,
     phrasebook: Phrasebook,
+    /// The grammar as a recogniser takes it.
+    pub(super) sayable: OnceLock<Arc<Phrases>>,
     minimum_confidence: f32,
     confirm_ai: bool,
 }
@@ -78,6 +81,7 @@ impl Rules {
             grammar,
             policy,
             phrasebook,
+            sayable: OnceLock::new(),
             minimum_confidence: safety.minimum_confidence,
             confirm_ai: safety.confirm_ai,
         };
@@ -234,6 +238,10 @@ impl Interpreter for Rules {
             verdict = self.policy.hidden_characters();
         }
         Interpretation { intent, verdict, corrections }
+    }
+
+    fn expectation(&self, situation: &Situation) -> Expectation {
+        self.expected(situation)
     }
 
     fn completeness(&self, words: &str, situation: &Situation) -> Completeness {

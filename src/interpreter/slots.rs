@@ -182,6 +182,25 @@ impl Slots {
         })
     }
 
+    /// All that can be said in a slot of this kind, where that can be listed; numbers not.
+    pub(super) fn listed(&self, kind: Kind) -> Vec<String> {
+        let list = |at: usize| self.lists[at].1.items.values().flatten().map(|(words, _)| words.join(" "));
+        let keys = self.lists.iter().position(|(name, _)| name == "key");
+        let symbols = self.symbols.items.values().flatten().map(|(words, _)| words.join(" "));
+        let mut listed: Vec<String> = match kind {
+            Kind::List(at) => list(at).collect(),
+            Kind::Letter => self.speller.letters().collect(),
+            Kind::Key => {
+                let keys = keys.map(list).into_iter().flatten();
+                keys.chain(symbols).chain(self.speller.letters()).collect()
+            }
+            _ => Vec::new(),
+        };
+        listed.sort_unstable();
+        listed.dedup();
+        listed
+    }
+
     /// All words that lists have in them.
     pub(super) fn words(&self) -> impl Iterator<Item = &str> {
         let items = self.lists.iter().flat_map(|(_, list)| list.items.values().flatten());

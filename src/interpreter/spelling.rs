@@ -30,6 +30,11 @@ impl Speller {
         Self { letters: spoken.letters().clone(), signs }
     }
 
+    /// All letters, by themselves and by their names.
+    pub(super) fn letters(&self) -> impl Iterator<Item = String> {
+        ('a'..='z').map(String::from).chain(self.letters.keys().cloned())
+    }
+
     /// A letter by itself or by its name.
     pub(super) fn letter(&self, word: &str) -> Option<char> {
         let mut chars = word.chars();

@@ -179,6 +179,15 @@ impl Spoken {
         Ok(())
     }
 
+    /// The names of programs that are a word.
+    pub(super) fn programs(&self) -> Vec<&str> {
+        let named = self.programs.entries.values().flatten().map(|(_, name)| name.as_str());
+        let mut names: Vec<&str> = named.chain(self.subcommands.iter().map(String::as_str)).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     /// The symbols, by the words for them.
     pub(super) fn symbols(&self) -> impl Iterator<Item = (&[String], &str)> {
         let entries = self.symbols.entries.values().flatten();

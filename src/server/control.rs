@@ -13,7 +13,11 @@ use tokio_util::sync::CancellationToken;
 use super::protocol::{ByHand, ChainStanding, Delivery, LONGEST_LINE, Request, Response, Status};
 use crate::breaker::Registry;
 use crate::conversation::Input;
-use crate::domain::{Degradation, Event, ListeningChange, Origin, Reply, Tone, Utterance};
+use crate::domain::{
+    BoxFuture, Degradation, Event, Failure, Forgotten, ListeningChange, Origin, Reply, Selection, Tone,
+    Utterance,
+};
+use crate::redact::Redactor;
 
 /// Clients at the same time; one more waits until another goes.
 const CLIENTS: usize = 16;
@@ -35,6 +39,10 @@ pub struct Control {
     pub delivery: Box<dyn Fn() -> Option<Delivery> + Send + Sync>,
     /// Tells which tier of each chain is in use.
     pub chains: Box<dyn Fn() -> Vec<ChainStanding> + Send + Sync>,
+    /// Forgets turns of the history.
+    pub forget: Box<dyn Fn(Selection) -> BoxFuture<'static, Result<Forgotten, Failure>> + Send + Sync>,
+    /// Takes secrets out of what goes out.
+    pub(crate) redactor: Redactor,
 }
 
 /// Removes the socket on the way out.
@@ -101,23 +109,30 @@ impl Control {
                 Ok(Request::Do { text, yes, spoken }) => {
                     let utterance = if spoken { Utterance::transcribed } else { Utterance::typed };
                     let response = self.perform(utterance(Origin::Control, text), yes).await;
-                    send(&mut write, &response).await?;
+                    self.send(&mut write, response).await?;
                 }
                 Ok(Request::Status) => {
                     let response = self.status().await;
-                    send(&mut write, &response).await?;
+                    self.send(&mut write, response).await?;
                 }
                 Ok(Request::Listen { change }) => {
                     let response = self.listen(change).await;
-                    send(&mut write, &response).await?;
+                    self.send(&mut write, response).await?;
+                }
+                Ok(Request::Forget { selection }) => {
+                    let response = match (self.forget)(selection).await {
+                        Ok(forgotten) => Response::Forgotten(forgotten),
+                        Err(failure) => Response::Error { what: failure.what },
+                    };
+                    self.send(&mut write, response).await?;
                 }
                 Ok(Request::Breaker { name, hand }) => {
                     let response = self.by_hand(&name, &hand);
-                    send(&mut write, &response).await?;
+                    self.send(&mut write, response).await?;
                 }
                 Err(error) => {
                     let what = format!("this request is not understood: {error}");
-                    send(&mut write, &Response::Error { what }).await?;
+                    self.send(&mut write, Response::Error { what }).await?;
                 }
             }
         }
@@ -128,14 +143,27 @@ impl Control {
         let mut events = self.events.subscribe();
         loop {
             match events.recv().await {
-                Ok(event) => send(write, &Response::Event(Box::new(event))).await?,
+                Ok(event) => self.send(write, Response::Event(Box::new(event))).await?,
                 Err(broadcast::error::RecvError::Lagged(missed)) => {
                     let what = format!("{missed} events were missed: this client reads too slowly");
-                    send(write, &Response::Error { what }).await?;
+                    self.send(write, Response::Error { what }).await?;
                 }
                 Err(broadcast::error::RecvError::Closed) => return Ok(()),
             }
         }
+    }
+
+    /// Sends without secrets. Only an answer goes as it is: to whoever asked, who must see what a "yes" would do.
+    async fn send(&self, write: &mut OwnedWriteHalf, response: Response) -> std::io::Result<()> {
+        let response = match response {
+            answer @ Response::Answer { .. } => answer,
+            other => self.redactor.all_of(&other).unwrap_or_else(|| Response::Error {
+                what: "this can't be shown without the secrets in it".into(),
+            }),
+        };
+        let mut line = serde_json::to_vec(&response)?;
+        line.push(b'\n');
+        write.write_all(&line).await
     }
 
     async fn perform(&self, utterance: Utterance, yes: bool) -> Response {
@@ -201,6 +229,7 @@ impl Control {
                 standing,
                 breakers: self.registry.snapshots(),
                 delivery: (self.delivery)(),
+                tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
             })),
             _ => Response::Error { what: "voice-terminal is going down".into() },
         }
@@ -220,12 +249,6 @@ fn in_use(mut chains: Vec<ChainStanding>, degradations: &[Degradation]) -> Vec<C
 
 fn is_same_user(stream: &UnixStream) -> bool {
     stream.peer_cred().is_ok_and(|peer| peer.uid() == rustix::process::getuid().as_raw())
-}
-
-async fn send(write: &mut OwnedWriteHalf, response: &Response) -> std::io::Result<()> {
-    let mut line = serde_json::to_vec(response)?;
-    line.push(b'\n');
-    write.write_all(&line).await
 }
 
 /// The next line; an error if it is longer than any request.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::breaker::Snapshot;
 use crate::config::BreakerOverride;
 use crate::conversation::Standing;
-use crate::domain::{Event, Listening, ListeningChange, Reply};
+use crate::domain::{Event, Forgotten, Listening, ListeningChange, Reply, Selection};
 
 /// The longest line that is read, in bytes: 10,000 spoken words and room to spare.
 pub(super) const LONGEST_LINE: usize = 1 << 20;
@@ -40,6 +40,12 @@ pub enum Request {
         #[serde(default)]
         change: Option<ListeningChange>,
     },
+    /// Forget turns of the history. → [`Response::Forgotten`]
+    Forget {
+        /// Which.
+        #[serde(default)]
+        selection: Selection,
+    },
     /// → [`Response::Event`], until the client goes.
     Watch,
 }
@@ -73,6 +79,8 @@ pub enum Response {
     Breaker(Box<Snapshot>),
     /// How listening stands now.
     Listening(Listening),
+    /// So much was forgotten.
+    Forgotten(Forgotten),
     /// Something happened.
     Event(Box<Event>),
     /// The request can't be served.
@@ -98,6 +106,9 @@ pub struct Status {
     /// What the database has not been given of the history; `None` if there is no database.
     #[serde(default)]
     pub delivery: Option<Delivery>,
+    /// Tasks that are alive in it: what it grows by, if it grows.
+    #[serde(default)]
+    pub tasks: usize,
 }
 
 /// What a database has not been given.

@@ -3,27 +3,59 @@
 //! Whisper always looks at 30 s. Giving the encoder only as much context as the clip needs makes it
 //! about three times faster, but below some ten seconds it begins to loop, so the context has a
 //! floor; what loops all the same is tried once more with the full context. Tokens are capped by
-//! the clip's length, so that a loop ends. Silence and noise make Whisper invent words: they are
+//! the clip's length, so that a loop ends.
+//!
+//! Where commands are expected, Whisper is told some of them as if they had been said before, which makes it lean
+//! towards their words. What it writes then may still be no command; so the likeliest of all commands is looked for
+//! on the same sound, and is taken if it isn't much less likely than what was written. What is surer than that is
+//! never touched, and whatever is taken keeps its own, lower probability, so that doubt stays doubt for whoever acts
+//! on it.
+//!
+//! Silence and noise make Whisper invent words, or say what it was told: they are
 //! dropped by what Whisper itself says of the chance that nobody speaks, and by how sure it is.
 
-use std::collections::HashMap;
-use std::ffi::c_void;
+mod engine;
+mod lexicon;
+mod search;
+mod text;
+mod tokens;
 
-use whisper_rs::{FullParams, SamplingStrategy, WhisperContext, WhisperError, WhisperState};
+use whisper_rs::{WhisperContext, WhisperError};
 
 use crate::breaker::AbortFlag;
-use crate::domain::SAMPLE_RATE;
+use crate::domain::{Phrases, SAMPLE_RATE};
+use crate::speech::frame::Leaning;
+use engine::Engine;
+use lexicon::{Lexicon, Names, Token};
+use search::{Limits, Predict, Row, Way};
+use text::{bare, clean, doubled, repeats};
+use tokens::Tokeniser;
 
 /// The encoder's frames in a second.
 const FRAMES_PER_SECOND: f64 = 50.0;
 const FULL_CONTEXT: i32 = 1500;
+/// What Whisper can look at in one piece.
+const LONGEST: usize = SAMPLE_RATE as usize * 30;
 /// Frames beyond the clip's end, so that its last word isn't at the edge.
 const MARGIN: f64 = 32.0;
 /// Whisper refuses clips that are much shorter.
 const SHORTEST: usize = SAMPLE_RATE as usize * 11 / 10;
-/// What fast speech comes to, and what a clip has at least.
+/// What fast speech comes to, and what a clip has at least and at most.
 const TOKENS_PER_SECOND: f64 = 8.0;
 const LEAST_TOKENS: f64 = 12.0;
+const MOST_TOKENS: usize = 220;
+
+/// Tokens of what may be said, which Whisper is told beforehand. Each costs time.
+const MOST_TOLD: usize = 48;
+/// A command is believed if it isn't less likely by more than `e` to this than what was written.
+const BELIEVED: f32 = 3.0;
+/// What was written is a command that surely, and no other is looked for.
+const CERTAIN: f32 = -1.5;
+/// Steps of the search, each of which takes as long as a token.
+const MOST_STEPS: usize = 40;
+
+/// Tokens of what is said again and again.
+const LONGEST_CIRCLE: usize = 16;
 
 /// Mean log-probabilities above which words hold against doubt, and below which they don't.
 const SURE: f32 = -0.3;
@@ -78,156 +110,256 @@ pub(super) struct Decoded {
 
 /// Decodes one utterance at a time.
 pub(super) struct Decoder {
-    state: WhisperState,
+    engine: Engine,
     options: DecodeOptions,
-    multilingual: bool,
-    end_of_text: i32,
-    /// Whisper's token for the start of a transcript.
-    start: i32,
-    /// Whisper's token for "nobody speaks".
-    nobody: i32,
+    tokeniser: Tokeniser,
+    lexicon: Option<Lexicon>,
 }
 
-/// One pass over the clip.
-struct Pass {
-    text: String,
-    confidence: f32,
-    log_probability: f32,
-    no_speech: f32,
-    capped: bool,
+/// What Whisper writes by itself.
+struct Written {
+    tokens: Vec<Token>,
+    log_probabilities: Vec<f32>,
+    /// The logarithm of the probability of all of it, and that it ends there.
+    total: f32,
+    /// Whether it goes in circles, or has no end.
+    loops: bool,
+    /// Whether it is the same twice, and then ends.
+    twice: bool,
 }
 
 impl Decoder {
-    pub(super) fn new(context: &WhisperContext, options: DecodeOptions) -> Result<Self, WhisperError> {
-        Ok(Self {
-            state: context.create_state()?,
-            options,
-            multilingual: context.is_multilingual(),
-            end_of_text: context.token_eot(),
-            start: context.token_sot(),
-            nobody: context.token_nosp(),
-        })
+    pub(super) fn new(context: WhisperContext, options: DecodeOptions) -> Result<Self, WhisperError> {
+        let engine = Engine::new(context, &options.language, threads(options.threads))?;
+        Ok(Self { tokeniser: Tokeniser::new(engine.vocabulary()), engine, options, lexicon: None })
+    }
+
+    /// Learns what can be said.
+    pub(super) fn learn(&mut self, phrases: Phrases) {
+        self.lexicon = Some(Lexicon::new(phrases, &mut self.tokeniser));
     }
 
     /// Decodes samples (mono, 16 kHz). After an abort the result is meaningless.
-    pub(super) fn decode(&mut self, samples: &[f32], abort: &AbortFlag) -> Result<Decoded, WhisperError> {
+    pub(super) fn decode(
+        &mut self,
+        samples: &[f32],
+        leaning: &Leaning,
+        abort: &AbortFlag,
+    ) -> Result<Decoded, WhisperError> {
+        if samples.len() <= LONGEST {
+            return self.piece(samples, leaning, abort);
+        }
+        let (mut texts, mut confidence, mut pieces) = (Vec::new(), 0.0, 0.0);
+        for piece in samples.chunks(LONGEST) {
+            let decoded = self.piece(piece, &Leaning::default(), abort)?;
+            if !decoded.text.is_empty() {
+                texts.push(decoded.text);
+                (confidence, pieces) = (confidence + decoded.confidence, pieces + 1.0);
+            }
+        }
+        Ok(Decoded {
+            text: texts.join(" "),
+            confidence: if pieces > 0.0 { confidence / pieces } else { 0.0 },
+        })
+    }
+
+    fn piece(
+        &mut self,
+        samples: &[f32],
+        leaning: &Leaning,
+        abort: &AbortFlag,
+    ) -> Result<Decoded, WhisperError> {
+        let silence = Decoded { text: String::new(), confidence: 0.0 };
         let samples = &sound(samples);
         let seconds = samples.len() as f64 / f64::from(SAMPLE_RATE);
         let floor = i32::try_from(self.options.minimum_audio_context).unwrap_or(FULL_CONTEXT);
         let context = ((seconds * FRAMES_PER_SECOND + MARGIN).ceil() as i32).clamp(floor, FULL_CONTEXT);
-        let mut pass = self.pass(samples, seconds, context, abort)?;
-        let loops = pass.capped || repeats(&pass.text) || doubled(&pass.text);
-        if context < FULL_CONTEXT && !abort.is_set() && loops {
-            pass = self.pass(samples, seconds, FULL_CONTEXT, abort)?;
+        let most = ((seconds * TOKENS_PER_SECOND + LEAST_TOKENS) as usize).min(MOST_TOKENS);
+        let told = self.told(&leaning.likely);
+        let Some(mut first) = self.engine.listen(samples, context, &told, abort)? else { return Ok(silence) };
+        let mut written = self.write(&first, most, abort)?;
+        let mut no_speech = None;
+        // Somebody says it twice, or what Whisper was told led it into that.
+        if written.twice && !told.is_empty() {
+            no_speech = Some(self.engine.no_speech()?);
+            first = self.engine.afresh()?;
+            written = self.write(&first, most, abort)?;
         }
-        pass.no_speech = self.no_speech()?;
-        if self.is_invented(&pass) {
-            return Ok(Decoded { text: String::new(), confidence: 0.0 });
+        let is_expected = leaning.phrases && !written.twice && !abort.is_set();
+        let believed = if is_expected { self.command(&first, &written, leaning, most)? } else { None };
+        let is_command = believed.is_some();
+        if let Some(Way { tokens, log_probabilities, total }) = believed {
+            written = Written { tokens, log_probabilities, total, loops: false, twice: false };
         }
+        let (no_speech, is_fresh) = match no_speech {
+            Some(known) => (known, true),
+            None => (self.engine.no_speech()?, false),
+        };
+        if written.loops && !told.is_empty() && !is_fresh && !abort.is_set() {
+            let first = self.engine.afresh()?;
+            written = self.write(&first, most, abort)?;
+        }
+        if written.loops && context < FULL_CONTEXT && !abort.is_set() {
+            let Some(first) = self.engine.listen(samples, FULL_CONTEXT, &[], abort)? else {
+                return Ok(silence);
+            };
+            written = self.write(&first, most, abort)?;
+        }
+        let text = clean(&self.engine.text(&written.tokens));
+        // What it was told it says again where nobody speaks, and is sure of it.
+        let silent = !told.is_empty() && no_speech >= self.options.no_speech_threshold;
+        if silent || self.is_invented(&text, written.log_probability(), no_speech) {
+            return Ok(silence);
+        }
+        // Whether a full stop belongs at the end is nothing to be sure of.
+        let of_words = written.tokens.iter().zip(&written.log_probabilities);
+        let of_words: Vec<f32> =
+            of_words.filter(|(token, _)| self.engine.is_word(**token)).map(|(_, it)| it.exp()).collect();
+        let confidence = mean(&of_words);
         // A loop that the full context does not cure is not to be trusted.
-        let confidence = if repeats(&pass.text) { pass.confidence * 0.3 } else { pass.confidence };
-        Ok(Decoded { text: pass.text, confidence })
+        let confidence = if !is_command && repeats(&text) { confidence * 0.3 } else { confidence };
+        Ok(Decoded { text, confidence })
     }
 
-    fn is_invented(&self, pass: &Pass) -> bool {
-        let bare = bare(&pass.text);
+    /// What Whisper is told beforehand: the likeliest last.
+    fn told(&mut self, likely: &[String]) -> Vec<Token> {
+        let mut left = MOST_TOLD;
+        let mut told = Vec::new();
+        for said in likely {
+            let tokens = self.tokeniser.tokens(&sentence(said));
+            if tokens.len() > left {
+                break;
+            }
+            left -= tokens.len();
+            told.push(tokens);
+        }
+        told.iter().rev().flat_map(|tokens| tokens.iter().copied()).collect()
+    }
+
+    /// What Whisper writes if nobody keeps it from that.
+    fn write(&mut self, first: &Row, most: usize, abort: &AbortFlag) -> Result<Written, WhisperError> {
+        let mut written = Written {
+            tokens: Vec::new(),
+            log_probabilities: Vec::new(),
+            total: 0.0,
+            loops: true,
+            twice: false,
+        };
+        // Where sentences end, and how likely the text is if it ends there.
+        let mut stops: Vec<(usize, f32)> = Vec::new();
+        let mut row = first.clone();
+        while written.tokens.len() < most && !abort.is_set() {
+            let token = row.likeliest();
+            let length = written.tokens.len();
+            if self.engine.is_stop(token) {
+                stops.push((length, written.total + row.end()));
+            }
+            if token == self.engine.end() {
+                written.loops = false;
+                break;
+            }
+            // The same sentence twice, and about to begin again.
+            if let Some(half) = written.half().filter(|_| written.tokens.first() == Some(&token))
+                && let Some((end, total)) = stops.iter().find(|(end, _)| *end + 1 == half)
+            {
+                written.tokens.truncate(*end);
+                written.log_probabilities.truncate(*end);
+                written.total = *total;
+                return Ok(written);
+            }
+            if circles(&written.tokens) {
+                break;
+            }
+            let log_probability = row.log_probability(token);
+            written.tokens.push(token);
+            written.log_probabilities.push(log_probability);
+            written.total += log_probability;
+            row = self.engine.after(&written.tokens)?;
+        }
+        let text = clean(&self.engine.text(&written.tokens));
+        written.twice = !written.loops && doubled(&text);
+        written.loops |= written.twice || repeats(&text);
+        // A full stop or none is the same text.
+        if let Some((_, total)) = stops.iter().find(|(end, _)| end + 1 >= written.tokens.len()) {
+            written.total = *total;
+        }
+        Ok(written)
+    }
+
+    /// The command that was probably said, if it isn't what was written.
+    fn command(
+        &mut self,
+        first: &Row,
+        written: &Written,
+        leaning: &Leaning,
+        most: usize,
+    ) -> Result<Option<Way>, WhisperError> {
+        let Some(lexicon) = &self.lexicon else { return Ok(None) };
+        let names = Names::new(&leaning.names, leaning.question_open, &mut self.tokeniser);
+        let text = clean(&self.engine.text(&written.tokens));
+        let is_command = lexicon.accepts(&text, &names);
+        if is_command && !written.loops && written.total >= CERTAIN {
+            return Ok(None);
+        }
+        let least = if is_command && !written.loops { written.total } else { written.total - BELIEVED };
+        let limits = Limits { least, steps: MOST_STEPS, tokens: most };
+        search::likeliest(&mut self.engine, lexicon, &names, first, limits)
+    }
+
+    fn is_invented(&self, text: &str, log_probability: f32, no_speech: f32) -> bool {
+        let bare = bare(text);
         if bare.is_empty() {
             return true;
         }
         let DecodeOptions { no_speech_threshold, log_probability_threshold, .. } = self.options;
         // In recordings of people and in synthetic speech it is below 0.45, in silence, noise, hum and
         // beeps above 0.8.
-        let somebody = pass.no_speech < no_speech_threshold;
-        let silence = !somebody && pass.log_probability < SURE;
+        let somebody = no_speech < no_speech_threshold;
+        let silence = !somebody && log_probability < SURE;
         // Whisper is unsure of a word that stands alone ("cancel" comes with −2.1) and right all the
         // same. Where somebody speaks, doubt is for whoever acts on the words: it lowers the confidence.
         let least = if somebody { log_probability_threshold * LENIENCE } else { log_probability_threshold };
-        let noise = pass.log_probability < least;
-        let subtitle = INVENTED.contains(&bare.as_str()) && (!somebody || pass.log_probability < UNSURE);
+        let noise = log_probability < least;
+        let subtitle = INVENTED.contains(&bare.as_str()) && (!somebody || log_probability < UNSURE);
         noise || silence || subtitle
     }
+}
 
-    fn pass(
-        &mut self,
-        samples: &[f32],
-        seconds: f64,
-        context: i32,
-        abort: &AbortFlag,
-    ) -> Result<Pass, WhisperError> {
-        let most_tokens = (seconds * TOKENS_PER_SECOND + LEAST_TOKENS) as i32;
-        let mut params = FullParams::new(SamplingStrategy::Greedy { best_of: 1 });
-        params.set_n_threads(threads(self.options.threads));
-        params.set_audio_ctx(context);
-        params.set_max_tokens(most_tokens);
-        params.set_no_context(true);
-        params.set_no_timestamps(true);
-        params.set_single_segment(true);
-        params.set_suppress_blank(true);
-        params.set_suppress_nst(true);
-        // Higher temperatures are for long recordings; here they cost seconds and invent words.
-        params.set_temperature_inc(0.0);
-        // Its own gate looks in the wrong place; see `no_speech`.
-        params.set_no_speech_thold(1.0);
-        params.set_print_special(false);
-        params.set_print_progress(false);
-        params.set_print_realtime(false);
-        params.set_print_timestamps(false);
-        let language = if self.multilingual { self.options.language.as_str() } else { "en" };
-        params.set_language(Some(language));
-
-        // SAFETY: whisper.cpp calls this only while `full` runs, and `abort` outlives that; the flag
-        // may be read from several threads.
-        unsafe {
-            params.set_abort_callback(Some(aborted));
-            params.set_abort_callback_user_data(std::ptr::from_ref(abort).cast_mut().cast());
-        }
-
-        self.state.full(params, samples)?;
-        Ok(self.read(most_tokens))
+impl Written {
+    fn log_probability(&self) -> f32 {
+        mean(&self.log_probabilities)
     }
 
-    /// The probability that nobody speaks, as Whisper was trained to tell it: in the place of the
-    /// first token after the start. (whisper.cpp looks for it after the whole prompt, where it means
-    /// nothing unless the prompt is the start alone.) Of the clip that was decoded last.
-    fn no_speech(&mut self) -> Result<f32, WhisperError> {
-        let threads = usize::try_from(threads(self.options.threads)).unwrap_or(1);
-        self.state.decode(&[self.start], 0, threads)?;
-        let logits = self.state.get_logits()?;
-        let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let sum: f32 = logits.iter().map(|logit| (logit - most).exp()).sum();
-        let logit = usize::try_from(self.nobody).ok().and_then(|token| logits.get(token));
-        Ok(logit.map_or(0.0, |logit| (logit - most).exp() / sum))
+    /// How long a half is, if both are the same.
+    fn half(&self) -> Option<usize> {
+        let half = self.tokens.len() / 2;
+        let (first, second) = self.tokens.split_at(half);
+        (half > 0 && first == second).then_some(half)
     }
+}
 
-    fn read(&self, most_tokens: i32) -> Pass {
-        let (mut text, mut probabilities, mut tokens) = (String::new(), Vec::new(), 0);
-        let mut of_words = Vec::new();
-        for segment in self.state.as_iter() {
-            text += &segment.to_str_lossy().unwrap_or_default();
-            tokens += segment.n_tokens();
-            for n in 0..segment.n_tokens() {
-                if let Some(token) = segment.get_token(n)
-                    && token.token_id() < self.end_of_text
-                {
-                    let probability = token.token_probability().max(1e-6);
-                    probabilities.push(probability);
-                    if token.to_str_lossy().is_ok_and(|text| text.chars().any(char::is_alphanumeric)) {
-                        of_words.push(probability);
-                    }
-                }
-            }
-        }
-        let mean = |values: &[f32]| values.iter().sum::<f32>() / values.len().max(1) as f32;
-        let logarithms: Vec<f32> = probabilities.iter().map(|probability| probability.ln()).collect();
-        Pass {
-            text: clean(&text),
-            // Whether a full stop belongs at the end is nothing to be sure of.
-            confidence: mean(&of_words),
-            log_probability: mean(&logarithms),
-            no_speech: 0.0,
-            capped: tokens >= most_tokens,
-        }
-    }
+/// Whether tokens end with the same few again and again. People say "no no no", and spell "seven seven seven seven".
+fn circles(tokens: &[Token]) -> bool {
+    (1..=LONGEST_CIRCLE).any(|length| {
+        let times = match length {
+            1 => 6,
+            2 => 4,
+            _ => 3,
+        };
+        let mut runs = tokens.rchunks(length).take(times);
+        tokens.len() >= length * times && runs.next().is_some_and(|last| runs.all(|run| run == last))
+    })
+}
+
+fn mean(values: &[f32]) -> f32 {
+    values.iter().sum::<f32>() / values.len().max(1) as f32
+}
+
+/// As Whisper would have written it.
+fn sentence(said: &str) -> String {
+    let mut characters = said.chars();
+    let first = characters.next().into_iter().flat_map(char::to_uppercase);
+    std::iter::once(' ').chain(first).chain(characters).chain(std::iter::once('.')).collect()
 }
 
 /// The samples as Whisper can take them: not too short, and every one a number.
@@ -238,103 +370,10 @@ fn sound(samples: &[f32]) -> Vec<f32> {
     sound
 }
 
-/// Tells whisper.cpp whether to stop.
-unsafe extern "C" fn aborted(flag: *mut c_void) -> bool {
-    // SAFETY: `flag` is the `AbortFlag` that `Decoder::pass` borrows for the whole of the call.
-    unsafe { &*flag.cast::<AbortFlag>() }.is_set()
-}
-
 /// The threads for one decoding: more than four gain nothing with small models, and more than there
 /// are cores make everything slower.
 fn threads(wish: u32) -> i32 {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let wish = if wish == 0 { 4 } else { wish as usize };
     i32::try_from(wish.min(cores)).unwrap_or(1)
-}
-
-/// The words without stage directions such as `[BLANK_AUDIO]` and `(music)`.
-fn clean(text: &str) -> String {
-    let mut words = String::new();
-    let mut rest = text;
-    while let Some(start) = rest.find(['[', '(']) {
-        let close = if rest[start..].starts_with('[') { ']' } else { ')' };
-        // One that is never closed is no direction.
-        let Some(length) = rest[start..].find(close) else { break };
-        words += &rest[..start];
-        rest = &rest[start + length + 1..];
-    }
-    words += rest;
-    words.retain(|character| !matches!(character, '♪' | '♫'));
-    words.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Lower-case words without punctuation.
-fn bare(text: &str) -> String {
-    let keep = |character: &char| character.is_alphanumeric() || matches!(character, ' ' | '\'');
-    let bare: String = text.to_lowercase().replace('-', " ").chars().filter(keep).collect();
-    bare.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Whether the same run of words comes again and again, as when Whisper loops.
-fn repeats(text: &str) -> bool {
-    let words = bare(text);
-    let words: Vec<&str> = words.split(' ').collect();
-    let in_a_row = |length: usize, times: usize| {
-        words.len() >= length * times
-            && words
-                .windows(length * times)
-                .any(|window| window.chunks(length).all(|run| run == &window[..length]))
-    };
-    // People say "no no no", and spell "seven seven seven seven".
-    if in_a_row(1, 6) || in_a_row(2, 4) || (3..=10).any(|length| in_a_row(length, 3)) {
-        return true;
-    }
-    // A loop that varies a little: most words belong to the same few runs of three.
-    let mut runs: HashMap<&[&str], usize> = HashMap::new();
-    for run in words.windows(3) {
-        *runs.entry(run).or_default() += 1;
-    }
-    words.len() >= 15 && runs.values().any(|times| times * 3 * 2 > words.len())
-}
-
-/// Whether all of it is there twice: a loop of one round, which short clips get from a reduced context,
-/// or somebody who says so.
-fn doubled(text: &str) -> bool {
-    let words = bare(text);
-    let words: Vec<&str> = words.split_whitespace().collect();
-    let (first, second) = words.split_at(words.len() / 2);
-    !first.is_empty() && first == second
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn loops_are_noticed_and_speech_is_not() {
-        assert!(repeats("10 of clubs, 10 of clubs, 10 of clubs"));
-        assert!(repeats("go go go go go go"));
-        assert!(!repeats("no no no"));
-        assert!(!repeats("four of clubs, ace of spades, two of hearts, ten of clubs"));
-        assert!(!repeats("number seven seven seven seven"));
-        assert!(!repeats(""));
-    }
-
-    #[test]
-    fn what_is_there_twice_is_noticed() {
-        assert!(doubled("Status Status"));
-        assert!(doubled("Yes. Yes."));
-        assert!(doubled("Go back. Go back."));
-        assert!(!doubled("no no no"));
-        assert!(!doubled("yes"));
-        assert!(!doubled(""));
-    }
-
-    #[test]
-    fn stage_directions_are_dropped() {
-        assert_eq!(clean(" [BLANK_AUDIO]"), "");
-        assert_eq!(clean("♪ (upbeat music) Split right."), "Split right.");
-        assert_eq!(clean(" List   sessions. "), "List sessions.");
-        assert_eq!(clean("(coughs) open [inaudible] the (door"), "open the (door");
-    }
 }

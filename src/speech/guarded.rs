@@ -17,7 +17,8 @@ use crate::breaker::{
 };
 use crate::config::Stt;
 use crate::domain::{
-    BoxFuture, Confidence, Degradation, Failure, FailureKind, Pcm, Progress, Recogniser, Transcript,
+    BoxFuture, Confidence, Degradation, Expectation, Failure, FailureKind, Pcm, Progress, Recogniser,
+    Transcript,
 };
 
 /// The name of the chain.
@@ -27,18 +28,28 @@ pub const TIERS: [&str; 4] = [LOCAL, cloud::STT[0], cloud::STT[1], cloud::STT[2]
 const LOCAL: &str = "local-whisper";
 
 /// Loading has its own limit; this leaves it the time to say so.
-const LOAD_AND_TELL: Duration = LOAD.saturating_add(Duration::from_secs(5));
+const TELL: Duration = Duration::from_secs(5);
+const LOAD_AND_TELL: Duration = LOAD.saturating_add(TELL);
 
 const AGAIN: &str = "it is tried again by itself; `voice-terminal breakers` shows when";
 const TYPE: &str = "type instead; `voice-terminal doctor` tells more";
 const CHANGE: &str = "choose another speech.stt.language or speech.stt.model in your configuration";
 
+/// What goes down the chain.
+struct Speech {
+    pcm: Pcm,
+    /// Stays on this machine: there are names in it.
+    expectation: Expectation,
+}
+
 /// All recognisers of the chain, in order.
 pub struct Recognisers {
-    chain: Chain<'static, Pcm, Transcript, RecognitionError>,
+    chain: Chain<'static, Speech, Transcript, RecognitionError>,
     whisper: Arc<LocalWhisper>,
     whisper_breaker: Arc<Breaker>,
     unready: Option<Unready>,
+    /// Whether what is expected matters.
+    bias: bool,
     /// The tiers in order.
     names: Vec<String>,
     clouds: Vec<Arc<CloudTier>>,
@@ -66,7 +77,7 @@ impl Recognisers {
     /// Builds the chain. Nothing is started before it is needed; see [`Recognisers::warm`].
     pub fn start(parts: Parts, cancel: CancellationToken) -> Self {
         let Parts { config, models, breaker, fallbacks, executable, clouds, progress } = parts;
-        let names = config.chain.clone();
+        let (names, bias) = (config.chain.clone(), config.bias);
         let options = DecodeOptions {
             language: config.language,
             threads: config.threads,
@@ -85,7 +96,7 @@ impl Recognisers {
             progress,
         };
         let whisper = Arc::new(LocalWhisper::start(launch, cancel));
-        let mut tiers: Vec<Box<dyn Tier<Pcm, Transcript, RecognitionError>>> = Vec::new();
+        let mut tiers: Vec<Box<dyn Tier<Speech, Transcript, RecognitionError>>> = Vec::new();
         let mut remotes = Vec::new();
         for name in &names {
             if name == LOCAL {
@@ -106,7 +117,7 @@ impl Recognisers {
         // So much that each tier's own limit decides.
         let deadline = LOAD * 2 * tiers.len().max(1) as u32;
         let chain = Chain::new(CHAIN, deadline, tiers).telling(fallbacks);
-        Self { chain, whisper, whisper_breaker: breaker, unready, names, clouds: remotes }
+        Self { chain, whisper, whisper_breaker: breaker, unready, bias, names, clouds: remotes }
     }
 
     /// Makes ready what can be: the local recogniser's model, if that is in the chain. Without it, what is
@@ -156,6 +167,11 @@ impl Recognisers {
             Err(CallError::Failed(error)) => Err(unavailable(error.to_string(), error.remedy())),
             Err(other) => Err(unavailable(other.to_string(), AGAIN)),
         }
+    }
+
+    fn speech(&self, pcm: &Pcm, expectation: &Expectation) -> Speech {
+        let expectation = if self.bias { expectation.clone() } else { Expectation::default() };
+        Speech { pcm: pcm.clone(), expectation }
     }
 
     /// The worker's process, while there is one.
@@ -219,9 +235,14 @@ impl Recogniser for Recognisers {
         self.names.first().is_none_or(|first| first == tier)
     }
 
-    fn recognise<'a>(&'a self, speech: &'a Pcm) -> BoxFuture<'a, Result<Transcript, Failure>> {
+    fn recognise<'a>(
+        &'a self,
+        speech: &'a Pcm,
+        expectation: &'a Expectation,
+    ) -> BoxFuture<'a, Result<Transcript, Failure>> {
+        let speech = self.speech(speech, expectation);
         Box::pin(async move {
-            match self.chain.call(speech, Effect::Idempotent).await {
+            match self.chain.call(&speech, Effect::Idempotent).await {
                 Ok(served) => Ok(served.value),
                 Err(none) => Err(failure(&none)),
             }
@@ -229,6 +250,7 @@ impl Recogniser for Recognisers {
     }
 
     fn overhear<'a>(&'a self, speech: &'a Pcm) -> BoxFuture<'a, Result<Transcript, Failure>> {
+        let speech = self.speech(speech, &Expectation::default());
         Box::pin(async move {
             if let Some(unready) = &self.unready {
                 return Err(unavailable(unready.to_string(), CHANGE));
@@ -238,7 +260,7 @@ impl Recogniser for Recognisers {
                 breaker: Arc::clone(&self.whisper_breaker),
                 unready: None,
             };
-            match self.whisper_breaker.call_within(tier.limit(speech), tier.serve(speech)).await {
+            match self.whisper_breaker.call_within(tier.limit(&speech), tier.serve(&speech)).await {
                 Ok(transcript) => Ok(transcript),
                 Err(CallError::Failed(error)) => Err(unavailable(error.to_string(), error.remedy())),
                 Err(other) => Err(unavailable(other.to_string(), AGAIN)),
@@ -246,7 +268,12 @@ impl Recogniser for Recognisers {
         })
     }
 
-    fn speculate<'a>(&'a self, speech: &'a Pcm) -> BoxFuture<'a, Option<Transcript>> {
+    fn speculate<'a>(
+        &'a self,
+        speech: &'a Pcm,
+        expectation: &'a Expectation,
+    ) -> BoxFuture<'a, Option<Transcript>> {
+        let speech = self.speech(speech, expectation);
         Box::pin(async move {
             if !self.is_first(LOCAL) || !self.whisper.is_warm() || self.unready.is_some() {
                 return None;
@@ -256,7 +283,7 @@ impl Recogniser for Recognisers {
                 breaker: Arc::clone(&self.whisper_breaker),
                 unready: None,
             };
-            let guess = self.whisper_breaker.call_within(tier.limit(speech), tier.serve(speech));
+            let guess = self.whisper_breaker.call_within(tier.limit(&speech), tier.serve(&speech));
             guess.await.inspect_err(|error| tracing::debug!(%error, "no speculation")).ok()
         })
     }
@@ -268,15 +295,15 @@ struct LocalTier {
     unready: Option<Unready>,
 }
 
-impl Tier<Pcm, Transcript, RecognitionError> for LocalTier {
+impl Tier<Speech, Transcript, RecognitionError> for LocalTier {
     fn breaker(&self) -> &Breaker {
         &self.breaker
     }
 
-    fn serve<'a>(&'a self, speech: &'a Pcm) -> BoxFuture<'a, Result<Transcript, RecognitionError>> {
+    fn serve<'a>(&'a self, speech: &'a Speech) -> BoxFuture<'a, Result<Transcript, RecognitionError>> {
         Box::pin(async move {
             let began = Instant::now();
-            let heard = self.whisper.recognise(speech).await?;
+            let heard = self.whisper.recognise(&speech.pcm, &speech.expectation).await?;
             Ok(Transcript {
                 text: heard.text,
                 confidence: Confidence::new(heard.confidence),
@@ -292,9 +319,9 @@ impl Tier<Pcm, Transcript, RecognitionError> for LocalTier {
 
     /// The breaker's timeout is for a command of a few seconds. A long utterance honestly takes
     /// longer, by at most its own length again; and loading a model is no slowness of the recogniser.
-    fn limit(&self, speech: &Pcm) -> Duration {
-        let load = if self.whisper.is_warm() { Duration::ZERO } else { LOAD_AND_TELL };
-        self.breaker.timeout() + speech.duration() + load
+    fn limit(&self, speech: &Speech) -> Duration {
+        let load = if self.whisper.is_warm() { Duration::ZERO } else { self.whisper.load_limit() + TELL };
+        self.breaker.timeout() + speech.pcm.duration() + load
     }
 }
 
@@ -317,16 +344,16 @@ impl CloudTier {
     }
 }
 
-impl Tier<Pcm, Transcript, RecognitionError> for Arc<CloudTier> {
+impl Tier<Speech, Transcript, RecognitionError> for Arc<CloudTier> {
     fn breaker(&self) -> &Breaker {
         &self.breaker
     }
 
-    fn serve<'a>(&'a self, speech: &'a Pcm) -> BoxFuture<'a, Result<Transcript, RecognitionError>> {
+    fn serve<'a>(&'a self, speech: &'a Speech) -> BoxFuture<'a, Result<Transcript, RecognitionError>> {
         Box::pin(async move {
             let remote = self.remote.as_ref().map_err(RecognitionError::unready)?;
             let began = Instant::now();
-            let Said { text, confidence } = remote.ask(speech).await?;
+            let Said { text, confidence } = remote.ask(&speech.pcm).await?;
             Ok(Transcript { text, confidence, tier: self.breaker.name().to_owned(), took: began.elapsed() })
         })
     }

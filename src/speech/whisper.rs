@@ -9,7 +9,7 @@
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -18,10 +18,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::frame::{Answer, LONGEST, Request};
+use super::frame::{Answer, LARGEST, LONGEST, Request};
 use super::models::ModelError;
 use crate::breaker::{Backoff, Class, Classify};
-use crate::domain::{Pcm, Progress};
+use crate::domain::{Expectation, Pcm, Phrases, Progress};
 use crate::process::Group;
 
 /// How long a model may take to load: a large one from a slow disk.
@@ -125,7 +125,7 @@ pub(super) struct Heard {
 
 enum Order {
     Warm(oneshot::Sender<Result<(), WhisperFailure>>),
-    Recognise(Pcm, oneshot::Sender<Result<Heard, WhisperFailure>>),
+    Recognise(Pcm, Expectation, oneshot::Sender<Result<Heard, WhisperFailure>>),
 }
 
 /// The local recogniser.
@@ -133,6 +133,36 @@ pub(super) struct LocalWhisper {
     orders: mpsc::Sender<Order>,
     warm: Arc<AtomicBool>,
     pid: Arc<AtomicU32>,
+    load: Arc<LoadLimit>,
+}
+
+/// How long loading the model may take: when it was loaded before, not much longer than it took then. A worker that
+/// stands still as it starts would else keep whoever has spoken waiting for a minute.
+#[derive(Debug, Default)]
+struct LoadLimit(AtomicU64);
+
+impl LoadLimit {
+    /// A machine that was idle may be busy now.
+    const BUSIER: u32 = 4;
+    const SPARE: Duration = Duration::from_secs(2);
+
+    fn took(&self, time: Duration) {
+        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        // The longest counts. 0 is never.
+        self.0.fetch_max(millis.max(1), Ordering::Relaxed);
+    }
+
+    /// Whether it was ever loaded.
+    fn is_known(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
+    }
+
+    fn now(&self) -> Duration {
+        match self.0.load(Ordering::Relaxed) {
+            0 => LOAD,
+            millis => (Duration::from_millis(millis) * Self::BUSIER + Self::SPARE).min(LOAD),
+        }
+    }
 }
 
 impl LocalWhisper {
@@ -141,6 +171,7 @@ impl LocalWhisper {
     pub(super) fn start(launch: Launch, cancel: CancellationToken) -> Self {
         let (orders, inbox) = mpsc::channel(WAITING);
         let (warm, pid) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+        let load = Arc::<LoadLimit>::default();
         let supervisor = Supervisor {
             launch,
             worker: None,
@@ -149,14 +180,20 @@ impl LocalWhisper {
             next_id: 0,
             warm: Arc::clone(&warm),
             pid: Arc::clone(&pid),
+            load_limit: Arc::clone(&load),
         };
         tokio::spawn(async move { cancel.run_until_cancelled(supervisor.run(inbox)).await });
-        Self { orders, warm, pid }
+        Self { orders, warm, pid, load }
     }
 
     /// Whether the model is loaded.
     pub(super) fn is_warm(&self) -> bool {
         self.warm.load(Ordering::Acquire)
+    }
+
+    /// How long loading the model may take now.
+    pub(super) fn load_limit(&self) -> Duration {
+        self.load.now()
     }
 
     /// The worker's process, while there is one.
@@ -170,11 +207,15 @@ impl LocalWhisper {
     }
 
     /// Recognises one utterance. Dropping the future aborts the work.
-    pub(super) async fn recognise(&self, speech: &Pcm) -> Result<Heard, WhisperFailure> {
+    pub(super) async fn recognise(
+        &self,
+        speech: &Pcm,
+        expectation: &Expectation,
+    ) -> Result<Heard, WhisperFailure> {
         if speech.duration() > LONGEST {
             return Err(WhisperFailure::TooLong(speech.duration()));
         }
-        self.order(|answer| Order::Recognise(speech.clone(), answer)).await
+        self.order(|answer| Order::Recognise(speech.clone(), expectation.clone(), answer)).await
     }
 
     async fn order<T>(
@@ -191,6 +232,25 @@ struct Worker {
     group: Group,
     frames: mpsc::Sender<Vec<u8>>,
     answers: mpsc::Receiver<Answer>,
+    /// What it has learned that can be said.
+    learned: Option<Arc<Phrases>>,
+}
+
+impl Worker {
+    /// Sees to it that it knows what can be said.
+    async fn learn(&mut self, phrases: Option<&Arc<Phrases>>) -> Result<(), WhisperFailure> {
+        let Some(phrases) = phrases else { return Ok(()) };
+        if self.learned.as_ref().is_none_or(|learned| !Arc::ptr_eq(learned, phrases)) {
+            let lesson = Request::Learn(Phrases::clone(phrases)).encode();
+            if lesson.len() <= LARGEST {
+                self.frames.send(lesson).await.map_err(|_| WhisperFailure::Crashed)?;
+            } else {
+                tracing::warn!("there are too many phrases for the recogniser to lean towards");
+            }
+            self.learned = Some(Arc::clone(phrases));
+        }
+        Ok(())
+    }
 }
 
 struct Supervisor {
@@ -202,6 +262,7 @@ struct Supervisor {
     next_id: u32,
     warm: Arc<AtomicBool>,
     pid: Arc<AtomicU32>,
+    load_limit: Arc<LoadLimit>,
 }
 
 impl Supervisor {
@@ -214,10 +275,10 @@ impl Supervisor {
                     let _ = answer.send(result);
                 }
                 // Nothing is started for somebody who has gone while it waited.
-                Order::Recognise(_, answer) if answer.is_closed() => {}
+                Order::Recognise(_, _, answer) if answer.is_closed() => {}
                 // A load that has begun is finished: the next one who asks will want it.
-                Order::Recognise(pcm, answer) => match self.ensure().await {
-                    Ok(()) => self.serve(&pcm, answer).await,
+                Order::Recognise(pcm, expectation, answer) => match self.ensure().await {
+                    Ok(()) => self.serve(&pcm, &expectation, answer).await,
                     Err(failure) => {
                         let _ = answer.send(Err(failure));
                     }
@@ -266,12 +327,18 @@ impl Supervisor {
     async fn load(&self, began: impl FnOnce()) -> Result<Worker, WhisperFailure> {
         let mut worker = self.spawn()?;
         began();
-        match timeout(LOAD, worker.answers.recv()).await {
-            Ok(Some(Answer::Ready)) => Ok(worker),
+        let start = Instant::now();
+        match timeout(self.load_limit.now(), worker.answers.recv()).await {
+            Ok(Some(Answer::Ready)) => {
+                self.load_limit.took(start.elapsed());
+                Ok(worker)
+            }
             Ok(Some(Answer::Unusable { why })) => {
                 tracing::warn!(why, "the model can't be used");
                 Err(WhisperFailure::Unusable)
             }
+            // The model was loaded before: this is not its fault.
+            Ok(_) if self.load_limit.is_known() => Err(WhisperFailure::Crashed),
             // whisper.cpp aborts on some damaged models.
             Ok(_) => Err(WhisperFailure::Unusable),
             Err(_) => Err(WhisperFailure::LoadTimeout),
@@ -287,8 +354,10 @@ impl Supervisor {
             .arg(model)
             .args(&self.launch.arguments)
             // Whisper's threads meet thousands of times in a second of work. Waiting for each other by
-            // spinning is a little quicker on an idle machine, and ten times slower on a busy one.
+            // spinning is ten times slower on a busy machine; but to wait a few microseconds so before
+            // they sleep halves the time for a token on an idle one.
             .env("OMP_WAIT_POLICY", "passive")
+            .env("GOMP_SPINCOUNT", "2000")
             // Else an abort starts a debugger, if there is one, to draw a backtrace that nobody reads.
             .env("GGML_NO_BACKTRACE", "1")
             .stdin(Stdio::piped())
@@ -328,16 +397,25 @@ impl Supervisor {
                 tracing::debug!(target: "whisper", "{line}");
             }
         });
-        Ok(Worker { group, frames, answers })
+        Ok(Worker { group, frames, answers, learned: None })
     }
 
-    async fn serve(&mut self, pcm: &Pcm, mut answer: oneshot::Sender<Result<Heard, WhisperFailure>>) {
+    async fn serve(
+        &mut self,
+        pcm: &Pcm,
+        expectation: &Expectation,
+        mut answer: oneshot::Sender<Result<Heard, WhisperFailure>>,
+    ) {
         self.next_id = self.next_id.wrapping_add(1);
         let id = self.next_id;
         let Some(worker) = &mut self.worker else { return };
-        let request = Request::Recognise { id, samples: pcm.samples().to_vec() }.encode();
+        let leaning = expectation.into();
+        let request = Request::Recognise { id, leaning, samples: pcm.samples().to_vec() }.encode();
         let result = tokio::select! {
-            result = exchange(worker, id, request) => result,
+            result = async {
+                worker.learn(expectation.phrases.as_ref()).await?;
+                exchange(worker, id, request).await
+            } => result,
             () = answer.closed() => {
                 self.abort(id).await;
                 return;
@@ -413,6 +491,18 @@ mod tests {
     use super::super::decode::DecodeOptions;
     use super::super::worker::WorkerOptions;
     use super::*;
+
+    #[test]
+    fn a_model_that_was_loaded_before_is_not_waited_for_as_at_first() {
+        let limit = LoadLimit::default();
+        assert_eq!(limit.now(), LOAD);
+        limit.took(Duration::from_millis(500));
+        assert_eq!(limit.now(), Duration::from_secs(4));
+        limit.took(Duration::from_millis(100));
+        assert_eq!(limit.now(), Duration::from_secs(4), "the longest counts");
+        limit.took(Duration::from_secs(50));
+        assert_eq!(limit.now(), LOAD);
+    }
 
     #[derive(Parser)]
     struct Parsed {

@@ -12,9 +12,9 @@ use std::sync::mpsc;
 use whisper_rs::{WhisperContext, WhisperContextParameters};
 
 use super::decode::{DecodeOptions, Decoder};
-use super::frame::{Answer, Request};
+use super::frame::{Answer, Leaning, Request};
 use crate::breaker::AbortFlag;
-use crate::domain::SAMPLE_RATE;
+use crate::domain::{Phrases, SAMPLE_RATE};
 
 /// What the worker is started with.
 #[derive(Debug, Clone, PartialEq, clap::Args)]
@@ -27,11 +27,13 @@ pub struct WorkerOptions {
     pub decode: DecodeOptions,
 }
 
-struct Job {
-    id: u32,
-    samples: Vec<f32>,
-    abort: AbortFlag,
+enum Job {
+    Learn(Phrases),
+    Recognise { id: u32, leaning: Leaning, samples: Vec<f32>, abort: AbortFlag },
 }
+
+/// Jobs that may wait: the phrases, and an utterance.
+const WAITING: usize = 2;
 
 /// Serves requests on standard input until it ends. Standard output belongs to the answers.
 pub fn run(options: WorkerOptions) -> ExitCode {
@@ -60,20 +62,27 @@ enum WorkerError {
 fn serve(options: WorkerOptions, out: &mut impl io::Write) -> Result<(), WorkerError> {
     // One request is under way, one may wait; the daemon sends no more. Listening begins before the
     // model is loaded, so that a daemon which goes meanwhile is noticed.
-    let (send, jobs) = mpsc::sync_channel::<Job>(1);
+    let (send, jobs) = mpsc::sync_channel::<Job>(WAITING);
     std::thread::Builder::new().name("requests".into()).spawn(move || listen(&send))?;
 
     let path = options.model.to_str().ok_or(WorkerError::Path)?;
     let mut parameters = WhisperContextParameters::default();
     parameters.use_gpu(false);
     let context = WhisperContext::new_with_params(path, parameters)?;
-    let mut decoder = Decoder::new(&context, options.decode)?;
+    let mut decoder = Decoder::new(context, options.decode)?;
     // The first decoding allocates and is slow; nobody waits for this one.
-    decoder.decode(&vec![0.0; SAMPLE_RATE as usize], &AbortFlag::default())?;
+    decoder.decode(&vec![0.0; SAMPLE_RATE as usize], &Leaning::default(), &AbortFlag::default())?;
     Answer::Ready.write(out)?;
 
-    for Job { id, samples, abort } in jobs {
-        let result = decoder.decode(&samples, &abort);
+    for job in jobs {
+        let (id, leaning, samples, abort) = match job {
+            Job::Learn(phrases) => {
+                decoder.learn(phrases);
+                continue;
+            }
+            Job::Recognise { id, leaning, samples, abort } => (id, leaning, samples, abort),
+        };
+        let result = decoder.decode(&samples, &leaning, &abort);
         let answer = match result {
             _ if abort.is_set() => Answer::Aborted { id },
             Ok(words) => Answer::Recognised { id, text: words.text, confidence: words.confidence },
@@ -90,10 +99,15 @@ fn listen(jobs: &mpsc::SyncSender<Job>) {
     let mut current: Option<(u32, AbortFlag)> = None;
     loop {
         match Request::read(&mut input) {
-            Ok(Some(Request::Recognise { id, samples })) => {
+            Ok(Some(Request::Learn(phrases))) => {
+                if jobs.send(Job::Learn(phrases)).is_err() {
+                    return;
+                }
+            }
+            Ok(Some(Request::Recognise { id, leaning, samples })) => {
                 let abort = AbortFlag::default();
                 current = Some((id, abort.clone()));
-                if jobs.send(Job { id, samples, abort }).is_err() {
+                if jobs.send(Job::Recognise { id, leaning, samples, abort }).is_err() {
                     return;
                 }
             }

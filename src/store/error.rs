@@ -193,6 +193,18 @@ pub(super) fn unreadable(error: &CallError<StoreError>) -> Failure {
     )
 }
 
+/// The failure to forget.
+pub(super) fn not_forgotten(error: &CallError<StoreError>) -> Failure {
+    tracing::warn!(%error, "nothing could be forgotten");
+    let Degradation { remedy, .. } = degradation(error);
+    Failure::new(
+        FailureKind::Unavailable,
+        CHAIN,
+        "The history can't be written at the moment, so nothing was forgotten.",
+        remedy,
+    )
+}
+
 /// The failure of a call that memory can't serve either.
 pub(super) fn failure(error: &CallError<StoreError>) -> Failure {
     match error {

@@ -10,17 +10,22 @@ use sqlx::sqlite::SqlitePool;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 
 use super::error::{self, JOURNAL, StoreError};
+use super::forgetting::{self, Asked, Condition, Deleted};
 use super::held::{Held, Revised};
 use super::outbox::{self, Backlog, Stamp};
 use super::postgres::{Database, Server};
 use super::reading::{Answer, Delivery, Found, Kept, Reading, Search};
+use super::record::Clean;
 use super::replay::{Replay, Replaying};
 use super::search::wanted;
+use super::sounds::{SoundOptions, Sounds};
 use super::sqlite::{self, Among, Recovered};
 use super::standing::Standing;
 use super::writer::{Bounds, Job, QUEUE, Shared, Writer};
 use crate::breaker::{Breaker, CallError, Fallback};
-use crate::domain::{BoxFuture, Degradation, Failure, Journal, Record, Stage, Utterance, UtteranceId};
+use crate::domain::{
+    BoxFuture, Degradation, Failure, Forgotten, Journal, Record, Selection, Stage, Utterance, UtteranceId,
+};
 
 /// How long the program's start waits for the file. It goes on in memory then, and the file is
 /// opened behind it.
@@ -29,6 +34,13 @@ const OPENING: Duration = Duration::from_millis(800);
 /// How long going down waits for the last write.
 const CLOSING: Duration = Duration::from_secs(1);
 
+/// How long forgetting may take: a large index is made anew.
+const FORGETTING: Duration = Duration::from_secs(60);
+
+/// How long whoever wants something forgotten waits for the database.
+const TELLING: Duration = Duration::from_secs(4);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
 /// What a history is made of.
 #[derive(Debug)]
 pub struct Parts {
@@ -36,8 +48,12 @@ pub struct Parts {
     pub path: PathBuf,
     /// How large it may become, in bytes.
     pub limit: u64,
+    /// How old records become before they are forgotten; `None` is any age.
+    pub retention: Option<Duration>,
     /// The journal's breaker.
     pub breaker: Arc<Breaker>,
+    /// How the sound of what was said is kept, if it is.
+    pub sound: Option<SoundOptions>,
     /// The servers that it is carried over to.
     pub database: Option<Database>,
     /// Told when another than the first tier is read.
@@ -50,6 +66,7 @@ pub struct Store {
     shared: Arc<Shared>,
     jobs: mpsc::Sender<Job>,
     database: Option<Arc<Servers>>,
+    sounds: Option<Sounds>,
 }
 
 /// The database beyond the journal.
@@ -63,7 +80,16 @@ struct Servers {
 impl Store {
     /// Opens the journal at this path with no database behind it; see [`Store::begin`].
     pub async fn open(path: PathBuf, breaker: Arc<Breaker>) -> (Self, Option<Degradation>) {
-        Self::begin(Parts { path, limit: u64::MAX, breaker, database: None, fallbacks: None }).await
+        let parts = Parts {
+            path,
+            limit: u64::MAX,
+            retention: None,
+            breaker,
+            sound: None,
+            database: None,
+            fallbacks: None,
+        };
+        Self::begin(parts).await
     }
 
     /// Opens the journal, making it and its directory if there is none. No server is waited for, or
@@ -72,7 +98,8 @@ impl Store {
     /// Never fails: if the file can't be used, records stay in memory until it can, and the
     /// degradation says so. If it was damaged, it is set aside, and the degradation says where.
     pub async fn begin(parts: Parts) -> (Self, Option<Degradation>) {
-        let Parts { path, limit, breaker, database, fallbacks } = parts;
+        let Parts { path, limit, retention, breaker, sound, database, fallbacks } = parts;
+        let sounds = sound.map(Sounds::new);
         let shared = Arc::new(Shared {
             held: Mutex::new(Held::default()),
             readers: Mutex::new(None),
@@ -80,8 +107,8 @@ impl Store {
             breaker: Arc::clone(&breaker),
             saved: Notify::new(),
         });
-        let bounds = Bounds { limit, delivers: database.is_some() };
-        let mut writer = Writer::new(path, bounds, Arc::clone(&shared));
+        let bounds = Bounds { limit, delivers: database.is_some(), retention };
+        let mut writer = Writer::new(path, bounds, Arc::clone(&shared), sounds.clone());
         if let Err(error) = breaker.call_within(OPENING, writer.open()).await {
             shared.degrade(&error);
         }
@@ -93,7 +120,7 @@ impl Store {
             let reading = Reading::new(&servers, &shared, fallbacks);
             Arc::new(Servers { in_order: servers, reading, backlog: watch::Sender::default() })
         });
-        (Self { shared, jobs, database }, degradation)
+        (Self { shared, jobs, database, sounds }, degradation)
     }
 
     /// Carries the journal over to the database from now on, until it is told to finish. `None` if
@@ -218,7 +245,8 @@ impl Store {
                 let records = if is_journal {
                     page.records
                 } else {
-                    self.with_what_waits(search, page.records, page.stamps).await
+                    let records = self.without_forgotten(page.records).await;
+                    self.with_what_waits(search, records, page.stamps).await
                 };
                 (records, tier, degradation)
             }
@@ -227,6 +255,103 @@ impl Store {
         records.sort_by_key(|record| std::cmp::Reverse(record.id));
         records.truncate(limit as usize);
         Ok(Found { records: self.delivery_of(records, &held).await, tier, degradation })
+    }
+
+    /// How many turns on this machine a selection means.
+    ///
+    /// # Errors
+    /// When the journal can't be read.
+    pub async fn meant(&self, selection: &Selection) -> Result<u64, Failure> {
+        let condition = Condition::of(selection);
+        let counted = self.read(move |pool| async move { forgetting::count(&pool, &condition).await }).await;
+        Ok(counted.map_err(|error| error::unreadable(&error))?.unwrap_or_default())
+    }
+
+    /// Forgets what a selection means, for good: here at once, and in the database as soon as it is there. Turns under
+    /// way stay. Gives what had been typed, too, for whoever keeps that elsewhere.
+    ///
+    /// # Errors
+    /// When the journal can't be written; then nothing was forgotten.
+    pub async fn forget(&self, selection: &Selection) -> Result<(Forgotten, Vec<String>), Failure> {
+        let condition = Condition::of(selection);
+        let deleted = self.shared.breaker.call_within(FORGETTING, async {
+            let (done, result) = oneshot::channel();
+            self.jobs.send(Job::Forget(condition, done)).await.map_err(|_| StoreError::Closed)?;
+            result.await.map_err(|_| StoreError::Closed)?
+        });
+        let Deleted { ids, texts, wiped } = deleted.await.map_err(|error| error::not_forgotten(&error))?;
+        let here = ids.len() as u64;
+        if let Some(sounds) = &self.sounds {
+            sounds.forget(ids).await;
+        }
+        let database = match self.database {
+            None => None,
+            Some(_) => Some(self.is_forgotten_everywhere().await),
+        };
+        tracing::info!(turns = here, wiped, ?database, "turns were forgotten");
+        Ok((Forgotten { here, wiped, database }, texts))
+    }
+
+    /// Whether the database has been told of everything that is to be forgotten; waits a little for that.
+    async fn is_forgotten_everywhere(&self) -> bool {
+        let told = async {
+            loop {
+                let (done, result) = oneshot::channel();
+                if self.jobs.send(Job::Tombstones(done)).await.is_err() {
+                    return false;
+                }
+                match result.await {
+                    Ok(Ok(left)) if left.is_empty() => return true,
+                    Ok(Ok(_)) => tokio::time::sleep(LOOK_AGAIN).await,
+                    Ok(Err(_)) | Err(_) => return false,
+                }
+            }
+        };
+        tokio::time::timeout(TELLING, told).await.unwrap_or(false)
+    }
+
+    /// One record; `None` if there is none on this machine.
+    ///
+    /// # Errors
+    /// When the journal can't be read.
+    pub async fn load(&self, id: UtteranceId) -> Result<Option<Record>, Failure> {
+        let found = self.read(move |pool| async move { sqlite::load(&pool, id).await }).await;
+        let found = found.map_err(|error| error::unreadable(&error))?.flatten();
+        Ok(found.map(|revised| revised.record.into_record()))
+    }
+
+    /// The sound that is kept, the oldest first.
+    ///
+    /// # Errors
+    /// When its directory can't be read.
+    pub fn kept_sound(&self) -> std::io::Result<Vec<(UtteranceId, PathBuf)>> {
+        self.sounds.as_ref().map_or(Ok(Vec::new()), Sounds::kept)
+    }
+
+    /// What a server has without what was forgotten here: it may not have been told yet, or be a replica that is behind.
+    async fn without_forgotten(&self, records: Vec<Record>) -> Vec<Record> {
+        let ids: Vec<UtteranceId> = records.iter().map(|record| record.id).collect();
+        let here = self.read(move |pool| async move { forgetting::forgotten_of(&pool, &ids).await }).await;
+        let mut gone: HashSet<UtteranceId> = match here {
+            Ok(ids) => ids.unwrap_or_default().into_iter().collect(),
+            Err(error) => {
+                tracing::warn!(%error, "what was forgotten can't be known");
+                HashSet::new()
+            }
+        };
+        let (done, result) = oneshot::channel();
+        let asked = match self.jobs.send(Job::Tombstones(done)).await {
+            Ok(()) => result.await.ok().and_then(Result::ok).unwrap_or_default().asked,
+            Err(_) => Vec::new(),
+        };
+        for Asked { before, wanted, .. } in asked {
+            let older = records.iter().filter(|record| record.at.as_nanosecond() < i128::from(before));
+            let older: Vec<Revised> =
+                older.map(|record| Revised { record: Clean::kept(record.clone()), revision: 1 }).collect();
+            let found = sqlite::search_among(&older, &wanted, u32::MAX).await.unwrap_or_default();
+            gone.extend(found.iter().map(|record| record.id));
+        }
+        records.into_iter().filter(|record| !gone.contains(&record.id)).collect()
     }
 
     async fn in_journal(&self, search: Search) -> Result<Vec<Record>, Failure> {
@@ -301,11 +426,21 @@ impl Store {
 impl Journal for Store {
     fn open<'a>(&'a self, utterance: &'a Utterance) -> BoxFuture<'a, Result<(), Failure>> {
         self.shared.held.lock().open(utterance);
-        Box::pin(self.save(utterance.id))
+        Box::pin(async move {
+            let Some(sounds) = &self.sounds else { return self.save(utterance.id).await };
+            let (saved, ()) = tokio::join!(self.save(utterance.id), sounds.opened(utterance));
+            saved
+        })
     }
 
     fn add<'a>(&'a self, id: UtteranceId, stage: &'a Stage) -> BoxFuture<'a, Result<(), Failure>> {
-        Box::pin(self.add_stage(id, stage))
+        Box::pin(async move {
+            let added = self.add_stage(id, stage).await;
+            if let Some(sounds) = &self.sounds {
+                sounds.stage(id, stage).await;
+            }
+            added
+        })
     }
 
     fn search<'a>(

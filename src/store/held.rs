@@ -5,19 +5,18 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::{Content, Outcome, Record, Stage, Utterance, UtteranceId};
+use super::record::Clean;
+use crate::domain::{Stage, Utterance, UtteranceId};
+use crate::redact::Redactor;
 
 /// Records held at most. When there are more, the oldest are given up: it takes a long time without
 /// a disk to get there.
 const CAPACITY: usize = 1_000;
 
-/// The longest text kept, in bytes.
-const LONGEST_TEXT: usize = 64 * 1024;
-
 /// A record and how often it changed.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Revised {
-    pub(super) record: Record,
+    pub(super) record: Clean,
     /// Counts the changes, from 1.
     pub(super) revision: i64,
 }
@@ -39,13 +38,16 @@ impl Entry {
 #[derive(Debug, Default)]
 pub(super) struct Held {
     entries: BTreeMap<UtteranceId, Entry>,
+    /// What comes in is held, and kept, without secrets.
+    redactor: Redactor,
 }
 
 impl Held {
     /// Opens a record. Does nothing if it is held already.
     pub(super) fn open(&mut self, utterance: &Utterance) {
         if !self.entries.contains_key(&utterance.id) {
-            self.insert(Entry { now: Revised { record: opened(utterance), revision: 1 }, saved: 0 });
+            let record = Clean::opened(utterance, &self.redactor);
+            self.insert(Entry { now: Revised { record, revision: 1 }, saved: 0 });
         }
     }
 
@@ -68,7 +70,7 @@ impl Held {
     pub(super) fn add(&mut self, id: UtteranceId, stage: &Stage) -> bool {
         let Some(entry) = self.entries.get_mut(&id) else { return false };
         let before = entry.now.record.clone();
-        apply(&mut entry.now.record, stage);
+        entry.now.record.add(stage, &self.redactor);
         if entry.now.record != before {
             entry.now.revision += 1;
         }
@@ -95,6 +97,13 @@ impl Held {
         }
     }
 
+    /// Forgets these.
+    pub(super) fn forget(&mut self, ids: &[UtteranceId]) {
+        for id in ids {
+            self.entries.remove(id);
+        }
+    }
+
     /// Notes that the disk has none of it any more.
     pub(super) fn lost(&mut self) {
         for entry in self.entries.values_mut() {
@@ -103,76 +112,10 @@ impl Held {
     }
 }
 
-fn opened(utterance: &Utterance) -> Record {
-    let (text, speech_seconds) = match &utterance.content {
-        Content::Text(text) | Content::Transcribed(text) => (Some(beginning(text)), None),
-        Content::Speech(pcm) => (None, Some(pcm.duration().as_secs_f64())),
-    };
-    Record {
-        id: utterance.id,
-        origin: utterance.origin,
-        at: utterance.at,
-        speech_seconds,
-        text,
-        transcript: None,
-        interpretation: None,
-        command: None,
-        outcome: None,
-        reply: None,
-        abandoned: None,
-    }
-}
-
-fn apply(record: &mut Record, stage: &Stage) {
-    match stage {
-        Stage::Transcribed(transcript) => {
-            let mut transcript = transcript.clone();
-            transcript.text = beginning(&transcript.text);
-            record.text = Some(transcript.text.clone());
-            record.transcript = Some(transcript);
-        }
-        Stage::Understood(interpretation) => record.interpretation = Some(interpretation.clone()),
-        Stage::Commanded(command) => {
-            // A turn may send several, one after the other. The outcome of an earlier one says
-            // nothing about this one.
-            if record.command.as_ref() != Some(command) {
-                record.command = Some(command.clone());
-                record.outcome = None;
-            }
-        }
-        Stage::Acted(outcome) => record.outcome = Some(shortened(outcome.clone())),
-        Stage::Replied(reply) => {
-            let mut reply = reply.clone();
-            reply.text = beginning(&reply.text);
-            reply.speech = beginning(&reply.speech);
-            record.reply = Some(reply);
-        }
-        Stage::Abandoned { reason } => record.abandoned = Some(beginning(reason)),
-    }
-}
-
-/// Of what a program printed, the end is worth most.
-fn shortened(mut outcome: Outcome) -> Outcome {
-    match &mut outcome {
-        Outcome::Text { text } | Outcome::Described { screen: text, .. } => *text = end(text),
-        Outcome::Ran(ran) => ran.output = end(&ran.output),
-        Outcome::Done { .. } | Outcome::Session { .. } | Outcome::Sessions { .. } => {}
-    }
-    outcome
-}
-
-fn beginning(text: &str) -> String {
-    text[..text.floor_char_boundary(LONGEST_TEXT)].to_owned()
-}
-
-fn end(text: &str) -> String {
-    text[text.ceil_char_boundary(text.len().saturating_sub(LONGEST_TEXT))..].to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Action, Command, Origin, Reply, Tone};
+    use crate::domain::{Action, Command, Origin, Outcome, Reply, Tone};
 
     fn held() -> (Held, UtteranceId) {
         let utterance = Utterance::typed(Origin::Typed, "list sessions");
@@ -237,14 +180,5 @@ mod tests {
         }
         assert_eq!(held.unsaved().count(), CAPACITY);
         assert!(!held.add(first, &replied()));
-    }
-
-    #[test]
-    fn long_texts_are_cut_between_characters() {
-        let long = "ä".repeat(LONGEST_TEXT);
-        assert_eq!(beginning(&format!("x{long}")).len(), LONGEST_TEXT - 1);
-        assert_eq!(end(&format!("{long}x")).len(), LONGEST_TEXT - 1);
-        assert!(end(&format!("{long}x")).ends_with('x'));
-        assert_eq!(end("short"), "short");
     }
 }

@@ -21,21 +21,27 @@
 //! Several processes may share the file. A lock file per run (`owner`) tells whose unfinished records
 //! were left by a crash.
 //!
-//! **Limits.** Sound is not stored. Texts longer than 64 KiB are cut. While the disk can't be written, the
+//! Nothing is kept with a secret in it that can be told (`record`), sound only where that is wanted (`sounds`), and what
+//! somebody wants forgotten is gone for good (`forgetting`).
+//!
+//! **Limits.** Texts longer than 64 KiB are cut. While the disk can't be written, the
 //! newest 1,000 records are kept. The journal has a size that it keeps: what a server has makes way
 //! first, then the oldest turns; that it comes to this is told at 80 %.
 
 mod error;
 mod file;
+mod forgetting;
 mod guarded;
 mod held;
 mod outbox;
 mod owner;
 mod postgres;
 mod reading;
+mod record;
 mod replay;
 mod row;
 mod search;
+mod sounds;
 mod sqlite;
 mod standing;
 mod writer;
@@ -46,4 +52,5 @@ pub use outbox::Backlog;
 pub use postgres::{Database, Place};
 pub use reading::{Delivery, Found, Kept};
 pub use replay::Replaying;
+pub use sounds::{KeepSound, SoundOptions};
 pub use sqlite::Recovered;

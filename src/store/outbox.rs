@@ -10,6 +10,7 @@ use sqlx::{Connection, Row, SqliteExecutor};
 use uuid::Uuid;
 
 use super::error::StoreError;
+use super::forgetting::{self, Tombstones};
 use crate::domain::UtteranceId;
 
 /// How full the journal may be before it is told.
@@ -107,6 +108,8 @@ pub(super) enum Change {
     Destination(String),
     /// What was refused is tried again.
     RetryRefused,
+    /// A server was told to forget this, and has found those.
+    Forgotten { told: Tombstones, found: Vec<UtteranceId> },
 }
 
 /// The first that wait, in the order in which they were begun.
@@ -177,6 +180,9 @@ fn list(ids: &[UtteranceId]) -> String {
 
 /// Does one change, durably.
 pub(super) async fn change(connection: &mut SqliteConnection, change: &Change) -> Result<(), StoreError> {
+    if let Change::Forgotten { told, found } = change {
+        return forgetting::delivered(connection, told, found).await;
+    }
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     match change {
         Change::Delivered(stamps) => {
@@ -209,6 +215,7 @@ pub(super) async fn change(connection: &mut SqliteConnection, change: &Change) -
                 ] {
                     sqlx::query(statement).execute(&mut *transaction).await?;
                 }
+                forgetting::tell_again(&mut transaction).await?;
                 let query = sqlx::query("INSERT INTO destination (one, identity) VALUES (1, ?1)");
                 query.bind(identity).execute(&mut *transaction).await?;
             }
@@ -217,6 +224,7 @@ pub(super) async fn change(connection: &mut SqliteConnection, change: &Change) -
             let query = sqlx::query("UPDATE outbox SET refused = NULL WHERE refused IS NOT NULL");
             query.execute(&mut *transaction).await?;
         }
+        Change::Forgotten { .. } => {}
     }
     Ok(transaction.commit().await?)
 }

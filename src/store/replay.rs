@@ -18,6 +18,8 @@
 //! set aside with its reason; the others go on. It is tried again when it changes, and at the next
 //! start.
 //!
+//! What is to be forgotten is told first, so that nothing that was forgotten is written after it.
+//!
 //! A server that isn't the one of last time, or was restored or promoted since, may lack what the old
 //! one had acknowledged: all that the journal has is sent again, which changes nothing where it is
 //! there. If the primary can't be written and a replica was promoted, that one is written.
@@ -30,6 +32,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::error::{CHAIN, JOURNAL, REPLICA, StoreError};
+use super::forgetting::Tombstones;
 use super::outbox::{self, Backlog, Change, Parcel};
 use super::postgres::{PostgresError, Server, told};
 use super::standing::Part;
@@ -212,7 +215,8 @@ impl Replay {
         let mut parcels = self.read(move |pool| async move { outbox::waiting(&pool, most).await }).await?;
         self.count(parcels.len() < most).await?;
         let degraded = self.shared.standing.is_set(Part::Server);
-        if parcels.is_empty() && self.destination.is_some() && !degraded {
+        let is_all_forgotten = self.tombstones().await?.is_empty();
+        if parcels.is_empty() && self.destination.is_some() && !degraded && is_all_forgotten {
             return Ok(None);
         }
         let mut bytes = 0;
@@ -252,6 +256,7 @@ impl Replay {
             let identity = server.ready().await.map_err(Stuck::Server)?;
             self.settle_on(identity).await?;
         }
+        self.forget(server).await?;
         let mut parts = vec![parcels];
         while let Some(part) = parts.pop().filter(|part| !part.is_empty()) {
             let identity = self.destination.clone().unwrap_or_default();
@@ -279,6 +284,30 @@ impl Replay {
             }
         }
         Ok(())
+    }
+
+    /// Tells a server what is to be forgotten, before it is given anything.
+    async fn forget(&mut self, server: &Server) -> Result<(), Stuck> {
+        loop {
+            let told = self.tombstones().await?;
+            if told.is_empty() {
+                return Ok(());
+            }
+            let identity = self.destination.clone().unwrap_or_default();
+            match server.forget(&told, &identity).await {
+                Ok(found) => self.change(Change::Forgotten { told, found }).await?,
+                Err(CallError::Failed(PostgresError::Elsewhere(identity))) => {
+                    self.settle_on(identity).await?;
+                }
+                Err(error) => return Err(Stuck::Server(error)),
+            }
+        }
+    }
+
+    async fn tombstones(&self) -> Result<Tombstones, StoreError> {
+        let (done, result) = oneshot::channel();
+        self.jobs.send(Job::Tombstones(done)).await.map_err(|_| StoreError::Closed)?;
+        result.await.map_err(|_| StoreError::Closed)?
     }
 
     async fn settle_on(&mut self, identity: String) -> Result<(), Stuck> {

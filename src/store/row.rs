@@ -9,6 +9,7 @@ use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteRow};
 
 use super::error::StoreError;
 use super::held::Revised;
+use super::record::Clean;
 use crate::domain::{Origin, Record};
 
 /// Writes the whole row, unless a newer state of it is there already.
@@ -59,7 +60,7 @@ pub(super) fn read(row: &SqliteRow) -> Result<Revised, StoreError> {
         reply: parsed(row, "reply")?,
         abandoned: row.try_get("abandoned")?,
     };
-    Ok(Revised { record, revision: row.try_get("revision")? })
+    Ok(Revised { record: Clean::kept(record), revision: row.try_get("revision")? })
 }
 
 const ORIGINS: [(Origin, &str); 4] = [

@@ -11,6 +11,7 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::error::StoreError;
 use super::file::{self, Identity};
+use super::forgetting::{self, Condition, Deleted, Tombstones};
 use super::held::Revised;
 use super::outbox::{self, Change, Room};
 use super::owner::{Gate, Locks, Owner};
@@ -159,6 +160,25 @@ impl Disk {
         outbox::change(&mut self.connection, change).await
     }
 
+    /// Deletes what is meant, for good; `delivers` says that there is a server.
+    pub(super) async fn forget(
+        &mut self,
+        condition: &Condition,
+        delivers: bool,
+    ) -> Result<Deleted, StoreError> {
+        forgetting::delete(&mut self.connection, condition, delivers).await
+    }
+
+    /// How many records are meant.
+    pub(super) async fn count(&mut self, condition: &Condition) -> Result<u64, StoreError> {
+        forgetting::count(&mut self.connection, condition).await
+    }
+
+    /// What a server must still forget.
+    pub(super) async fn tombstones(&mut self) -> Result<Tombstones, StoreError> {
+        forgetting::waiting(&mut self.connection).await
+    }
+
     /// Keeps the journal within bounds.
     pub(super) async fn keep_within(&mut self, limit: u64, delivers: bool) -> Result<Room, StoreError> {
         outbox::keep_within(&mut self.connection, limit, delivers).await
@@ -190,6 +210,8 @@ async fn connect(path: &Path) -> Result<SqliteConnection, StoreError> {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
+        // What is deleted is overwritten where that costs nothing; `forgetting` sees to the rest.
+        .pragma("secure_delete", "FAST")
         .disable_statement_logging();
     let mut connection = options.connect().await?;
     migrate(&mut connection).await?;
@@ -266,7 +288,7 @@ pub(super) async fn search<'c>(
         }
     };
     let rows: Vec<SqliteRow> = query.fetch_all(executor).await?;
-    rows.iter().map(|row| row::read(row).map(|revised| revised.record)).collect()
+    rows.iter().map(|row| row::read(row).map(|revised| revised.record.into_record())).collect()
 }
 
 /// The same search, among records that are not on disk: a database in memory, so that it is the same

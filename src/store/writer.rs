@@ -8,17 +8,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use sqlx::sqlite::SqlitePool;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::error::{self, StoreError};
 use super::file::Identity;
+use super::forgetting::{Condition, Deleted, Tombstones};
 use super::held::{Held, Revised};
 use super::outbox::Change;
+use super::sounds::Sounds;
 use super::sqlite::{self, Disk, Recovered};
 use super::standing::{Part, Standing};
 use crate::breaker::{Breaker, CallError, Rejected};
+use crate::domain::Selection;
 
 /// Callers that may wait in line; the next waits to get into it, under its breaker's timeout.
 pub(super) const QUEUE: usize = 64;
@@ -31,6 +35,9 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// The longest wait, while the breaker is open.
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
+
+/// How often records are looked for that are too old.
+const EXPIRY: Duration = Duration::from_secs(3600);
 
 /// Saves after which the journal's size is looked at.
 const SAVES_PER_LOOK: u32 = 64;
@@ -73,6 +80,10 @@ pub(super) enum Job {
     Recover(oneshot::Sender<Result<Recovered, StoreError>>),
     /// Change what is to be delivered.
     Change(Change, oneshot::Sender<Result<(), StoreError>>),
+    /// Delete what is meant, for good.
+    Forget(Condition, oneshot::Sender<Result<Deleted, StoreError>>),
+    /// What must a server still forget?
+    Tombstones(oneshot::Sender<Result<Tombstones, StoreError>>),
     /// Save, close, end.
     Close(oneshot::Sender<Result<(), StoreError>>),
 }
@@ -84,6 +95,8 @@ pub(super) struct Bounds {
     pub(super) limit: u64,
     /// Whether there is a server, and so what isn't in the outbox is there.
     pub(super) delivers: bool,
+    /// How old records become.
+    pub(super) retention: Option<Duration>,
 }
 
 /// The task.
@@ -92,16 +105,22 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     path: PathBuf,
     bounds: Bounds,
+    /// What is kept beside the journal.
+    sounds: Option<Sounds>,
     /// Since its size was looked at. The first is enough: a program may end soon.
     saves: u32,
     disk: Option<Disk>,
     /// Damage was found in this file.
     damaged: Option<Identity>,
+    /// When records are looked for next that are too old.
+    expiry: tokio::time::Instant,
 }
 
 impl Writer {
-    pub(super) fn new(path: PathBuf, bounds: Bounds, shared: Arc<Shared>) -> Self {
-        Self { shared, path, bounds, saves: SAVES_PER_LOOK - 1, disk: None, damaged: None }
+    pub(super) fn new(path: PathBuf, bounds: Bounds, shared: Arc<Shared>, sounds: Option<Sounds>) -> Self {
+        let expiry = tokio::time::Instant::now();
+        let saves = SAVES_PER_LOOK - 1;
+        Self { shared, path, bounds, sounds, saves, disk: None, damaged: None, expiry }
     }
 
     /// Serves until every sender is gone, or it is asked to close.
@@ -122,6 +141,8 @@ impl Writer {
                     Some(Job::Save(done)) => drop(done.send(self.save().await)),
                     Some(Job::Recover(done)) => drop(done.send(self.recover().await)),
                     Some(Job::Change(change, done)) => drop(done.send(self.change(&change).await)),
+                    Some(Job::Forget(condition, done)) => drop(done.send(self.forget(&condition).await)),
+                    Some(Job::Tombstones(done)) => drop(done.send(self.tombstones().await)),
                     Some(Job::Close(done)) => {
                         let saved = self.save().await;
                         self.let_go().await;
@@ -130,8 +151,10 @@ impl Writer {
                     }
                 },
                 () = tokio::time::sleep(retry), if unsaved => retry = self.try_again().await,
+                () = tokio::time::sleep_until(self.expiry), if self.bounds.retention.is_some() => {}
             }
             self.keep_within().await;
+            self.expire().await;
         }
     }
 
@@ -213,7 +236,7 @@ impl Writer {
             return;
         }
         self.saves = 0;
-        let Bounds { limit, delivers } = self.bounds;
+        let Bounds { limit, delivers, .. } = self.bounds;
         let Some(disk) = &mut self.disk else { return };
         match disk.keep_within(limit, delivers).await {
             Ok(room) => {
@@ -237,6 +260,54 @@ impl Writer {
         let Some(disk) = &mut self.disk else { return Err(StoreError::Closed) };
         let recovered = disk.recover().await;
         self.judged(recovered).await
+    }
+
+    /// What isn't on disk yet is written first, so that one transaction finds all of it.
+    async fn forget(&mut self, condition: &Condition) -> Result<Deleted, StoreError> {
+        self.save().await?;
+        let Some(disk) = &mut self.disk else { return Err(StoreError::Closed) };
+        let deleted = disk.forget(condition, self.bounds.delivers).await;
+        let deleted = self.judged(deleted).await?;
+        self.shared.held.lock().forget(&deleted.ids);
+        // It may wait for a server.
+        self.shared.saved.notify_one();
+        Ok(deleted)
+    }
+
+    async fn tombstones(&mut self) -> Result<Tombstones, StoreError> {
+        self.open().await?;
+        let Some(disk) = &mut self.disk else { return Err(StoreError::Closed) };
+        let tombstones = disk.tombstones().await;
+        self.judged(tombstones).await
+    }
+
+    /// Forgets what is older than it may become, at the start and every hour.
+    async fn expire(&mut self) {
+        let Some(retention) = self.bounds.retention else { return };
+        let now = tokio::time::Instant::now();
+        if now < self.expiry || self.disk.is_none() {
+            return;
+        }
+        self.expiry = now + EXPIRY;
+        let Ok(before) = Timestamp::now().checked_sub(retention) else { return };
+        let condition = Condition::of(&Selection { before: Some(before), ..Selection::default() });
+        let Some(disk) = &mut self.disk else { return };
+        match disk.count(&condition).await {
+            Ok(0) => {}
+            Ok(_) => match self.forget(&condition).await {
+                Ok(deleted) => {
+                    tracing::info!(
+                        turns = deleted.ids.len(),
+                        "what was older than store.retention is forgotten"
+                    );
+                    if let Some(sounds) = &self.sounds {
+                        sounds.forget(deleted.ids).await;
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "what is too old can't be forgotten"),
+            },
+            Err(error) => tracing::warn!(%error, "what is too old can't be looked for"),
+        }
     }
 
     /// Decides by the cause whether the connection can still be used.

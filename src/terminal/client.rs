@@ -2,14 +2,16 @@
 //!
 //! Requests go one at a time. The child's output is read by one task, which answers the request
 //! that waits and feeds [`Panes`] with what the session's panes print. It keeps no queue: output is
-//! digested as it is read, bounded by `Panes`, of which the newest part wins; while this program
-//! doesn't read, tmux holds the output back.
+//! digested as it is read, bounded by `Panes`, of which the newest part wins. When we fall behind a pane
+//! that floods by more than [`PAUSE_AFTER`], tmux pauses it for us: what it prints then is lost to us, and
+//! it goes on with what is new.
 //!
 //! A request that is given up after it was sent (a timeout, a cancellation) kills the child: an
 //! answer can then never be taken for another's, and what tmux has not read yet is not done later.
 
 use std::process::Stdio;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,17 +23,21 @@ use crate::domain::SessionId;
 use crate::process::Group;
 
 use super::completion::Panes;
-use super::control::{Event, Parser};
+use super::control::{Event, Parser, quote};
 use super::error::{Refusal, TmuxError};
 use super::process::Server;
 use super::shell::NONCE_OPTION;
 
+/// How old output may become before it is skipped.
+const PAUSE_AFTER: Duration = Duration::from_secs(3);
+
+/// How long asking for what was paused may take.
+const RESUME_DUE: Duration = Duration::from_secs(5);
+
 /// A live connection. Dropping it kills the child.
 #[derive(Debug)]
 pub(super) struct Client {
-    stdin: tokio::sync::Mutex<ChildStdin>,
     shared: Arc<Shared>,
-    kill: CancellationToken,
     _kill_on_drop: DropGuard,
 }
 
@@ -46,6 +52,8 @@ pub(super) enum Farewell {
 
 #[derive(Debug)]
 struct Shared {
+    stdin: tokio::sync::Mutex<ChildStdin>,
+    kill: CancellationToken,
     waiting: Mutex<Waiting>,
     panes: Mutex<Panes>,
     /// Counts up whenever there may be something new in `panes`, and when the connection ends.
@@ -75,27 +83,25 @@ impl Client {
         on_over: impl FnOnce() + Send + 'static,
     ) -> Result<Self, TmuxError> {
         let mut command = server.command();
-        command.args(["-C", "attach-session", "-f", "ignore-size", "-t", &session.0]);
+        let flags = format!("ignore-size,pause-after={}", PAUSE_AFTER.as_secs());
+        command.args(["-C", "attach-session", "-f", &flags, "-t", &session.0]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = Group::spawn(command).map_err(TmuxError::from_spawning)?;
         let (Some(stdin), Some(stdout)) = (child.take_stdin(), child.take_stdout()) else {
             return Err(TmuxError::Lost { sent: false });
         };
         let (answer, attached) = oneshot::channel();
+        let kill = CancellationToken::new();
         let shared = Arc::new(Shared {
+            stdin: tokio::sync::Mutex::new(stdin),
+            kill: kill.clone(),
             waiting: Mutex::new(Waiting::Attach(answer)),
             panes: Mutex::new(Panes::new(output_limit)),
             news: watch::Sender::new(0),
             ended: OnceLock::new(),
         });
-        let kill = CancellationToken::new();
-        tokio::spawn(read(child, stdout, Arc::clone(&shared), kill.clone(), on_over));
-        let client = Self {
-            stdin: tokio::sync::Mutex::new(stdin),
-            shared,
-            _kill_on_drop: kill.clone().drop_guard(),
-            kill,
-        };
+        tokio::spawn(read(child, stdout, Arc::clone(&shared), on_over));
+        let client = Self { shared, _kill_on_drop: kill.drop_guard() };
         attached.await.map_err(|_| TmuxError::Lost { sent: false })??;
         let nonce = client.ask(&format!("show-options -qv -t {} {NONCE_OPTION}\n", session.0)).await?;
         client.shared.panes.lock().trust(nonce.trim());
@@ -104,25 +110,7 @@ impl Client {
 
     /// Sends one command line and waits for its reply.
     pub(super) async fn ask(&self, line: &str) -> Answer {
-        let mut stdin = self.stdin.lock().await;
-        let (answer, reply) = oneshot::channel();
-        {
-            let mut waiting = self.shared.waiting.lock();
-            if matches!(*waiting, Waiting::Closed) {
-                return Err(TmuxError::Lost { sent: false });
-            }
-            *waiting = Waiting::Request(answer);
-        }
-        let unanswered = self.kill.clone().drop_guard();
-        // The newline is the last byte: a line that could not be written whole is not carried out.
-        if stdin.write_all(line.as_bytes()).await.is_err() {
-            return Err(TmuxError::Lost { sent: false });
-        }
-        let answer = reply.await.unwrap_or(Err(TmuxError::Lost { sent: true }));
-        if !matches!(answer, Err(TmuxError::Lost { .. })) {
-            unanswered.disarm();
-        }
-        answer
+        self.shared.ask(line).await
     }
 
     /// Whether it can still be asked, as far as is known.
@@ -147,20 +135,14 @@ impl Client {
 }
 
 /// Reads until the connection ends, then sees to it that the child is gone.
-async fn read(
-    mut child: Group,
-    mut stdout: ChildStdout,
-    shared: Arc<Shared>,
-    kill: CancellationToken,
-    on_over: impl FnOnce(),
-) {
+async fn read(mut child: Group, mut stdout: ChildStdout, shared: Arc<Shared>, on_over: impl FnOnce()) {
     let mut parser = Parser::default();
     let mut farewell = None;
     let mut buffer = vec![0; 64 * 1024];
     while farewell.is_none() {
         let read = tokio::select! {
             biased;
-            () = kill.cancelled() => break,
+            () = shared.kill.cancelled() => break,
             read = stdout.read(&mut buffer) => read,
         };
         let Ok(count @ 1..) = read else { break };
@@ -176,6 +158,13 @@ async fn read(
                     tracing::warn!("tmux sent a reply that nobody asked for; the connection is dropped");
                     farewell = Some(Farewell::Lost);
                 }
+            }
+            Event::Paused { pane } => {
+                shared.panes.lock().skipped(&pane);
+                printed = true;
+                let shared = Arc::clone(&shared);
+                // Ends with its answer, or with the connection.
+                tokio::spawn(async move { shared.resume(&pane).await });
             }
             Event::Notification { .. } => {}
             Event::Exit { reason } => {
@@ -206,6 +195,35 @@ async fn read(
 }
 
 impl Shared {
+    async fn ask(&self, line: &str) -> Answer {
+        let mut stdin = self.stdin.lock().await;
+        let (answer, reply) = oneshot::channel();
+        {
+            let mut waiting = self.waiting.lock();
+            if matches!(*waiting, Waiting::Closed) {
+                return Err(TmuxError::Lost { sent: false });
+            }
+            *waiting = Waiting::Request(answer);
+        }
+        let unanswered = self.kill.clone().drop_guard();
+        // The newline is the last byte: a line that could not be written whole is not carried out.
+        if stdin.write_all(line.as_bytes()).await.is_err() {
+            return Err(TmuxError::Lost { sent: false });
+        }
+        let answer = reply.await.unwrap_or(Err(TmuxError::Lost { sent: true }));
+        if !matches!(answer, Err(TmuxError::Lost { .. })) {
+            unanswered.disarm();
+        }
+        answer
+    }
+
+    /// Has tmux go on with a pane that it paused. A connection that doesn't answer is of no use.
+    async fn resume(&self, pane: &str) {
+        let line = format!("refresh-client -A {}\n", quote(&format!("{pane}:continue")));
+        let answer = tokio::time::timeout(RESUME_DUE, self.ask(&line)).await;
+        tracing::debug!(pane, ?answer, "a pane printed faster than it could be read");
+    }
+
     /// Gives a reply to whom it belongs; false if it belongs to nobody.
     fn answer(&self, ours: bool, success: bool, text: &[u8]) -> bool {
         let mut waiting = self.waiting.lock();

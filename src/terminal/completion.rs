@@ -1,14 +1,15 @@
 //! The end of a command, found in what its pane prints.
 //!
-//! Our bash (see [`super::shell`]) marks its prompts and commands with OSC 133: `A` a prompt begins,
-//! `B` it ends and input begins, `C` a command begins, `D;status` it has ended, `P` the prompt for
-//! more of an unfinished line. Each mark ends with the session's nonce; a mark without it was printed
-//! by somebody else and counts for nothing.
+//! Our shells (see [`super::shell`]) mark their prompts and commands with OSC 133: `A` a prompt begins,
+//! `B` it ends and input begins, `C` a command begins, `E` its output is over, `D;status` it has ended,
+//! `P` the prompt for more of an unfinished line, `L` the line that is typed. Each mark ends with the
+//! session's nonce; a mark without it was printed by somebody else and counts for nothing.
 
 use std::collections::HashMap;
 use std::time::Instant;
 
 use super::strip::{Scanner, Screenless, Sink};
+use super::typed::Typed;
 
 /// Panes that are followed at the same time; of more, the one that was quiet for longest is forgotten.
 const MOST_PANES: usize = 64;
@@ -92,6 +93,23 @@ struct Track {
     /// The last command's output, with the number of its end.
     last: Option<(u64, Ended)>,
     printed_at: Instant,
+    /// When it was made, if it has shown no prompt since.
+    made_at: Option<Instant>,
+    has_printed: bool,
+    /// Output without what the shell prints between it and the prompt.
+    output: Option<String>,
+    typed: Option<Typed>,
+    times_typed: u64,
+    /// How often something of what it printed was lost.
+    gaps: u64,
+}
+
+/// How a pane stands that was made just now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Newborn {
+    pub(super) made_at: Instant,
+    /// When it last printed something, if it has.
+    pub(super) printed_at: Option<Instant>,
 }
 
 impl Panes {
@@ -115,7 +133,49 @@ impl Panes {
     pub(super) fn printed(&mut self, id: &str, bytes: &[u8]) {
         let pane = self.pane(id);
         pane.track.printed_at = Instant::now();
+        pane.track.has_printed = true;
         pane.scanner.push(bytes, &mut pane.track);
+    }
+
+    /// Something of what a pane printed was lost, which may have held any mark.
+    pub(super) fn skipped(&mut self, id: &str) {
+        let Pane { scanner, track } = self.pane(id);
+        *scanner = Scanner::default();
+        track.lines.skip();
+        track.phase = Phase::Unknown;
+        track.typed = None;
+        track.gaps += 1;
+    }
+
+    /// How often something was lost.
+    pub(super) fn gaps(&self, id: &str) -> u64 {
+        self.by_id.get(id).map_or(0, |pane| pane.track.gaps)
+    }
+
+    /// Now, where something was lost while a command ran: the next end is its end.
+    pub(super) fn moment_after_gap(&mut self, id: &str) -> Moment {
+        let track = &self.pane(id).track;
+        Moment { ends: track.ends, continuations: track.continuations, starts: track.starts, midway: true }
+    }
+
+    /// A pane was made just now: its shell has yet to show its first prompt.
+    pub(super) fn made(&mut self, id: &str) {
+        let track = &mut self.pane(id).track;
+        if track.phase == Phase::Unknown {
+            track.made_at = Some(Instant::now());
+        }
+    }
+
+    /// How the pane stands, if it was made just now and has shown no prompt yet.
+    pub(super) fn newborn(&self, id: &str) -> Option<Newborn> {
+        let track = &self.by_id.get(id)?.track;
+        let printed_at = track.has_printed.then_some(track.printed_at);
+        Some(Newborn { made_at: track.made_at?, printed_at })
+    }
+
+    /// What was made has been waited for.
+    pub(super) fn grown(&mut self, id: &str) {
+        self.pane(id).track.made_at = None;
     }
 
     fn pane(&mut self, id: &str) -> &mut Pane {
@@ -140,6 +200,12 @@ impl Panes {
                 status: 0,
                 last: None,
                 printed_at: Instant::now(),
+                made_at: None,
+                has_printed: false,
+                output: None,
+                typed: None,
+                times_typed: 0,
+                gaps: 0,
             },
         });
         if pane.track.nonce != self.nonce {
@@ -158,6 +224,17 @@ impl Panes {
         if track.phase == Phase::Input { track.prompt.as_deref() } else { None }
     }
 
+    /// The line that is typed, if the pane waits for input and its shell has told.
+    pub(super) fn typed(&self, id: &str) -> Option<Typed> {
+        let track = &self.by_id.get(id)?.track;
+        track.typed.clone().filter(|_| track.phase == Phase::Input)
+    }
+
+    /// How often it was told.
+    pub(super) fn times_typed(&self, id: &str) -> u64 {
+        self.by_id.get(id).map_or(0, |pane| pane.track.times_typed)
+    }
+
     /// Now. What was printed before no longer counts as output, unless a command runs.
     /// `midway`: these panes have been watched only since a command began. The first end that they have
     /// told, or will tell, is that command's, and what they printed is its output.
@@ -170,6 +247,11 @@ impl Panes {
             track.lines.clear();
         }
         Moment { ends: track.ends, continuations: track.continuations, starts: track.starts, midway }
+    }
+
+    /// What was printed before no longer counts as output, whatever runs.
+    pub(super) fn clear(&mut self, id: &str) {
+        self.pane(id).track.lines.clear();
     }
 
     /// What was told since then.
@@ -220,21 +302,34 @@ impl Track {
         match kind {
             "A" => {
                 self.phase = Phase::Prompting;
+                self.typed = None;
                 self.lines.keep_current_line();
             }
             "B" => {
                 self.phase = Phase::Input;
+                self.made_at = None;
                 self.prompt = Some(self.lines.current_line());
                 self.lines.clear();
             }
             "C" => {
                 self.phase = Phase::Running;
                 self.starts += 1;
+                self.typed = None;
+                self.output = None;
                 self.lines.clear();
             }
             "P" => {
                 self.phase = Phase::Continuation;
                 self.continuations += 1;
+            }
+            "E" => self.output = Some(self.lines.text()),
+            "L" => {
+                self.typed = Typed::parse(arguments);
+                self.times_typed += 1;
+                if matches!(self.phase, Phase::Unknown | Phase::Prompting) {
+                    self.phase = Phase::Input;
+                    self.made_at = None;
+                }
             }
             "D" => self.ended(arguments.parse().unwrap_or(-1)),
             _ => {}
@@ -247,7 +342,7 @@ impl Track {
         if self.phase == Phase::Running {
             self.completed = self.starts;
         }
-        let text = self.lines.text();
+        let text = self.output.take().unwrap_or_else(|| self.lines.text());
         let output = match self.phase {
             Phase::Running | Phase::Unknown => Some(text),
             // The line was not run, such as one with a syntax error: what it says about that comes
@@ -378,6 +473,29 @@ mod tests {
     }
 
     #[test]
+    fn what_a_shell_prints_after_output_is_not_output() {
+        let mut panes = panes("n1");
+        panes.printed("%1", b"\x1b]133;C;n1\x07no end\x1b]133;E;n1\x07%      \r \r\x1b]133;D;0;n1\x07");
+        assert_eq!(panes.output("%1").as_deref(), Some("no end"));
+        panes.printed("%1", b"\x1b]133;B;n1\x07\x1b]133;C;n1\x07all\r\n\x1b]133;D;0;n1\x07");
+        assert_eq!(panes.output("%1").as_deref(), Some("all\n"));
+    }
+
+    #[test]
+    fn the_line_that_is_typed_is_told() {
+        let mut panes = panes("n1");
+        panes.printed("%1", b"\x1b]133;A;n1\x07\x1b]133;L;0;0;;n1\x07");
+        assert_eq!(panes.phase("%1"), Phase::Input);
+        panes.printed("%1", b"\x1b]133;L;4;4;a;b ;n1\x07a;b suggested");
+        assert!(panes.typed("%1").is_some_and(|typed| typed.is("a;b ")));
+        panes.printed("%1", b"\r\n\x1b]133;C;n1\x07\x1b]133;L;1;1;x;n1\x07");
+        assert_eq!(
+            (panes.phase("%1"), panes.typed("%1"), panes.times_typed("%1")),
+            (Phase::Running, None, 3)
+        );
+    }
+
+    #[test]
     fn an_unfinished_line_is_noticed() {
         let mut panes = panes("n1");
         panes.printed("%1", PROMPT);
@@ -393,6 +511,21 @@ mod tests {
         panes.printed("%1", PROMPT);
         assert_eq!(panes.prompt("%1"), Some("bann$ "));
         assert_eq!(panes.output("%1").as_deref(), Some("a\nb"));
+    }
+
+    #[test]
+    fn after_a_gap_the_next_end_is_the_end() {
+        let mut panes = panes("n1");
+        panes.printed("%1", PROMPT);
+        panes.printed("%1", b"\x1b]133;C;n1\x07old\r\n\x1b]133;D;0;n1\x07");
+        panes.printed("%1", PROMPT);
+        panes.printed("%1", b"\x1b]133;C;n1\x07flood\r\nflo\x1b[3");
+        panes.skipped("%1");
+        let then = panes.moment_after_gap("%1");
+        assert_eq!((panes.gaps("%1"), panes.since("%1", then)), (1, Since::Nothing));
+        panes.printed("%1", b"od\r\n\x1b]133;D;2;n1\x07");
+        let ended = Ended { status: 2, output: "flood\nflo\n…\nod\n".into() };
+        assert_eq!(panes.since("%1", then), Since::Ended(ended));
     }
 
     #[test]

@@ -34,6 +34,12 @@ pub(super) enum Event {
         /// The bytes as the program wrote them.
         bytes: Vec<u8>,
     },
+    /// What a pane prints is no longer sent, since this client is too far behind; what it prints until it is
+    /// asked to go on is lost.
+    Paused {
+        /// The pane's id.
+        pane: String,
+    },
     /// Anything else, such as `session-changed`.
     Notification {
         /// Its name, without the percent sign.
@@ -118,10 +124,18 @@ impl Parser {
             let pane = std::str::from_utf8(&output[..space]).ok()?.to_owned();
             return Some(Event::Output { pane, bytes: unescape(&output[space + 1..]) });
         }
+        if let Some(output) = rest.strip_prefix(b"extended-output ") {
+            // `%3 120 : text`: how many milliseconds old it is, and perhaps more to come before the colon.
+            let space = output.iter().position(|&byte| byte == b' ')?;
+            let pane = std::str::from_utf8(&output[..space]).ok()?.to_owned();
+            let colon = output.windows(3).position(|window| window == b" : ")?;
+            return Some(Event::Output { pane, bytes: unescape(&output[colon + 3..]) });
+        }
         let rest = String::from_utf8_lossy(rest);
         let (name, argument) = rest.split_once(' ').unwrap_or((&rest, ""));
         Some(match name {
             "exit" => Event::Exit { reason: argument.to_owned() },
+            "pause" => Event::Paused { pane: argument.to_owned() },
             _ => Event::Notification { name: name.to_owned() },
         })
     }
@@ -217,6 +231,18 @@ mod tests {
     }
 
     #[test]
+    fn output_with_its_age_and_pauses_are_understood() {
+        assert_eq!(
+            events(&[b"%extended-output %3 1203 : a : b\\015\\012\n%pause %3\n%continue %3\n"]),
+            [
+                Event::Output { pane: "%3".into(), bytes: b"a : b\r\n".to_vec() },
+                Event::Paused { pane: "%3".into() },
+                Event::Notification { name: "continue".into() },
+            ]
+        );
+    }
+
+    #[test]
     fn an_end_without_a_beginning_breaks_the_connection() {
         let forged = b"%begin 1 2 1\n%end 1 2 1\n%end 1 2 1\n%exit\n";
         let events = events(&[forged]);
@@ -274,7 +300,9 @@ mod tests {
                 }
             }
             line.push(b'\n');
-            prop_assert_eq!(events(&[&line]), [Event::Output { pane: "%7".into(), bytes }]);
+            prop_assert_eq!(events(&[&line]), [Event::Output { pane: "%7".into(), bytes: bytes.clone() }]);
+            let aged = [b"%extended-output %7 9 : ", &line[b"%output %7 ".len()..]].concat();
+            prop_assert_eq!(events(&[&aged]), [Event::Output { pane: "%7".into(), bytes }]);
         }
     }
 }

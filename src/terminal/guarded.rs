@@ -2,28 +2,26 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use tokio::sync::{Semaphore, broadcast};
+use futures_util::future::join_all;
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use crate::breaker::{Breaker, ChainReport};
 use crate::config;
 use crate::domain::{
-    Action, BoxFuture, Command, Degradation, Failure, Outcome, Ran, SessionInfo, Target, Terminal,
+    Action, BoxFuture, Command, Degradation, Failure, Outcome, Ran, SessionId, SessionInfo, Target, Terminal,
     Whereabouts,
 };
 
 use super::error::{CHAIN, Trouble, request_failure};
-use super::link::Link;
-use super::paste::Pasting;
-use super::process::Server;
-use super::run::{self, Progress};
-use super::sessions::Sessions;
-use super::shell::Shells;
-use super::{keys, layout};
+use super::host::Host;
+use super::names::{self, Match};
 
-/// Commands whose end is waited for in the background; of more, the end isn't told.
-const MOST_IN_BACKGROUND: usize = 16;
+/// How long another server than the first may take to list its sessions before it is left out.
+const LISTED_DUE: Duration = Duration::from_millis(500);
 
 /// Notices that a slow watcher may be behind before it misses the oldest.
 const NOTICES: usize = 64;
@@ -55,55 +53,58 @@ pub enum Notice {
     },
 }
 
-/// tmux: the chain `tmux-session`, from a control-mode client to one process per command.
+/// tmux: the chain `tmux-session`, from a control-mode client to one process per command, for each of
+/// the servers.
 ///
-/// Making one starts nothing; the server is started when a session is needed. Dropping it kills its
-/// control-mode clients, and leaves the sessions to the user.
+/// Making one starts nothing; a server is started when a session is needed. Dropping it kills its
+/// control-mode clients, and leaves the sessions to the user. Sessions of the first server go by their
+/// names, those of another as "build on work".
 pub struct Tmux {
-    link: Arc<Link>,
-    sessions: Sessions,
-    pasting: Pasting,
+    /// The first is the one of `terminal.socket`.
+    hosts: Vec<Host>,
+    /// The one that commands go to.
+    at: AtomicUsize,
     notices: broadcast::Sender<Notice>,
-    run_wait: std::time::Duration,
-    output_limit: usize,
-    background: Arc<Semaphore>,
-    cancel: CancellationToken,
 }
 
 impl Tmux {
-    /// For the configured server. A file for bash goes below `state`, in a directory of its own.
-    /// `cancel` ends what waits in the background.
+    /// For the configured servers, which share these breakers. A file for the shell goes below `state`, in
+    /// a directory of its own. `cancel` ends what waits in the background.
     pub fn new(
         config: &config::Terminal,
         breakers: TmuxBreakers,
         state: &Path,
         cancel: CancellationToken,
     ) -> Self {
+        Self::with_program("tmux", config, |_| breakers.clone(), state, cancel)
+    }
+
+    /// For the configured servers, with breakers for each: of the first, and of the others by their names.
+    pub fn with_breakers(
+        config: &config::Terminal,
+        breakers: impl Fn(Option<&str>) -> TmuxBreakers,
+        state: &Path,
+        cancel: CancellationToken,
+    ) -> Self {
         Self::with_program("tmux", config, breakers, state, cancel)
     }
 
-    /// As [`Tmux::new`], with another program in the place of `tmux`.
+    /// As [`Tmux::with_breakers`], with another program in the place of `tmux`.
     pub(super) fn with_program(
         program: &str,
         config: &config::Terminal,
-        breakers: TmuxBreakers,
+        breakers: impl Fn(Option<&str>) -> TmuxBreakers,
         state: &Path,
         cancel: CancellationToken,
     ) -> Self {
         let notices = broadcast::Sender::new(NOTICES);
-        let server = Server::new(program, &config.socket);
-        let tmux = Arc::new(Link::new(&server, config.output_limit, breakers, notices.clone()));
-        let shells = Shells::new(&config.shell, state);
-        Self {
-            sessions: Sessions::new(Arc::clone(&tmux), shells, &config.session),
-            link: tmux,
-            pasting: Pasting::default(),
-            notices,
-            run_wait: config.run_wait,
-            output_limit: config.output_limit,
-            background: Arc::new(Semaphore::new(MOST_IN_BACKGROUND)),
-            cancel,
-        }
+        let host = |name: Option<&str>| {
+            let server = (program, name.unwrap_or(&config.socket), name);
+            Host::new(server, config, breakers(name), state, notices.clone(), cancel.clone())
+        };
+        let others = config.servers.iter().map(|name| host(Some(name)));
+        let hosts = std::iter::once(host(None)).chain(others).collect();
+        Self { hosts, at: AtomicUsize::new(0), notices }
     }
 
     /// What happens from now on that belongs to no command. A watcher that is 64 behind misses the
@@ -117,108 +118,183 @@ impl Tmux {
     /// # Errors
     /// When there is no tmux, or it doesn't work.
     pub async fn version(&self) -> Result<String, Failure> {
-        self.link.version().await.map_err(|trouble| trouble.failure("ask tmux for its version"))
+        let trouble = |trouble: Trouble| trouble.failure("ask tmux for its version");
+        self.hosts[0].version().await.map_err(trouble)
     }
 
-    /// How often each tier served.
+    /// How often each tier served, for the first server.
     pub fn report(&self) -> ChainReport {
-        self.link.report()
+        self.hosts[0].report()
+    }
+
+    /// The server that commands go to.
+    fn host(&self) -> &Host {
+        &self.hosts[self.at.load(Ordering::Relaxed)]
+    }
+
+    /// The server of a place, and the place as it is known there.
+    fn locate(&self, target: &Target) -> Result<(&Host, Target), Failure> {
+        let inward = |host: &Host| {
+            let session = SessionId(host.inward(&target.session.0)?.to_owned());
+            let pane = crate::domain::PaneId(host.inward(&target.pane.0)?.to_owned());
+            Some(Target { session, pane, session_name: target.session_name.clone() })
+        };
+        let found = self.hosts.iter().find_map(|host| Some((host, inward(host)?)));
+        found.ok_or_else(|| {
+            request_failure(
+                format!("The server of {} is not one of mine any more", target.session_name),
+                "Say \"list sessions\" to see what there is",
+            )
+        })
+    }
+
+    async fn listed(&self) -> Result<Vec<SessionInfo>, Trouble> {
+        let at = self.at.load(Ordering::Relaxed);
+        let each = self.hosts.iter().enumerate().map(async |(number, host)| {
+            let list = host.sessions.list();
+            let sessions = if number == 0 {
+                list.await?
+            } else {
+                // One that hangs is no reason to keep anybody waiting.
+                match tokio::time::timeout(LISTED_DUE, list).await {
+                    Ok(Ok(sessions)) => sessions,
+                    missing => {
+                        tracing::debug!(server = host.name(), ?missing, "its sessions are not known");
+                        Vec::new()
+                    }
+                }
+            };
+            Ok(sessions.into_iter().map(|it| host.listed(it, number == at)).collect::<Vec<_>>())
+        });
+        let all: Result<Vec<Vec<SessionInfo>>, Trouble> = join_all(each).await.into_iter().collect();
+        Ok(all?.concat())
+    }
+
+    /// The session of this name, with the number of its server.
+    async fn found(&self, name: &str) -> Result<(usize, Target), Failure> {
+        let failed = |trouble: Trouble| trouble.failure(&format!("look for session {name}"));
+        let sessions = self.listed().await.map_err(failed)?;
+        let all = || sessions.iter().map(|session| session.name.as_str()).collect::<Vec<_>>().join(", ");
+        let shown: String = name.chars().take(60).collect();
+        match names::find(name, &sessions) {
+            Match::One(session) => {
+                let here =
+                    |(number, host): (usize, &Host)| Some((number, host.inward(&session.id.0)?.to_owned()));
+                // It was listed by one of them.
+                let (number, id) = self.hosts.iter().enumerate().find_map(here).unwrap_or_default();
+                let target = self.hosts[number].sessions.at(&SessionId(id)).await.map_err(failed)?;
+                Ok((number, target))
+            }
+            Match::Several(several) => {
+                let several: Vec<&str> = several.iter().map(|session| session.name.as_str()).collect();
+                Err(request_failure(
+                    format!("\"{shown}\" could be any of {}", several.join(", ")),
+                    "Say the whole name",
+                ))
+            }
+            Match::Nothing if sessions.is_empty() => Err(request_failure(
+                format!("There is no session \"{shown}\"; there are none at all"),
+                "Say \"new session\" and a name",
+            )),
+            Match::Nothing => Err(request_failure(
+                format!("There is no session \"{shown}\""),
+                format!("There are {}; say \"new session\" to make another", all()),
+            )),
+        }
+    }
+
+    async fn create(&self, wished: Option<&str>) -> Result<Outcome, Failure> {
+        let (number, wished) = match wished.and_then(|wished| self.addressed(wished)) {
+            Some((number, rest)) => (number, Some(rest)),
+            None => (self.at.load(Ordering::Relaxed), wished),
+        };
+        let outcome = self.hosts[number].sessions.create(wished).await?;
+        Ok(self.moved(number, outcome))
+    }
+
+    async fn switch(&self, name: &str) -> Result<Outcome, Failure> {
+        if let Some(number) = names::server(name).and_then(|server| self.called(&server)) {
+            let host = &self.hosts[number];
+            let failed = |trouble: Trouble| trouble.failure(&format!("switch to {name}"));
+            let target = host.sessions.current().await.map_err(failed)?;
+            return Ok(self.moved(number, host.sessions.switch(&target).await?));
+        }
+        let (number, target) = self.found(name).await?;
+        let outcome = self.hosts[number].sessions.switch(&target).await?;
+        Ok(self.moved(number, outcome))
+    }
+
+    /// Commands go to this server from now on.
+    fn moved(&self, number: usize, outcome: Outcome) -> Outcome {
+        self.at.store(number, Ordering::Relaxed);
+        match outcome {
+            Outcome::Session { target, created, remark } => {
+                Outcome::Session { target: self.hosts[number].outward(target), created, remark }
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// A session's name and its server, where it was said: "build on work".
+    fn addressed<'a>(&self, wished: &'a str) -> Option<(usize, &'a str)> {
+        let (name, server) = wished.rsplit_once(" on ")?;
+        Some((self.called(server)?, name))
+    }
+
+    /// The number of the server that is called so.
+    fn called(&self, name: &str) -> Option<usize> {
+        let called = |host: &Host| host.name().is_some_and(|it| names::fold(it) == names::fold(name));
+        let is_first = names::fold(name) == "first";
+        if is_first { Some(0) } else { self.hosts.iter().position(called) }
     }
 
     async fn act(&self, command: &Command) -> Result<Outcome, Failure> {
-        let tmux = &*self.link;
-        match &command.action {
-            Action::NewSession { name } => return self.sessions.create(name.as_deref()).await,
-            Action::SwitchSession { name } => return self.sessions.switch(name).await,
-            Action::ListSessions => return Ok(Outcome::Sessions { sessions: self.sessions().await? }),
-            _ => {}
-        }
-        let Some(target) = &command.target else {
-            return Err(request_failure("It was not said where", "Name a session"));
-        };
-        let place = self.sessions.revisit(target, "do that").await?;
-        match &command.action {
-            Action::NewSession { .. } | Action::SwitchSession { .. } | Action::ListSessions => {
-                Err(request_failure("That needs no place", "Say it again"))
-            }
-            Action::KillSession => self.sessions.kill(target).await,
-            Action::DescribeSession => layout::describe(tmux, &place, target, self.output_limit).await,
-            Action::NewWindow { name } => layout::new_window(tmux, target, name.as_deref()).await,
-            Action::SelectWindow { window } => layout::select_window(tmux, target, *window).await,
-            Action::RenameWindow { name } => layout::rename_window(tmux, &place, target, name).await,
-            Action::CloseWindow => layout::close_window(tmux, &place, target).await,
-            Action::SplitPane { direction } => layout::split(tmux, target, *direction).await,
-            Action::SelectPane { pane } => layout::select_pane(tmux, &place, target, *pane).await,
-            Action::ZoomPane => layout::zoom(tmux, &place, target).await,
-            Action::ClosePane => layout::close_pane(tmux, target).await,
-            Action::Scroll { scroll } => layout::scroll(tmux, place, target, *scroll).await,
-            Action::ReadOutput => self.read_output(target).await,
-            Action::Insert { text } => self.pasting.insert(tmux, place, target, text).await,
-            Action::Erase { text } => self.pasting.erase(tmux, place, target, text).await,
-            Action::Submit { text } => {
-                let running = run::enter(&self.link, &self.pasting, place, target, text).await?;
-                self.follow(running).await
-            }
-            Action::Press { press } => {
-                self.pasting.forget();
-                keys::press(tmux, place, target, press).await
+        match (&command.action, &command.target) {
+            (Action::NewSession { name }, _) => self.create(name.as_deref()).await,
+            (Action::SwitchSession { name }, _) => self.switch(name).await,
+            (Action::ListSessions, _) => Ok(Outcome::Sessions { sessions: self.sessions().await? }),
+            (_, None) => Err(request_failure("It was not said where", "Name a session")),
+            (action, Some(target)) => {
+                let (host, target) = self.locate(target)?;
+                host.act(&target, action).await
             }
         }
-    }
-
-    async fn follow(&self, mut running: run::Running) -> Result<Outcome, Failure> {
-        let ran = match running.wait(Some(self.run_wait)).await? {
-            Progress::Over(outcome) => return Ok(outcome),
-            Progress::GoesOn(ran) => ran,
-        };
-        if let Ok(permit) = Arc::clone(&self.background).try_acquire_owned() {
-            let (cancel, notices) = (self.cancel.clone(), self.notices.clone());
-            // Ends with the command, with the server, or with the token.
-            tokio::spawn(async move {
-                if let Some(ran) = running.linger(cancel).await {
-                    // Nobody watching is no error.
-                    let _ = notices.send(Notice::Ended(ran));
-                }
-                drop(permit);
-            });
-        } else {
-            tracing::info!("too many commands go on in the background; this one's end isn't told");
-        }
-        Ok(Outcome::Ran(ran))
-    }
-
-    /// What the last command printed, if its shell tells; else what is to be seen.
-    async fn read_output(&self, target: &Target) -> Result<Outcome, Failure> {
-        let client = self.link.watch(&target.session).await;
-        let marked = client.and_then(|client| client.panes().output(&target.pane.0));
-        let text = match marked {
-            Some(text) => text,
-            None => layout::screen(&self.link, target, self.output_limit).await?,
-        };
-        Ok(Outcome::Text { text })
     }
 }
 
 impl Terminal for Tmux {
     fn current(&self) -> BoxFuture<'_, Result<Target, Failure>> {
         Box::pin(async move {
-            self.sessions.current().await.map_err(|trouble| trouble.failure("reach a session"))
+            let host = self.host();
+            let target =
+                host.sessions.current().await.map_err(|trouble| trouble.failure("reach a session"))?;
+            Ok(host.outward(target))
         })
     }
 
     fn find<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Target, Failure>> {
-        Box::pin(self.sessions.find(name))
+        Box::pin(async move {
+            let (number, target) = self.found(name).await?;
+            Ok(self.hosts[number].outward(target))
+        })
     }
 
     fn sessions(&self) -> BoxFuture<'_, Result<Vec<SessionInfo>, Failure>> {
         Box::pin(async move {
-            self.sessions.list().await.map_err(|trouble: Trouble| trouble.failure("list the sessions"))
+            self.listed().await.map_err(|trouble: Trouble| trouble.failure("list the sessions"))
+        })
+    }
+
+    fn resume<'a>(&'a self, session: &'a SessionId, name: &'a str) -> BoxFuture<'a, Result<bool, Failure>> {
+        Box::pin(async move {
+            let resumed = self.sessions.resume(session, name).await;
+            resumed.map_err(|trouble| trouble.failure("go on in the session"))
         })
     }
 
     fn whereabouts(&self) -> BoxFuture<'_, Result<Whereabouts, Failure>> {
         Box::pin(async move {
-            self.sessions.whereabouts().await.map_err(|trouble| trouble.failure("look at the session"))
+            self.host().sessions.whereabouts().await.map_err(|trouble| trouble.failure("look at the session"))
         })
     }
 

@@ -5,8 +5,8 @@ use crate::domain::{Failure, Key, KeyPress, Outcome, Target};
 use super::completion::Phase;
 use super::error::request_failure;
 use super::link::Link;
-use super::paste::await_prompt;
 use super::place::Place;
+use super::prompt;
 use super::request::Request;
 
 /// The most presses at once.
@@ -54,7 +54,7 @@ pub(super) async fn press(
 async fn await_end(tmux: &Link, target: &Target) {
     if let Some(client) = tmux.watch(&target.session).await {
         let on_its_way = |phase| matches!(phase, Phase::Running | Phase::Prompting);
-        await_prompt(&client, &target.pane, on_its_way).await;
+        prompt::await_next(&client, &target.pane, on_its_way).await;
     }
 }
 

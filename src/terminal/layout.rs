@@ -25,13 +25,23 @@ fn done(what: impl Into<String>) -> Outcome {
 pub(super) async fn new_window(tmux: &Link, target: &Target, name: Option<&str>) -> Result<Outcome, Failure> {
     let name = name.map(|wished| safe_name(wished, "a window")).transpose()?;
     let place = format!("{}:", target.session.0);
-    let mut words = vec!["new-window", "-t", &place, "-c", HERE, "-P", "-F", "#{window_index}"];
+    let mut words = vec!["new-window", "-t", &place, "-c", HERE, "-P", "-F", "#{pane_id}:#{window_index}"];
     if let Some(name) = &name {
         words.extend(["-n", name]);
     }
-    let index = ask(tmux, target, words, "make a window").await?;
+    let made = ask(tmux, target, words, "make a window").await?;
+    let index = born(tmux, target, &made).await;
     let named = name.map(|name| format!(", {name},")).unwrap_or_default();
-    Ok(done(format!("New window {}{named} in {}", index.trim(), target.session_name)))
+    Ok(done(format!("New window {}{named} in {}", index, target.session_name)))
+}
+
+/// A pane was made, which tmux told as `%7:rest`; gives the rest.
+async fn born<'a>(tmux: &Link, target: &Target, told: &'a str) -> &'a str {
+    let (pane, rest) = told.trim().split_once(':').unwrap_or_default();
+    if let Some(client) = tmux.watch(&target.session).await {
+        client.panes().made(pane);
+    }
+    rest
 }
 
 pub(super) async fn select_window(tmux: &Link, target: &Target, window: Window) -> Result<Outcome, Failure> {
@@ -80,9 +90,10 @@ pub(super) async fn split(tmux: &Link, target: &Target, direction: Direction) ->
         Direction::Down => &["-v"],
         Direction::Up => &["-v", "-b"],
     };
-    let mut words = vec!["split-window", "-t", &target.pane.0, "-c", HERE];
+    let mut words = vec!["split-window", "-t", &target.pane.0, "-c", HERE, "-P", "-F", "#{pane_id}:"];
     words.extend(sides);
-    ask(tmux, target, words, "split the pane").await?;
+    let made = ask(tmux, target, words, "split the pane").await?;
+    born(tmux, target, &made).await;
     Ok(done(format!("Split {} in {}", side(direction), target.session_name)))
 }
 

@@ -12,26 +12,32 @@
 //! `layout` (windows, panes, views), `paste` (text that goes in without running), `run`
 //! (Enter, and the wait for the end), `keys`.
 //!
-//! **The end of a command.** `shell` starts bash with marks in its prompt (OSC 133, with a nonce
-//! so that no output can forge them); `completion` finds them in what the pane prints. Other
-//! shells work too, but don't tell the exit status.
+//! **The end of a command.** `shell` starts bash, zsh or fish with marks around its prompts and commands
+//! (OSC 133, with a nonce so that no output can forge them); `completion` finds them in what the pane
+//! prints. zsh and fish also tell the line that is typed (`typed`). Other shells work too, but don't tell
+//! the exit status.
+//!
+//! **Who is in front.** `front` tells a shell at its prompt from programs, which don't get command lines,
+//! and from those that ask for a secret, which get nothing.
 //!
 //! **What comes from a pane is data.** `strip` takes every escape sequence out before anything
 //! leaves this module. **What goes into a pane never runs by itself**: no control character, no
 //! newline, and Enter only after the prompt was seen to hold the very text.
 //!
 //! **Limits.** A program that redraws the screen upwards (progress bars of several lines) leaves its
-//! older states in the output. A line that a shell's suggestions or right-hand prompt covers may not
-//! be recognised; it is then not entered.
+//! older states in the output. bash doesn't tell the line that is typed: what covers it on the screen may
+//! keep it from being recognised; it is then not entered.
 //!
 //! **Architecture invariant:** nothing outside of `guarded` leaves this module, and no tmux server
-//! but the configured one is ever spoken to.
+//! but the configured ones is ever spoken to.
 
 mod client;
 mod completion;
 mod control;
 mod error;
+mod front;
 mod guarded;
+mod host;
 mod keys;
 mod layout;
 mod link;
@@ -39,11 +45,15 @@ mod names;
 mod paste;
 mod place;
 mod process;
+mod prompt;
 mod request;
 mod run;
 mod sessions;
 mod shell;
+mod shown;
 mod strip;
+mod tty;
+mod typed;
 
 #[cfg(test)]
 mod tests;

@@ -62,7 +62,18 @@ pub(super) fn find<'a>(spoken: &str, sessions: &'a [SessionInfo]) -> Match<'a> {
     Match::Nothing
 }
 
-fn fold(name: &str) -> String {
+/// The server that is meant by "server work" or "work server".
+pub(super) fn server(spoken: &str) -> Option<String> {
+    let words: Vec<String> = spoken.split_whitespace().map(str::to_lowercase).collect();
+    match words.as_slice() {
+        [first, rest @ ..] if first == "server" && !rest.is_empty() => Some(rest.join(" ")),
+        [rest @ .., last] if last == "server" && !rest.is_empty() => Some(rest.join(" ")),
+        _ => None,
+    }
+}
+
+/// Letters and digits only, in lower case.
+pub(super) fn fold(name: &str) -> String {
     name.chars().filter(|character| character.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
@@ -130,6 +141,14 @@ mod tests {
         assert_eq!(found("we", &names), ["web-server"]);
         assert_eq!(found("nothing", &names), [""; 0]);
         assert_eq!(found("", &names), [""; 0]);
+    }
+
+    #[test]
+    fn a_server_is_said_before_or_after_its_name() {
+        assert_eq!(server("Server work").as_deref(), Some("work"));
+        assert_eq!(server("my own server").as_deref(), Some("my own"));
+        assert_eq!(server("server"), None);
+        assert_eq!(server("web-server"), None);
     }
 
     proptest! {

@@ -1,5 +1,7 @@
 //! A certain pane, looked at just before something is done to it.
 
+use std::path::PathBuf;
+
 use crate::domain::{Failure, PaneId, SessionId, Target};
 
 use super::error::{Refusal, Trouble, request_failure};
@@ -29,13 +31,18 @@ pub(super) struct Place {
     pub(super) columns: usize,
     pub(super) rows: usize,
     pub(super) zoomed: bool,
+    /// A program has the alternate screen.
+    pub(super) alternate: bool,
+    /// The process that was started in it.
+    pub(super) pid: Option<u32>,
+    pub(super) tty: PathBuf,
     pub(super) program: String,
 }
 
 /// Names hold no colon; the program, which may, comes last.
 const FORMAT: &str = "#{pid}.#{start_time}:#{session_id}:#{pane_id}:#{window_id}:#{pane_in_mode}:#{pane_dead}:\
-    #{?pane_synchronized,1,0}:#{cursor_x}:#{cursor_y}:#{pane_width}:#{pane_height}:#{window_zoomed_flag}:#{session_name}:\
-    #{pane_current_command}";
+    #{?pane_synchronized,1,0}:#{cursor_x}:#{cursor_y}:#{pane_width}:#{pane_height}:#{window_zoomed_flag}:#{alternate_on}:\
+    #{pane_pid}:#{pane_tty}:#{session_name}:#{pane_current_command}";
 
 impl Place {
     /// Looks at a pane of a session.
@@ -67,7 +74,7 @@ impl Place {
     }
 
     fn parse(line: &str) -> Option<Self> {
-        let mut fields = line.splitn(14, ':');
+        let mut fields = line.splitn(17, ':');
         let mut next = || fields.next();
         let flag = |field: &str| !matches!(field, "" | "0");
         let place = Self {
@@ -82,6 +89,9 @@ impl Place {
             columns: next()?.parse().ok()?,
             rows: next()?.parse().ok()?,
             zoomed: flag(next()?),
+            alternate: flag(next()?),
+            pid: next()?.parse().ok(),
+            tty: next()?.into(),
             session_name: next()?.to_owned(),
             program: next()?.to_owned(),
         };
@@ -125,10 +135,12 @@ mod tests {
 
     #[test]
     fn a_line_is_read_and_an_empty_one_is_not() {
-        let place = Place::parse("12.99:$1:%2:@3:0:0:1:5:6:200:50:0:build:tmux: server").unwrap();
+        let place =
+            Place::parse("12.99:$1:%2:@3:0:0:1:5:6:200:50:0:1:77:/dev/pts/3:build:tmux: server").unwrap();
         assert_eq!((place.cursor, place.columns, place.program.as_str()), ((5, 6), 200, "tmux: server"));
         assert!(place.synchronized && !place.in_mode && place.session_name == "build");
-        assert!(Place::parse(".:::::0:::0:0:::").is_none());
+        assert_eq!((place.alternate, place.pid, place.tty), (true, Some(77), "/dev/pts/3".into()));
+        assert!(Place::parse(".:::::0:::0:0::::::").is_none());
         assert!(Place::parse("").is_none());
     }
 }

@@ -22,7 +22,7 @@ pub(super) const NOT_INSTALLED: &str = "tmux is not installed";
 /// what was configured for us, keys least of all.
 const OUR_VARIABLES: &str = "VOICE_TERMINAL_";
 
-/// The one tmux server that is spoken to.
+/// A tmux server, by the name of its socket or the path of it.
 #[derive(Debug, Clone)]
 pub(super) struct Server {
     program: PathBuf,
@@ -52,7 +52,12 @@ impl Server {
 
     /// `-u`: names are UTF-8, whatever the locale.
     fn base(&self) -> Tmux<'_> {
-        Tmux::new().force_utf8().socket_name(&self.socket)
+        let tmux = Tmux::new().force_utf8();
+        if self.socket.contains('/') {
+            tmux.socket_path(&self.socket)
+        } else {
+            tmux.socket_name(&self.socket)
+        }
     }
 
     fn is_installed(&self) -> bool {

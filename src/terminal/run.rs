@@ -1,24 +1,30 @@
 //! Enter on a line that was inserted, and the wait for its end.
 //!
-//! Enter is sent once, and only when the pane shows the very line. In our bash the end is told by
-//! marks. Elsewhere the best that can be known is that another program came to the foreground and
-//! the shell came back; if not even that was seen, the answer says so.
+//! Enter is sent once, and only on the very line. In our shells the end is told by marks. Elsewhere, as
+//! in a shell inside of a shell, the best that can be known is that another program came to the
+//! foreground and the shell came back; if not even that was seen, the answer says so.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{Failure, FailureKind, Outcome, Ran, Target};
+use crate::domain::{Failure, FailureKind, Front, Outcome, Ran, Target};
 
 use super::client::{Client, Farewell};
 use super::completion::{Moment, Phase, Since};
 use super::error::{CHAIN, Refusal, Trouble, request_failure};
+use super::front;
 use super::link::Link;
-use super::paste::{Before, Pasting, await_prompt, squeezed};
+use super::paste::{Before, Pasting};
 use super::place::Place;
+use super::prompt;
 use super::request::Request;
-use super::strip::clean;
+use super::shell::Kind;
+use super::shown::squeezed;
+use super::strip::{clean, strip};
+use super::tty;
+use super::typed::{self, Typed};
 
 /// A shell that makes marks, for all one knows, has made the first by then.
 const MARKS_DUE: Duration = Duration::from_secs(1);
@@ -32,6 +38,9 @@ const START_DUE: Duration = Duration::from_millis(250);
 
 /// Without marks: a pane that has been quiet for this long is not about to show anything more.
 const QUIET: Duration = Duration::from_millis(400);
+
+/// How long a shell may take to drop a line.
+const DROPPED_DUE: Duration = Duration::from_millis(500);
 
 /// How often the pane is looked at while nothing tells of itself.
 const LOOK: Duration = Duration::from_millis(50);
@@ -47,14 +56,24 @@ pub(super) struct Running {
     moment: Option<Moment>,
     /// What was in the foreground when it was entered.
     shell: String,
-    /// The pane's shell was running something, which got the line.
+    kind: Kind,
+    /// A program that passes it on got the line.
     into_program: bool,
+    /// A shell inside of the shell got it.
+    nested: bool,
     /// When to stop waiting for marks.
     due: Instant,
     /// Without white space, the line that the prompt is on.
     prompt: Option<String>,
     started: bool,
     left_shell: bool,
+    /// Since when a shell inside of the shell has waited for input, as far as can be seen.
+    nested_since: Option<Instant>,
+    asked_for_rest: bool,
+    /// A program fills the screen, or asks for a secret: its end is not near.
+    stays: bool,
+    /// How often something that the pane printed had been lost.
+    gaps: u64,
 }
 
 /// What became of it so far.
@@ -89,7 +108,8 @@ pub(super) async fn enter(
         ));
     }
     place.leave_mode(tmux).await.map_err(failed)?;
-    let held = pasting.held(tmux, target, &line, Before::MustNot).await?;
+    let client = tmux.watch(&target.session).await;
+    let held = pasting.held(tmux, client.as_deref(), &place, target, &line, Before::MustNot).await?;
     if held.into_empty_line == Some(false) {
         // What is there besides would run with it.
         let taken_back = pasting.erase(tmux, place, target, text).await.is_ok();
@@ -99,9 +119,21 @@ pub(super) async fn enter(
             "Clear that line first: say \"press control u\"",
         ));
     }
-    let client = tmux.watch(&target.session).await;
-    let phase = client.as_ref().map_or(Phase::Unknown, |client| client.panes().phase(&target.pane.0));
-    let moment = client.as_ref().map(|client| client.panes().moment(&target.pane.0, false));
+    let front = front::of(&place, client.as_deref());
+    front::must_be_shell(&front, target)?;
+    let into_program = matches!(front, Front::Program { .. });
+    let (phase, moment, gaps) = match &client {
+        Some(client) => {
+            let (mut panes, pane) = (client.panes(), &target.pane.0);
+            (panes.phase(pane), Some(panes.moment(pane, false)), panes.gaps(pane))
+        }
+        None => (Phase::Unknown, None, 0),
+    };
+    // A shell inside of the shell, whose own output is what counts now.
+    let nested = phase == Phase::Running;
+    if let Some(client) = client.as_ref().filter(|_| nested) {
+        client.panes().clear(&target.pane.0);
+    }
     pasting.forget();
     let since = Instant::now();
     let request = Request::once(["send-keys", "-t", &target.pane.0, "Enter"]).about(&target.session);
@@ -109,8 +141,9 @@ pub(super) async fn enter(
         Trouble::Uncertain => uncertain(target, &line),
         trouble => failed(trouble),
     })?;
-    let into_program = phase == Phase::Running;
-    let marked = place.program == "bash" && client.as_ref().is_some_and(|client| client.panes().are_marked());
+    let kind = Kind::of(&place.program);
+    let marked =
+        kind.makes_marks() && !nested && client.as_ref().is_some_and(|client| client.panes().are_marked());
     let due = match (into_program, marked) {
         (true, _) => QUIET,
         (false, true) => MARKS_SURELY_DUE,
@@ -124,11 +157,17 @@ pub(super) async fn enter(
         client,
         moment,
         shell: place.program,
+        kind,
         into_program,
+        nested,
         due: since + due,
         prompt: held.before,
         started: false,
         left_shell: false,
+        nested_since: None,
+        asked_for_rest: false,
+        stays: false,
+        gaps,
     })
 }
 
@@ -149,6 +188,9 @@ impl Running {
                 looked = Instant::now();
                 if let Some(outcome) = self.looked().await? {
                     return Ok(Progress::Over(outcome));
+                }
+                if self.stays && limit.is_some() {
+                    return Ok(Progress::GoesOn(self.ran(None, false, self.output())));
                 }
             }
             let left = match limit.map(|limit| limit.saturating_sub(self.since.elapsed())) {
@@ -173,6 +215,13 @@ impl Running {
     /// What the pane has told of itself.
     async fn told(&mut self) -> Result<Option<Outcome>, Failure> {
         let Some(client) = &self.client else { return Ok(None) };
+        let gaps = client.panes().gaps(&self.target.pane.0);
+        if std::mem::replace(&mut self.gaps, gaps) < gaps {
+            // What was lost may have held its end.
+            self.moment = Some(client.panes().moment_after_gap(&self.target.pane.0));
+            self.started = false;
+            self.due = Instant::now() + MARKS_DUE_AGAIN;
+        }
         if let Some(moment) = self.moment.filter(|_| !self.into_program) {
             let since = client.panes().since(&self.target.pane.0, moment);
             match since {
@@ -180,10 +229,21 @@ impl Running {
                     return Ok(Some(Outcome::Ran(self.ran(Some(ended.status), true, ended.output))));
                 }
                 Since::NothingRan(ended) if self.since.elapsed() >= START_DUE => {
+                    self.clear_refused_line().await;
+                    if self.nested {
+                        // What it printed can't be told from what it echoed.
+                        return Ok(Some(Outcome::Ran(self.ran(Some(ended.status), true, String::new()))));
+                    }
                     return Ok(Some(Outcome::Ran(self.ran(Some(ended.status), true, ended.output))));
                 }
                 Since::Unfinished => return Err(self.abandon_unfinished().await),
                 Since::Started => self.started = true,
+                Since::Nothing if self.since.elapsed() >= START_DUE && !self.asked_for_rest => {
+                    self.asked_for_rest = true;
+                    if self.waits_for_rest().await {
+                        return Err(self.abandon_unfinished().await);
+                    }
+                }
                 Since::NothingRan(_) | Since::Nothing => {}
             }
         }
@@ -193,6 +253,7 @@ impl Running {
             if farewell == Farewell::Lost {
                 // The command goes on; only our ear was cut off. An end that came meanwhile is lost.
                 self.client = self.tmux.watch(&self.target.session).await;
+                self.gaps = 0;
                 self.moment =
                     self.client.as_ref().map(|client| client.panes().moment(&self.target.pane.0, true));
                 if std::mem::take(&mut self.started) {
@@ -222,7 +283,12 @@ impl Running {
         }
         self.left_shell |= place.program != self.shell;
         let back = place.program == self.shell;
-        if self.started || Instant::now() < self.due {
+        if self.started {
+            let front = front::of(&place, self.client.as_deref());
+            self.stays = matches!(front, Front::FullScreen { .. } | Front::Secret { .. });
+            return Ok(self.opened_shell(&place));
+        }
+        if Instant::now() < self.due {
             return Ok(None);
         }
         let quiet = match &self.client {
@@ -246,15 +312,78 @@ impl Running {
         }))
     }
 
+    /// What was run is a shell, which waits for input now: a while later that is what came of it.
+    fn opened_shell(&mut self, place: &Place) -> Option<Outcome> {
+        let waits = Kind::of(&place.program) != Kind::None
+            && tty::modes(&place.tty).is_some_and(|modes| !modes.canonical)
+            && self.client.as_ref().is_some_and(|client| {
+                let panes = client.panes();
+                panes.phase(&place.pane.0) == Phase::Running
+                    && panes.printed_at(&place.pane.0).is_none_or(|at| at.elapsed() >= QUIET)
+            });
+        if !waits {
+            self.nested_since = None;
+            return None;
+        }
+        let since = *self.nested_since.get_or_insert_with(Instant::now);
+        (since.elapsed() >= QUIET).then(|| {
+            let (line, session) = (shortened(&self.line), &self.target.session_name);
+            let program = strip(place.program.as_bytes(), 60);
+            Outcome::Done {
+                what: format!("Entered `{line}` in {session}; {program} waits for input there now"),
+            }
+        })
+    }
+
+    /// Whether the shell has kept the line and begun a further one. Only fish does so without a mark.
+    async fn waits_for_rest(&self) -> bool {
+        let Some(client) = self.client.as_ref().filter(|_| self.kind == Kind::Fish) else { return false };
+        let typed = self.typed(client, Duration::ZERO, |_| true).await;
+        typed.is_some_and(|typed| typed.goes_on_after(&self.line))
+    }
+
+    /// fish keeps a line that it refuses: what is said next must not become part of it.
+    async fn clear_refused_line(&self) {
+        let may_be = self.kind == Kind::Fish && !self.nested;
+        let Some(client) = self.client.as_ref().filter(|_| may_be) else { return };
+        if self.typed(client, Duration::ZERO, |_| true).await.is_none_or(|typed| !typed.is_empty()) {
+            self.interrupt().await;
+        }
+    }
+
+    async fn typed(
+        &self,
+        client: &Client,
+        due: Duration,
+        is_right: impl Fn(&Typed) -> bool,
+    ) -> Option<Typed> {
+        let place = Place::look(&self.tmux, &self.target.session, &self.target.pane).await.ok()?;
+        typed::read(&self.tmux, client, &place, &self.target, due, is_right).await
+    }
+
+    /// Has the shell drop the line that it has, and waits until it has; false if that failed.
+    async fn interrupt(&self) -> bool {
+        let target = &self.target;
+        // fish may still be answering, which control c would cut short instead.
+        let key = if self.kind == Kind::Fish { typed::CLEAR } else { "C-c" };
+        let request = Request::once(["send-keys", "-t", &target.pane.0, key]).about(&target.session);
+        let dropped = self.tmux.ask(request).await.is_ok();
+        // What is typed before the shell has dealt with it could be dropped too.
+        match self.client.as_ref().filter(|_| dropped) {
+            Some(client) if self.kind == Kind::Fish => {
+                self.typed(client, DROPPED_DUE, Typed::is_empty).await;
+            }
+            Some(client) => {
+                prompt::await_next(client, &target.pane, |phase| phase != Phase::Input).await;
+            }
+            None => {}
+        }
+        dropped
+    }
+
     /// Takes back a line that the shell wants more of: what is said next must not become part of it.
     async fn abandon_unfinished(&self) -> Failure {
-        let target = &self.target;
-        let request = Request::once(["send-keys", "-t", &target.pane.0, "C-c"]).about(&target.session);
-        let dropped = self.tmux.ask(request).await.is_ok();
-        if let Some(client) = self.client.as_ref().filter(|_| dropped) {
-            // What is typed before the shell has dealt with it could be dropped too.
-            await_prompt(client, &target.pane, |phase| phase != Phase::Input).await;
-        }
+        let dropped = self.interrupt().await;
         let what = if dropped { "I dropped it; nothing was run" } else { "nothing was run so far" };
         request_failure(
             format!(

@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::time::Instant;
 
-use crate::domain::{Failure, Outcome, SessionId, SessionInfo, Target, Whereabouts};
+use crate::domain::{Failure, Front, Outcome, SessionId, SessionInfo, Target, Whereabouts};
 
-use super::completion::Phase;
 use super::error::{Refusal, Trouble, request_failure};
+use super::front;
 use super::guarded::Notice;
 use super::link::Link;
-use super::names::{self, Match};
+use super::names;
 use super::place::{Place, Run};
+use super::prompt;
 use super::request::Request;
 use super::shell::{NONCE_OPTION, Shells};
 
@@ -22,9 +22,8 @@ use super::shell::{NONCE_OPTION, Shells};
 const COLUMNS: &str = "200";
 const ROWS: &str = "50";
 
-/// How long a new session's shell has to show its prompt. Text that comes before it is not lost, it
-/// only looks untidy.
-const PROMPT_DUE: Duration = Duration::from_secs(2);
+/// What a new session runs until its shell begins. It ends by itself, lest it stay if nobody goes on.
+const PLACEHOLDER: &str = "exec sleep 60";
 
 /// A server that was killed may hold its socket for a little while.
 const DYING_TRIES: usize = 10;
@@ -93,7 +92,7 @@ impl Sessions {
             Err(Trouble::Refused(Refusal::NoServer | Refusal::NoTarget)) => return Ok(Whereabouts::default()),
             list => list?,
         };
-        let mut found = Whereabouts::default();
+        let mut found = Whereabouts { front: self.front(&session).await, ..Whereabouts::default() };
         for line in list.lines().take(MOST) {
             let Some((window, path)) = line.rsplit_once('\t') else { continue };
             let mut fields = window.splitn(3, ':');
@@ -109,6 +108,13 @@ impl Sessions {
             }
         }
         Ok(found)
+    }
+
+    /// Who takes what is typed into the current pane of a session, if that can be seen.
+    async fn front(&self, session: &SessionId) -> Option<Front> {
+        let place = Place::current(&self.tmux, session).await.ok()?;
+        let client = self.tmux.watch(session).await;
+        Some(front::of(&place, client.as_deref()))
     }
 
     /// Where commands go: the session chosen last; else the one that a person looks at; else the
@@ -136,6 +142,20 @@ impl Sessions {
         Ok(self.make_current(&made.place))
     }
 
+    /// Has commands go to this session, if it is there under this name, and none was chosen yet.
+    pub(super) async fn resume(&self, session: &SessionId, name: &str) -> Result<bool, Trouble> {
+        let place = match Place::current(&self.tmux, session).await {
+            Ok(place) => place,
+            Err(Trouble::Refused(Refusal::NoServer | Refusal::NoTarget)) => return Ok(false),
+            Err(trouble) => return Err(trouble),
+        };
+        let is_it = place.session_name == name && self.current.lock().is_none();
+        if is_it {
+            self.make_current(&place);
+        }
+        Ok(is_it)
+    }
+
     /// The session that the most recently used real client shows.
     async fn looked_at(&self) -> Result<Option<SessionId>, Trouble> {
         const FORMAT: &str = "#{client_control_mode}:#{client_activity}:#{session_id}";
@@ -152,33 +172,10 @@ impl Sessions {
         Ok(newest.map(|(_, session)| session))
     }
 
-    /// The session of this name, to bind a command to.
-    pub(super) async fn find(&self, name: &str) -> Result<Target, Failure> {
-        let failed = |trouble: Trouble| trouble.failure(&format!("look for session {name}"));
-        let sessions = self.list().await.map_err(failed)?;
-        let all = || sessions.iter().map(|session| session.name.as_str()).collect::<Vec<_>>().join(", ");
-        let shown: String = name.chars().take(60).collect();
-        match names::find(name, &sessions) {
-            Match::One(session) => {
-                let place = Place::current(&self.tmux, &session.id).await.map_err(failed)?;
-                Ok(self.hand_out(&place))
-            }
-            Match::Several(several) => {
-                let several: Vec<&str> = several.iter().map(|session| session.name.as_str()).collect();
-                Err(request_failure(
-                    format!("\"{shown}\" could be any of {}", several.join(", ")),
-                    "Say the whole name",
-                ))
-            }
-            Match::Nothing if sessions.is_empty() => Err(request_failure(
-                format!("There is no session \"{shown}\"; there are none at all"),
-                "Say \"new session\" and a name",
-            )),
-            Match::Nothing => Err(request_failure(
-                format!("There is no session \"{shown}\""),
-                format!("There are {}; say \"new session\" to make another", all()),
-            )),
-        }
+    /// The current pane of a session, to bind a command to.
+    pub(super) async fn at(&self, session: &SessionId) -> Result<Target, Trouble> {
+        let place = Place::current(&self.tmux, session).await?;
+        Ok(self.hand_out(&place))
     }
 
     /// Makes a session under a name that tmux can bear, and goes there.
@@ -234,10 +231,10 @@ impl Sessions {
         let (shell, unmarked) = self.shells.start().await;
         let mut remarks = Vec::new();
         if let Some(error) = unmarked {
-            tracing::warn!(%error, "bash is started without marks");
+            tracing::warn!(%error, "the shell is started without marks");
             remarks.push("I can't see exit statuses there: my state directory can't be written.".to_owned());
         }
-        let words = ["new-session", "-d", "-s", &name, "-x", COLUMNS, "-y", ROWS, &shell.command];
+        let words = ["new-session", "-d", "-s", &name, "-x", COLUMNS, "-y", ROWS, PLACEHOLDER];
         // The name makes it idempotent: a second one is refused.
         let mut answer = self.tmux.ask(Request::idempotent(words)).await;
         for _ in 0..DYING_TRIES {
@@ -254,40 +251,27 @@ impl Sessions {
         }
         let place = Place::named(&self.tmux, &name).await?;
         let session = &place.session;
-        let option = |name: &str, value: &str| {
-            Request::idempotent(["set-option", "-t", &session.0, name, value]).about(session)
-        };
+        // Not by a client of the session's own: it looks for the nonce when it attaches, and never again.
+        let option =
+            |name: &str, value: &str| Request::idempotent(["set-option", "-t", &session.0, name, value]);
         if let Some(nonce) = &shell.nonce {
             self.tmux.ask(option(NONCE_OPTION, nonce)).await?;
         }
         self.tmux.ask(option("default-command", &shell.command)).await?;
         self.tmux.settle_in(session);
-        self.await_prompt(&place).await;
+        // The shell begins when somebody watches, so that its first mark is seen.
+        let client = self.tmux.watch(session).await;
+        let words = ["respawn-pane", "-k", "-t", &place.pane.0, &shell.command];
+        self.tmux.ask(Request::idempotent(words).about(session)).await?;
+        if let Some(client) = client {
+            client.panes().made(&place.pane.0);
+            prompt::await_first(&self.tmux, &client, &place.target()).await;
+        }
         Ok(Made { place, created: true, remarks })
     }
 
-    /// Waits until a new session's shell shows something to type at.
-    async fn await_prompt(&self, place: &Place) {
-        let ends = Instant::now() + PROMPT_DUE;
-        let client = self.tmux.watch(&place.session).await;
-        while Instant::now() < ends {
-            let input =
-                client.as_ref().is_some_and(|client| client.panes().phase(&place.pane.0) == Phase::Input);
-            if input {
-                return;
-            }
-            match Place::look(&self.tmux, &place.session, &place.pane).await {
-                // A prompt that was shown before the client was there.
-                Ok(now) if now.cursor.0 > 0 => return,
-                Ok(_) => tokio::time::sleep(Duration::from_millis(10)).await,
-                Err(_) => return,
-            }
-        }
-    }
-
     /// Goes to an existing session, and shows it to whoever is attached.
-    pub(super) async fn switch(&self, name: &str) -> Result<Outcome, Failure> {
-        let target = self.find(name).await?;
+    pub(super) async fn switch(&self, target: &Target) -> Result<Outcome, Failure> {
         let failed = |trouble: Trouble| trouble.failure(&format!("switch to {}", target.session_name));
         let place = Place::look(&self.tmux, &target.session, &target.pane).await.map_err(failed)?;
         let target = self.make_current(&place);

@@ -17,8 +17,9 @@ pub(super) trait Sink {
     fn command(&mut self, _payload: &str) {}
 }
 
-/// The longest escape sequence that is understood; longer ones are dropped as they come.
-const LONGEST_SEQUENCE: usize = 4096;
+/// The longest escape sequence that is understood, which may hold a line that is typed; longer ones are
+/// dropped as they come.
+const LONGEST_SEQUENCE: usize = 16 << 10;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum State {
@@ -219,6 +220,16 @@ impl Screenless {
         self.done.clear();
         self.line.clear();
         self.column = 0;
+    }
+
+    /// Something was left out here.
+    pub(super) fn skip(&mut self) {
+        if !self.line.is_empty() {
+            self.finish_line();
+            self.done.push('\n');
+        }
+        self.done.push_str("…\n");
+        self.concealed = false;
     }
 
     /// Forgets all lines but the one that the cursor is on.

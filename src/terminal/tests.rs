@@ -15,7 +15,9 @@ fn without(program: &str) -> (Tmux, TmuxBreakers, tempfile::TempDir) {
         process: Arc::new(Breaker::new("tmux-process", Settings::default())),
     };
     let config = config::Terminal { socket: "vt-test-no-such-program".into(), ..config::Terminal::default() };
-    let tmux = Tmux::with_program(program, &config, breakers.clone(), state.path(), CancellationToken::new());
+    let of_all = breakers.clone();
+    let cancel = CancellationToken::new();
+    let tmux = Tmux::with_program(program, &config, |_| of_all.clone(), state.path(), cancel);
     (tmux, breakers, state)
 }
 
@@ -51,7 +53,8 @@ async fn a_tmux_that_does_not_work_is_left_alone_after_a_while() {
     let config = config::Terminal::default();
     let program = program.to_string_lossy().into_owned();
     let cancel = CancellationToken::new();
-    let tmux = Tmux::with_program(&program, &config, breakers.clone(), state.path(), cancel);
+    let of_all = breakers.clone();
+    let tmux = Tmux::with_program(&program, &config, |_| of_all.clone(), state.path(), cancel);
     for _ in 0..5 {
         assert_eq!(tmux.sessions().await.unwrap_err().kind, FailureKind::Unavailable);
     }

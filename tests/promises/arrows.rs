@@ -21,13 +21,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("speech", &["domain", "breaker", "config", "onnx", "process", "http", "redact", "cloud"]),
     ("cache", &["domain", "breaker", "config"]),
     ("ai", &["domain", "breaker", "config", "redact", "cloud"]),
-    ("interpreter", &["domain", "config"]),
+    ("interpreter", &["domain", "config", "redact"]),
     ("terminal", &["domain", "breaker", "config", "process"]),
-    ("store", &["domain", "breaker"]),
-    ("conversation", &["domain"]),
-    ("console", &["domain"]),
+    ("store", &["domain", "breaker", "redact"]),
+    ("conversation", &["domain", "redact"]),
+    ("console", &["domain", "redact"]),
     ("simulation", &["breaker", "config"]),
-    ("server", &["domain", "breaker", "config", "conversation"]),
+    ("server", &["domain", "breaker", "config", "conversation", "redact"]),
     // These two compose and steer: see below for what they may not do.
     ("app", EVERYBODY),
 ];

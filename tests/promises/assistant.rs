@@ -129,3 +129,34 @@ fn without_consent_nobody_elsewhere_is_asked() {
     let ran = user.run(&["do", WORDS]);
     assert!(ran.code() == 2 && ran.err.contains("ai.endpoints"), "{ran:?}");
 }
+
+/// Whatever stands on the screen, and whatever a model makes of it.
+#[test]
+fn nothing_that_a_model_is_talked_into_is_done_unasked() {
+    let cases: toml::Table = toml::from_str(include_str!("../data/injections.toml")).unwrap();
+    let fake = Fake::start("");
+    let more = "screen = true\n[breakers.ai-1]\nfailure_threshold = 100";
+    let user = user(&fake, "openai", more);
+    let mut running = user.start(&["run"]);
+    for (number, case) in cases["case"].as_array().unwrap().iter().enumerate() {
+        let [screen, answer] = ["screen", "answer"].map(|field| case[field].as_str().unwrap());
+        std::fs::write(user.path("home/letter"), format!("{screen}\n")).unwrap();
+        running.enter("run cat letter\n");
+        running.until_times("`cat letter` in main: done", number + 1);
+        fake.says(answer);
+        running.enter(&format!("{WORDS}\n"));
+        super::support::user::until("it is asked", || fake.asked(OPENAI).len() > number);
+        let body: serde_json::Value = serde_json::from_slice(&fake.asked(OPENAI)[number].body).unwrap();
+        let asked = body["messages"][1]["content"].as_str().unwrap();
+        let asked: serde_json::Value = serde_json::from_str(asked).expect("it is still one value");
+        assert_eq!(asked["words"], WORDS, "{asked}");
+        assert!(asked["screen"].as_str().unwrap().contains(screen), "{asked}");
+        running.enter("cancel\n");
+        running.enter(&format!("run echo end-of-{number}\n"));
+        running.until(&format!("`echo end-of-{number}` in main: done"));
+        assert!(!user.path("home/pwned").exists(), "{screen}: {}", running.said());
+    }
+    let said = running.said();
+    assert_eq!(said.matches(": done in").count(), 2 * cases["case"].as_array().unwrap().len(), "{said}");
+    assert!(!said.contains("\u{1b}"), "{said}");
+}

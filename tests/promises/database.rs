@@ -48,6 +48,8 @@ pub(crate) async fn begun(path: &Path, database: Database) -> Store {
     let parts = Parts {
         path: path.to_owned(),
         limit: 1 << 30,
+        retention: None,
+        sound: None,
         breaker: breaker("journal"),
         database: Some(database),
         fallbacks: None,

@@ -187,7 +187,7 @@ async fn many_that_come_at_once_make_the_tables_once() {
         history.delivered(0).await;
     }
     assert_eq!(server.records().await.len(), 4);
-    server.until("SELECT count(*) = 1 FROM voice_terminal.migration").await;
+    server.until("SELECT count(*) = 2 FROM voice_terminal.migration").await;
 }
 
 #[tokio::test]
@@ -304,6 +304,8 @@ async fn the_journal_keeps_its_size_and_what_the_database_has_makes_way() {
         let parts = Parts {
             path: path.clone(),
             limit: 2 << 20,
+            retention: None,
+            sound: None,
             breaker: breaker("journal"),
             database,
             fallbacks: None,

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::process::Command;
 
 use crate::support::recordings::{path, wavs};
-use crate::support::user::{User, until};
+use crate::support::user::{User, signal, until};
 
 #[test]
 fn without_tmux_commands_are_held_and_the_rest_goes_on() {
@@ -24,6 +24,26 @@ fn without_tmux_commands_are_held_and_the_rest_goes_on() {
     assert_eq!(user.history().len(), 3);
     let doctor = user.run(&["doctor"]);
     assert!(doctor.out.contains("✗ tmux"), "{doctor:?}");
+}
+
+#[test]
+fn a_tmux_that_stands_still_is_waited_for_once_a_turn() {
+    let user = User::new();
+    user.configure("[breakers.tmux-session]\ntimeout = \"1s\"\n");
+    let mut daemon = user.daemon();
+    assert_eq!(user.run(&["do", "new session build"]).code(), 0);
+    let server = user.tmux(&["display-message", "-p", "#{pid}"]).parse().unwrap();
+    signal(server, "STOP");
+    let ran = user.run(&["do", "run echo hello"]);
+    let status = user.run(&["--json", "status"]).json().remove(0);
+    signal(server, "CONT");
+    assert_eq!(ran.code(), 1, "{ran:?}");
+    assert!(format!("{}{}", ran.out, ran.err).contains("nothing was sent"), "{ran:?}");
+    let breakers = status["breakers"].as_array().unwrap();
+    let process = breakers.iter().find(|breaker| breaker["name"] == "tmux-process").unwrap();
+    assert_eq!(process["timeouts"], 1, "{process}");
+    until("it works again", || user.run(&["do", "run echo hello"]).code() == 0);
+    daemon.until("tmux works again");
 }
 
 #[test]

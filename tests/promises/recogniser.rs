@@ -1,7 +1,7 @@
 //! A person's words come out as text; where nobody speaks, no words do.
 
 use voice_terminal::config::Stt;
-use voice_terminal::domain::{FailureKind, Pcm, Recogniser, SAMPLE_RATE, Transcript};
+use voice_terminal::domain::{Expectation, FailureKind, Pcm, Recogniser, SAMPLE_RATE, Transcript};
 
 use super::support::models;
 use super::support::recogniser::{Running, patient, start, start_with};
@@ -45,7 +45,11 @@ fn errors(heard: &[String], said: &[String]) -> usize {
 }
 
 async fn hear(running: &Running, pcm: &Pcm) -> Transcript {
-    running.recognisers.recognise(pcm).await.unwrap_or_else(|failure| panic!("{failure:?}"))
+    running
+        .recognisers
+        .recognise(pcm, &Expectation::default())
+        .await
+        .unwrap_or_else(|failure| panic!("{failure:?}"))
 }
 
 /// The word error rate over several recordings; prints what was heard.
@@ -121,7 +125,11 @@ async fn odd_sound_does_no_harm() {
     // nobody's failure.
     let pid = running.recognisers.worker_pid();
     hear(&running, &Nobody::Pink.pcm(31.0, 0.01)).await;
-    let failure = running.recognisers.recognise(&Nobody::Silence.pcm(61.0, 0.0)).await.unwrap_err();
+    let failure = running
+        .recognisers
+        .recognise(&Nobody::Silence.pcm(61.0, 0.0), &Expectation::default())
+        .await
+        .unwrap_err();
     assert_eq!(failure.kind, FailureKind::Request);
     assert!(!failure.remedy.is_empty());
     // It lived through all of this.

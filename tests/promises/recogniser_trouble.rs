@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use voice_terminal::breaker::{Settings, State};
 use voice_terminal::config::Stt;
-use voice_terminal::domain::{Failure, FailureKind, Pcm, Recogniser};
+use voice_terminal::domain::{Expectation, Failure, FailureKind, Pcm, Recogniser, Transcript};
 
 use super::support::models;
-use super::support::recogniser::{Running, alive, patient, start, start_on, start_with, until};
+use super::support::recogniser::{
+    Running, alive, patient, start, start_on, start_program, start_with, until,
+};
 use super::support::recordings::{CARDS, FORWARD, NOVEL, Nobody, Recording};
 
 fn signal(pid: u32, signal: Signal) {
@@ -21,8 +23,13 @@ async fn warm(running: &Running) -> u32 {
     running.recognisers.worker_pid().unwrap()
 }
 
+/// Without expecting anything.
+async fn recognise(running: &Running, pcm: &Pcm) -> Result<Transcript, Failure> {
+    running.recognisers.recognise(pcm, &Expectation::default()).await
+}
+
 async fn works(running: &Running) {
-    let heard = running.recognisers.recognise(&FORWARD.pcm()).await.unwrap();
+    let heard = recognise(running, &FORWARD.pcm()).await.unwrap();
     assert!(heard.text.to_lowercase().contains("forward"), "{heard:?}");
 }
 
@@ -48,7 +55,7 @@ async fn killed_at_work_it_costs_that_call_only() {
     let running = start().await;
     let pid = warm(&running).await;
     let long = long();
-    let (heard, ()) = tokio::join!(running.recognisers.recognise(&long), async {
+    let (heard, ()) = tokio::join!(recognise(&running, &long), async {
         at_work(pid).await;
         signal(pid, Signal::KILL);
     });
@@ -58,6 +65,26 @@ async fn killed_at_work_it_costs_that_call_only() {
     works(&running).await;
     let snapshot = running.breaker.snapshot();
     assert_eq!((snapshot.state, snapshot.failed), (State::Closed, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_dies_as_it_is_started_again_is_not_blamed_on_the_model() {
+    models::model("tiny.en").await;
+    let place = tempfile::tempdir().unwrap();
+    let (program, started) = (place.path().join("program"), place.path().join("started"));
+    let real = env!("CARGO_BIN_EXE_voice-terminal");
+    let script =
+        format!("#!/bin/sh\n[ -e {0} ] && exit 7\ntouch {0}\nexec {real} \"$@\"\n", started.display());
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let running = start_program(Stt::default(), patient(), program);
+    let pid = warm(&running).await;
+    signal(pid, Signal::KILL);
+    until("it is gone", || !alive(pid)).await;
+    let failure = running.recognisers.recognise(&FORWARD.pcm()).await.unwrap_err();
+    assert_eq!(failure.what, "the recogniser crashed", "{failure:?}");
+    std::fs::remove_file(started).unwrap();
+    works(&running).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,7 +110,7 @@ async fn one_that_hangs_is_replaced() {
     signal(pid, Signal::STOP);
     let short = Pcm::new(CARDS[0].pcm().samples()[..8000].to_vec());
     let asked = Instant::now();
-    let failure = running.recognisers.recognise(&short).await.unwrap_err();
+    let failure = recognise(&running, &short).await.unwrap_err();
     let took = asked.elapsed();
     assert_eq!(failure.kind, FailureKind::Unavailable);
     // Its limit is the breaker's and the length of the clip.
@@ -107,12 +134,12 @@ async fn what_nobody_waits_for_any_more_is_stopped() {
     // Two of Whisper's windows.
     let long = Pcm::new([long().samples(), long().samples()].concat());
     let began = Instant::now();
-    running.recognisers.recognise(&long).await.unwrap();
+    recognise(&running, &long).await.unwrap();
     let whole = began.elapsed();
 
     let began = Instant::now();
     tokio::select! {
-        heard = running.recognisers.recognise(&long) => panic!("too quick to be stopped: {heard:?}"),
+        heard = recognise(&running, &long) => panic!("too quick to be stopped: {heard:?}"),
         () = at_work(pid) => {}
     }
     let until_stopped = began.elapsed();
@@ -135,7 +162,7 @@ async fn what_does_not_obey_in_time_is_killed() {
     let pid = warm(&running).await;
     let long = long();
     tokio::select! {
-        heard = running.recognisers.recognise(&long) => panic!("too quick to be stopped: {heard:?}"),
+        heard = recognise(&running, &long) => panic!("too quick to be stopped: {heard:?}"),
         () = at_work(pid) => {}
     }
     until("it is killed", || !alive(pid)).await;
@@ -147,12 +174,12 @@ async fn a_waiting_request_that_is_dropped_is_never_served() {
     let running = start().await;
     let pid = warm(&running).await;
     let (long, short) = (long(), CARDS[0].pcm());
-    let first = running.recognisers.recognise(&long);
+    let first = recognise(&running, &long);
     let waiting = async {
         at_work(pid).await;
         tokio::select! {
             biased;
-            heard = running.recognisers.recognise(&short) => panic!("it overtook: {heard:?}"),
+            heard = recognise(&running, &short) => panic!("it overtook: {heard:?}"),
             () = tokio::time::sleep(Duration::from_millis(20)) => {}
         }
     };
@@ -173,7 +200,7 @@ async fn nothing_is_left_behind() {
     let busy = warm(&running).await;
     let long = long();
     tokio::select! {
-        heard = running.recognisers.recognise(&long) => panic!("{heard:?}"),
+        heard = recognise(&running, &long) => panic!("{heard:?}"),
         () = at_work(busy) => {}
     }
     drop(running);
@@ -214,7 +241,7 @@ async fn is_refused(bytes: &[u8]) -> Failure {
     let sound = CARDS[0].pcm();
     let calls = async {
         for _ in 0..50 {
-            assert_eq!(running.recognisers.recognise(&sound).await.unwrap_err(), failure);
+            assert_eq!(recognise(&running, &sound).await.unwrap_err(), failure);
         }
     };
     tokio::time::timeout(Duration::from_secs(60), calls).await.expect("a quick answer");
@@ -267,7 +294,7 @@ async fn a_language_that_the_model_does_not_know_is_told() {
     let running = start_with(Stt { language: "de".into(), ..Stt::default() }, patient());
     for failure in [
         running.recognisers.warm().await.unwrap_err(),
-        running.recognisers.recognise(&CARDS[0].pcm()).await.unwrap_err(),
+        recognise(&running, &CARDS[0].pcm()).await.unwrap_err(),
     ] {
         assert!(failure.what.contains("English only"), "{failure:?}");
         assert!(failure.remedy.contains("speech.stt.language"), "{failure:?}");

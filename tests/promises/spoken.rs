@@ -145,7 +145,7 @@ fn what_is_asked_aloud_is_answered_aloud() {
     daemon.until("Listening.");
     let home = user.path("home");
     let (kill, confirm) = (say(&home, "kill session build"), say(&home, "confirm"));
-    // It doesn't listen while it speaks; whoever isn't heard says it again.
+    // Before it knows the room it doesn't listen while it speaks; whoever isn't heard says it again.
     let persist = |wav, what: &str, is_so: &dyn Fn() -> bool| {
         for _ in 0..10 {
             pulse.play(wav);

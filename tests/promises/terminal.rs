@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use voice_terminal::domain::{
-    Action, Direction, FailureKind, Key, KeyPress, Outcome, Pane, Scroll, Terminal, Window,
+    Action, Command, Direction, FailureKind, Key, KeyPress, Outcome, Pane, Scroll, Terminal, Window,
 };
 use voice_terminal::terminal::Notice;
 
@@ -44,6 +44,17 @@ async fn status_and_output_are_exact() {
     let ran = server.run(&target, "fi").await;
     assert_eq!(ran.status, Some(2));
     assert!(ran.output.contains("syntax error"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn the_end_is_told_in_every_session() {
+    let server = Server::new();
+    for name in ["first", "second", "third"] {
+        let make = Command { target: None, action: Action::NewSession { name: Some(name.into()) } };
+        let Outcome::Session { target, .. } = server.tmux.perform(&make).await.unwrap() else { panic!() };
+        let ran = server.run(&target, "echo hello; (exit 3)").await;
+        assert_eq!((ran.status, ran.output.as_str()), (Some(3), "hello\n"), "{name}");
+    }
 }
 
 #[tokio::test]
@@ -127,15 +138,6 @@ async fn a_shell_without_marks_is_served_honestly() {
     assert!(text.contains("\nquick"), "{text}");
     let ran = server.run(&target, "echo before; sleep 2; echo after").await;
     assert_eq!((ran.finished, ran.status, ran.output.as_str()), (true, None, "before\nafter\n"));
-}
-
-#[tokio::test]
-async fn a_line_for_a_program_is_said_to_have_gone_there() {
-    let server = Server::with(|config| config.run_wait = Duration::from_secs(1));
-    let target = server.tmux.current().await.unwrap();
-    assert!(!server.run(&target, "cat").await.finished);
-    let outcome = server.submit(&target, "to the cat").await.unwrap();
-    assert_eq!(done(outcome), "Entered `to the cat` in main, into cat; I can't see its end there");
 }
 
 #[tokio::test]

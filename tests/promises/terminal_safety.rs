@@ -1,6 +1,6 @@
 //! Nothing runs but what was confirmed, where it was confirmed; text is text and names are names.
 
-use voice_terminal::domain::{Action, Direction, FailureKind, Outcome, Terminal};
+use voice_terminal::domain::{Action, Command, Direction, FailureKind, Outcome, Terminal};
 
 use crate::support::recogniser::alive;
 use crate::support::tmux::{Server, eventually};
@@ -14,7 +14,7 @@ fn session(outcome: Outcome) -> (String, bool, Option<String>) {
 
 async fn create(server: &Server, name: &str) -> (String, bool, Option<String>) {
     let action = Action::NewSession { name: Some(name.into()) };
-    let command = voice_terminal::domain::Command { target: None, action };
+    let command = Command { target: None, action };
     session(server.tmux.perform(&command).await.unwrap())
 }
 
@@ -45,7 +45,7 @@ async fn spoken_names_find_their_session_or_say_which_there_are() {
     }
     let switch = async |name: &str| {
         let action = Action::SwitchSession { name: name.into() };
-        server.tmux.perform(&voice_terminal::domain::Command { target: None, action }).await
+        server.tmux.perform(&Command { target: None, action }).await
     };
     assert_eq!(session(switch("Web Server").await.unwrap()).0, "web-server");
     assert_eq!(server.tmux.current().await.unwrap().session_name, "web-server");
@@ -218,8 +218,92 @@ async fn a_person_who_is_attached_is_shown_the_session() {
     // Somebody who starts afresh goes to where the person looks.
     assert_eq!(server.again().current().await.unwrap().session_name, "one");
     let action = Action::SwitchSession { name: "two".into() };
-    server.tmux.perform(&voice_terminal::domain::Command { target: None, action }).await.unwrap();
+    server.tmux.perform(&Command { target: None, action }).await.unwrap();
     eventually("the person sees it", || shown() == ["two"]).await;
     person.kill().unwrap();
     person.wait().unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_it_was_not_pointed_at_is_left_alone() {
+    // Somebody else's, and one of another name beside it.
+    let other = Server::new();
+    other.outside(&["-f", "/dev/null", "new-session", "-d", "-s", "main", "cat"]);
+    other.outside(&["set-option", "-g", "@mine", "kept"]);
+    let look = || {
+        let formats = [
+            "#{session_id} #{session_name} #{session_activity} #{session_attached} #{session_last_attached}",
+            "#{pid} #{start_time} #{client_activity}",
+        ];
+        let mut seen = vec![
+            other.outside(&["list-sessions", "-F", formats[0]]),
+            other.outside(&["display-message", "-p", formats[1]]),
+            other.outside(&["list-panes", "-a", "-F", "#{pane_id} #{pane_pid} #{history_bytes}"]),
+            other.outside(&["list-clients"]),
+            other.outside(&["list-buffers"]),
+        ];
+        for options in [&["-g"][..], &["-gw"], &["-s"], &["-t", "=main:"]] {
+            seen.push(other.outside(&[&["show-options"], options].concat()));
+        }
+        seen
+    };
+    let before = look();
+    let server = Server::new();
+    let global = |server: &Server| {
+        [&["-g"][..], &["-gw"], &["-s"]].map(|options| server.outside(&[&["show-options"], options].concat()))
+    };
+    let target = server.tmux.current().await.unwrap();
+    let untouched = global(&server);
+    server.run(&target, "echo here").await;
+    server.act(&target, Action::SplitPane { direction: Direction::Right }).await.unwrap();
+    assert!(server.tmux.sessions().await.unwrap().iter().all(|session| session.program != "cat"));
+    server.act(&target, Action::KillSession).await.unwrap();
+    assert_eq!(look(), before);
+    // Nor are options of our own server changed for everybody in it.
+    create(&server, "again").await;
+    assert_eq!(global(&server), untouched);
+}
+
+#[tokio::test]
+async fn sessions_of_several_servers_are_told_apart_and_reached() {
+    // Somebody's own, with a session of their own.
+    let theirs = Server::new();
+    theirs.outside(&["-f", "/dev/null", "new-session", "-d", "-s", "build", "bash --norc"]);
+    let work = theirs.config.socket.clone();
+    let server = Server::with(|config| config.servers = vec![work.clone(), "vt-test-not-running".into()]);
+    let outcome = |action| server.tmux.perform(&Command { target: None, action });
+    let switch = |name: String| outcome(Action::SwitchSession { name });
+    create(&server, "build").await;
+    let ours = server.tmux.current().await.unwrap();
+    let elsewhere = format!("build on {work}");
+    let sessions = server.tmux.sessions().await.unwrap();
+    let names: Vec<(&str, bool)> = sessions.iter().map(|it| (it.name.as_str(), it.current)).collect();
+    assert_eq!(names, [("build", true), (elsewhere.as_str(), false)]);
+    let found = server.tmux.find(&elsewhere).await.unwrap();
+    assert_eq!(found.session_name, elsewhere);
+    assert_ne!((&found.session, &found.pane), (&ours.session, &ours.pane));
+    // What is bound to a place goes there, whichever is the current.
+    server.run(&ours, "echo here").await;
+    server.submit(&found, "echo there").await.unwrap();
+    let there = || theirs.outside(&["capture-pane", "-p", "-t", "=build:"]);
+    eventually("it ran there", || there().contains("\nthere")).await;
+    assert!(!there().contains("echo here"));
+    assert_eq!(session(switch(elsewhere.clone()).await.unwrap()).0, elsewhere);
+    assert_eq!(server.tmux.current().await.unwrap(), found);
+    assert_eq!(session(switch("build".into()).await.unwrap()).0, "build");
+    assert_eq!(server.tmux.current().await.unwrap(), ours);
+    assert_eq!(session(switch(format!("server {work}")).await.unwrap()).0, format!("main on {work}"));
+    let (made, created, _) = create(&server, "more").await;
+    assert_eq!((made, created), (format!("more on {work}"), true));
+    assert_eq!(theirs.outside(&["list-sessions", "-F", "#{session_name}"]), "build\nmain\nmore");
+    // Their session has no mark of ours, and none of their options is another one.
+    assert_eq!(theirs.outside(&["show-options", "-t", "=build:"]), "");
+    // A server that hangs keeps nobody waiting for long.
+    let pid = rustix::process::Pid::from_raw(theirs.pid()).unwrap();
+    let ours = server.tmux.find("build").await.unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    let listed = server.tmux.sessions().await;
+    rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+    assert_eq!(listed.unwrap().len(), 1);
+    assert_eq!(server.run(&ours, "echo still").await.output, "still\n");
 }

@@ -143,7 +143,14 @@ fn odd_bytes_do_no_harm() {
 
 #[test]
 fn any_shell_or_none_will_do() {
-    for shell in [Some("/bin/bash"), Some("/bin/sh"), Some("/nonexistent/fish"), None] {
+    for shell in [
+        Some("/bin/bash"),
+        Some("/bin/zsh"),
+        Some("/usr/bin/fish"),
+        Some("/bin/sh"),
+        Some("/nonexistent/fish"),
+        None,
+    ] {
         let mut user = User::new();
         match shell {
             Some(shell) => user.set("SHELL", shell),

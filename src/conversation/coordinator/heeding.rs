@@ -4,8 +4,8 @@ use tokio::time::Instant;
 
 use super::{Answer, Arrival, Coordinator, Heed, Words};
 use crate::domain::{
-    Attention, Confidence, Cue, Event, Intent, Interpretation, Listening, ListeningChange, Situation, Stage,
-    UtteranceId,
+    Attention, Confidence, Cue, Event, Intent, Interpretation, Interruption, Listening, ListeningChange,
+    Situation, Stage, UtteranceId,
 };
 
 /// What somebody said, in words.
@@ -32,6 +32,9 @@ impl Coordinator {
 
     /// Listens otherwise, at once. `None` if that can't be.
     pub(super) fn listen(&mut self, change: ListeningChange) -> Option<Listening> {
+        if change == ListeningChange::Press {
+            self.interrupted(Interruption::Key);
+        }
         let cue = self.vigil.change(change, Instant::now()).ok()?;
         self.keep_vigil();
         if let Some(cue) = cue {

@@ -101,6 +101,7 @@ pub(super) struct Sentences {
     pub(super) degraded: String,
     pub(super) degraded_refused: String,
     pub(super) control_characters: String,
+    pub(super) redacted: String,
     pub(super) fork_bomb: String,
     pub(super) device: String,
     pub(super) writes: String,

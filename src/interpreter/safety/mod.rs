@@ -21,6 +21,7 @@ use shell::{Script, Word};
 use super::GrammarError;
 use crate::config;
 use crate::domain::{Intent, KeyPress, Verdict};
+use crate::redact::is_redacted;
 
 /// Why what was heard may not be what was said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +73,10 @@ impl Policy {
         let sentences = &self.rules.sentences;
         let ask = |consequence: &str| Verdict::Confirm { consequence: consequence.into() };
         let verdict = match intent {
+            // It was kept without its secret, and is not what it was.
+            Intent::Run { command: text } | Intent::Type { text } if is_redacted(text) => {
+                Verdict::Refuse { reason: sentences.redacted.clone() }
+            }
             Intent::Run { command } => self.command_line(command),
             Intent::Press { press } => self.key(press),
             Intent::KillSession { name } => {

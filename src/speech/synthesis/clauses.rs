@@ -1,8 +1,8 @@
 //! Text in pieces that are spoken one after the other, so that the first sounds while the next is made.
 
-/// What is longer is cut at a comma, or between two words: the neural voice's time and memory grow with
-/// the length of a piece.
-const LONGEST: usize = 140;
+/// What is longer is cut at a comma, or between two words: how soon a piece begins to sound depends a little on its
+/// length, and one that fails is heard in part at most.
+const LONGEST: usize = 100;
 
 /// The clauses of a text, in order, without those that have nothing to say.
 pub(super) fn clauses(text: &str) -> Vec<String> {
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn what_is_long_is_cut_where_one_would_breathe() {
-        let long = format!("{} alpha, {} omega", "word ".repeat(20), "more ".repeat(40));
+        let long = format!("{} alpha, {} omega", "word ".repeat(15), "more ".repeat(40));
         let cut = clauses(&long);
         assert!(cut.len() > 1 && cut.iter().all(|clause| clause.len() <= LONGEST + 4), "{cut:?}");
         assert!(cut[0].ends_with("alpha,"), "{cut:?}");

@@ -1,23 +1,22 @@
 //! Synthesis as it gets out: the chain `voice-tts`, each tier behind its breaker, clause by clause.
 //!
 //! A reply is split into clauses, and each goes down the chain by itself: a tier that fails or is late
-//! in the middle of a reply hands over at the next clause, and nothing is said twice.
+//! in the middle of a reply hands over at the next clause, and nothing is said twice. A clause is heard while it is
+//! still being made; one of which a part has been heard is not begun anew by another voice.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use tokio::sync::{Mutex as AsyncMutex, broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc};
 
 use super::cache;
 use super::clauses::clauses;
 use super::coqui::Coqui;
 use super::error::SynthesisError;
 use super::formant;
-use super::phonemes::Phonemiser;
-use super::piper::Piper;
+use super::neural::{Finder, Neural};
 use super::pronounce::Pronouncer;
+use super::voiced::Voiced;
 use crate::breaker::{Breaker, Chain, Effect, Exhausted, Fallback, Tier, Unready, Why};
 use crate::cloud::CloudError;
 use crate::config::Tts;
@@ -34,22 +33,24 @@ pub const TIERS: [&str; 6] =
 /// How long a clause may take at each tier, one after the other. A reply that comes later than two or three of
 /// these is printed long since, but who listens may not see it.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// Clauses that are made ahead of the one that is heard.
-const AHEAD: usize = 2;
+/// Clauses that wait to be taken, and parts of one.
+const AHEAD: usize = 1;
+const PARTS: usize = 2;
 
-/// A clause that was said.
-#[derive(Debug, Clone, PartialEq)]
+/// A clause that is being said.
+#[derive(Debug)]
 pub struct Spoken {
-    /// Its sound.
-    pub sound: Sound,
-    /// The tier that made it.
+    /// The tier that says it.
     pub tier: String,
+    /// Its sound, part by part, each of the same rate; the first comes at once.
+    pub parts: mpsc::Receiver<Sound>,
 }
 
 /// All voices of the chain, in order.
 pub struct Synthesisers {
-    chain: Chain<'static, str, Sound, SynthesisError>,
-    first: Option<String>,
+    chain: Chain<'static, str, Voiced, SynthesisError>,
+    first: Option<Arc<Breaker>>,
+    neural: Option<Arc<Neural>>,
     pronouncer: Pronouncer,
     cache: Arc<dyn Cache>,
     /// All that the sound of a text depends on.
@@ -61,7 +62,7 @@ pub struct Parts<'a> {
     /// The settings.
     pub config: Tts,
     /// Finds the voice's model.
-    pub voice: Arc<dyn Fn() -> Result<PathBuf, (String, String)> + Send + Sync>,
+    pub voice: Finder,
     /// Told when another voice has to speak.
     pub fallbacks: broadcast::Sender<Fallback>,
     /// The services elsewhere.
@@ -76,19 +77,18 @@ impl Synthesisers {
     /// Builds the chain. Nothing is loaded or started before it is needed.
     pub fn start(parts: &Parts<'_>) -> Self {
         let config = &parts.config;
-        let tiers: Vec<Box<dyn Tier<str, Sound, SynthesisError>>> = config
+        let mut neural = None;
+        let tiers: Vec<Box<dyn Tier<str, Voiced, SynthesisError>>> = config
             .chain
             .iter()
             .filter_map(|name| {
                 let (breaker, rate) = ((parts.breaker)(name), config.rate);
-                let tier: Box<dyn Tier<str, Sound, SynthesisError>> = match name.as_str() {
-                    "local-neural" => Box::new(Neural {
-                        breaker,
-                        rate,
-                        voice: Arc::clone(&parts.voice),
-                        loaded: Mutex::default(),
-                        phonemiser: AsyncMutex::default(),
-                    }),
+                let tier: Box<dyn Tier<str, Voiced, SynthesisError>> = match name.as_str() {
+                    "local-neural" => {
+                        let tier = Arc::new(Neural::new(breaker, rate, Arc::clone(&parts.voice)));
+                        neural = Some(Arc::clone(&tier));
+                        Box::new(tier)
+                    }
                     "local-fast" => Box::new(Fast { breaker, rate }),
                     "local-coqui" => Box::new(Server { breaker, server: Coqui::new(&config.coqui) }),
                     elsewhere if cloud::TTS.contains(&elsewhere) => {
@@ -104,7 +104,8 @@ impl Synthesisers {
         let first = config.chain.first().map_or("", String::as_str);
         let voice = format!("{first} {} {} {}", config.voice, config.rate, parts.clouds.voices());
         Self {
-            first: tiers.first().map(|tier| tier.breaker().name().to_owned()),
+            first: config.chain.first().map(|name| (parts.breaker)(name)),
+            neural,
             chain: Chain::new(CHAIN, PATIENCE * tiers.len().max(2) as u32, tiers)
                 .telling(parts.fallbacks.clone()),
             pronouncer: Pronouncer::new(&config.lexicon),
@@ -115,24 +116,17 @@ impl Synthesisers {
 
     /// Whether a tier is the one that is wanted.
     pub fn is_first(&self, tier: &str) -> bool {
-        self.first.as_deref() == Some(tier)
+        self.first.as_ref().is_some_and(|first| first.name() == tier)
     }
 
-    /// One clause. Cancel-safe.
-    async fn clause(&self, clause: &str) -> Result<Spoken, Failure> {
-        let text = self.pronouncer.say(clause);
-        let key = cache::key(&self.voice, &text);
-        if let (Some(key), Some(first)) = (&key, &self.first)
-            && let Some(sound) = self.cache.get(key).await.and_then(|kept| cache::unpack(&kept))
+    /// Has what takes long to begin with done before anything is to be said. What fails is told when it is needed.
+    pub async fn prepare(&self) {
+        if let Some(neural) = &self.neural
+            && self.is_first(neural.name())
+            && let Err(error) = neural.prepare().await
         {
-            return Ok(Spoken { sound, tier: first.clone() });
+            tracing::debug!(?error, "the voice is not ready");
         }
-        let served = self.chain.call(&text, Effect::Idempotent).await.map_err(|none| failure(&none))?;
-        if let (0, Some(key)) = (served.rank, &key) {
-            // What another voice said is not kept: it would be heard long after the first is back.
-            self.cache.put(key, cache::pack(&served.value)).await;
-        }
-        Ok(Spoken { sound: served.value, tier: served.tier })
     }
 
     /// Has a text said, without its secrets, clause by clause: while one is heard, the next is made. The receiver yields the
@@ -144,17 +138,73 @@ impl Synthesisers {
         tokio::spawn(async move {
             for clause in clauses {
                 let said = tokio::select! {
-                    said = this.clause(&clause) => said,
+                    said = this.clause(&clause, &sender) => said,
                     () = sender.closed() => return,
                 };
-                let failed = said.is_err();
-                if sender.send(said).await.is_err() || failed {
+                if said.is_err() {
                     return;
                 }
             }
         });
         receiver
     }
+
+    /// One clause, to its end. Cancel-safe.
+    async fn clause(&self, clause: &str, to: &mpsc::Sender<Result<Spoken, Failure>>) -> Result<(), Over> {
+        let text = self.pronouncer.say(clause);
+        let key = cache::key(&self.voice, &text);
+        if let (Some(key), Some(first)) = (&key, &self.first)
+            && let Some(sound) = self.cache.get(key).await.and_then(|kept| cache::unpack(&kept))
+        {
+            return hand_over(Voiced::whole(sound), first.name(), to).await.map(|_| ());
+        }
+        let served = match self.chain.call(&text, Effect::Idempotent).await {
+            Ok(served) => served,
+            Err(none) => {
+                // Whoever has gone need not know.
+                let _ = to.send(Err(failure(&none))).await;
+                return Err(Over);
+            }
+        };
+        let whole = hand_over(served.value, &served.tier, to).await?;
+        match (whole, key) {
+            // What another voice said is not kept: it would be heard long after the first is back.
+            (Ok(sound), Some(key)) if served.rank == 0 => self.cache.put(&key, cache::pack(&sound)).await,
+            (Err(error), _) => {
+                tracing::warn!(%error, tier = served.tier, "a clause was not said to its end");
+                // Only it makes a clause in parts.
+                if let Some(neural) = &self.neural {
+                    neural.broke_off(error);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Nobody listens any more, or nobody can speak.
+struct Over;
+
+/// Passes a clause on, part by part, and gives what it was as a whole, or why it isn't.
+async fn hand_over(
+    mut voiced: Voiced,
+    tier: &str,
+    to: &mpsc::Sender<Result<Spoken, Failure>>,
+) -> Result<Result<Sound, SynthesisError>, Over> {
+    let (sender, parts) = mpsc::channel(PARTS);
+    to.send(Ok(Spoken { tier: tier.to_owned(), parts })).await.map_err(|_| Over)?;
+    let (mut whole, mut rate) = (Vec::new(), 0);
+    while let Some(part) = voiced.next().await {
+        let part = match part {
+            Ok(part) => part,
+            Err(error) => return Ok(Err(error)),
+        };
+        rate = part.rate();
+        whole.extend_from_slice(part.samples());
+        sender.send(part).await.map_err(|_| Over)?;
+    }
+    Ok(Ok(Sound::new(whole, rate)))
 }
 
 fn failure(none: &Exhausted<SynthesisError>) -> Failure {
@@ -173,77 +223,18 @@ fn failure(none: &Exhausted<SynthesisError>) -> Failure {
     Failure::new(FailureKind::Unavailable, CHAIN, what, remedy)
 }
 
-struct Neural {
-    breaker: Arc<Breaker>,
-    rate: f32,
-    voice: Arc<dyn Fn() -> Result<PathBuf, (String, String)> + Send + Sync>,
-    loaded: Mutex<Option<Loaded>>,
-    phonemiser: AsyncMutex<Option<Phonemiser>>,
-}
-
-/// A voice that is loaded.
-#[derive(Clone)]
-struct Loaded {
-    /// Held by work under way, so that one clause at a time is made.
-    piper: Arc<Mutex<Piper>>,
-    espeak_voice: String,
-}
-
-impl Neural {
-    async fn voice(&self) -> Result<Loaded, SynthesisError> {
-        if let Some(voice) = self.loaded.lock().clone() {
-            return Ok(voice);
-        }
-        let path = (self.voice)().map_err(|(what, remedy)| SynthesisError::NoVoice { what, remedy })?;
-        let loading = tokio::task::spawn_blocking(move || Piper::load(&path));
-        let voice = loading.await.map_err(|_| SynthesisError::Unusable)??;
-        let espeak_voice = voice.espeak_voice().to_owned();
-        let loaded = Loaded { piper: Arc::new(Mutex::new(voice)), espeak_voice };
-        Ok(self.loaded.lock().insert(loaded).clone())
-    }
-
-    async fn phonemes(&self, espeak_voice: &str, clause: &str) -> Result<String, SynthesisError> {
-        let mut place = self.phonemiser.lock().await;
-        // Taken out, so that a call that is dropped in the middle leaves nothing half-read behind.
-        let running = place.take().and_then(|mut running| (!running.has_ended()).then_some(running));
-        let mut phonemiser = match running {
-            Some(running) => running,
-            None => Phonemiser::start(espeak_voice).await?,
-        };
-        let phonemes = phonemiser.phonemes(clause).await?;
-        *place = Some(phonemiser);
-        Ok(phonemes)
-    }
-}
-
-impl Tier<str, Sound, SynthesisError> for Neural {
-    fn breaker(&self) -> &Breaker {
-        &self.breaker
-    }
-
-    fn serve<'a>(&'a self, clause: &'a str) -> BoxFuture<'a, Result<Sound, SynthesisError>> {
-        Box::pin(async move {
-            let Loaded { piper, espeak_voice } = self.voice().await?;
-            let phonemes = self.phonemes(&espeak_voice, clause).await?;
-            let rate = self.rate;
-            let speaking = tokio::task::spawn_blocking(move || piper.lock().speak(&phonemes, rate));
-            speaking.await.map_err(|_| SynthesisError::Broken("the voice panicked"))?
-        })
-    }
-}
-
 struct Fast {
     breaker: Arc<Breaker>,
     rate: f32,
 }
 
-impl Tier<str, Sound, SynthesisError> for Fast {
+impl Tier<str, Voiced, SynthesisError> for Fast {
     fn breaker(&self) -> &Breaker {
         &self.breaker
     }
 
-    fn serve<'a>(&'a self, clause: &'a str) -> BoxFuture<'a, Result<Sound, SynthesisError>> {
-        Box::pin(formant::speak(clause, self.rate))
+    fn serve<'a>(&'a self, clause: &'a str) -> BoxFuture<'a, Result<Voiced, SynthesisError>> {
+        Box::pin(async move { formant::speak(clause, self.rate).await.map(Voiced::whole) })
     }
 }
 
@@ -252,15 +243,15 @@ struct Server {
     server: Result<Coqui, String>,
 }
 
-impl Tier<str, Sound, SynthesisError> for Server {
+impl Tier<str, Voiced, SynthesisError> for Server {
     fn breaker(&self) -> &Breaker {
         &self.breaker
     }
 
-    fn serve<'a>(&'a self, clause: &'a str) -> BoxFuture<'a, Result<Sound, SynthesisError>> {
+    fn serve<'a>(&'a self, clause: &'a str) -> BoxFuture<'a, Result<Voiced, SynthesisError>> {
         Box::pin(async move {
             match &self.server {
-                Ok(server) => server.speak(clause).await,
+                Ok(server) => server.speak(clause).await.map(Voiced::whole),
                 Err(_) => Err(SynthesisError::Unreachable),
             }
         })
@@ -278,15 +269,15 @@ struct Elsewhere {
     remote: Result<Remote<str, Sound>, Unready>,
 }
 
-impl Tier<str, Sound, SynthesisError> for Elsewhere {
+impl Tier<str, Voiced, SynthesisError> for Elsewhere {
     fn breaker(&self) -> &Breaker {
         &self.breaker
     }
 
-    fn serve<'a>(&'a self, clause: &'a str) -> BoxFuture<'a, Result<Sound, SynthesisError>> {
+    fn serve<'a>(&'a self, clause: &'a str) -> BoxFuture<'a, Result<Voiced, SynthesisError>> {
         Box::pin(async move {
             match &self.remote {
-                Ok(remote) => Ok(remote.ask(clause).await?),
+                Ok(remote) => Ok(Voiced::whole(remote.ask(clause).await?)),
                 Err(unready) => Err(CloudError::NotSent { what: unready.to_string() }.into()),
             }
         })

@@ -10,9 +10,12 @@ mod coqui;
 mod error;
 mod formant;
 mod guarded;
+mod loudness;
+mod neural;
 mod phonemes;
 mod piper;
 mod pronounce;
+mod voiced;
 pub(in crate::speech) mod wav;
 
 pub use error::SynthesisError;

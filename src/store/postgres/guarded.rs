@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::super::forgetting::Tombstones;
 use super::super::held::Revised;
 use super::super::outbox::{Parcel, Stamp};
 use super::super::search::Wanted;
@@ -13,7 +14,7 @@ use super::error::PostgresError;
 use super::row::{self, Age};
 use super::session::{Address, Session};
 use crate::breaker::{Breaker, Bulkhead, CallError, Priority, Unready};
-use crate::domain::{BoxFuture, Record};
+use crate::domain::{BoxFuture, Record, UtteranceId};
 
 /// Callers that may wait for one of the server's connections; one more is turned away.
 const PLACES: usize = 16;
@@ -122,6 +123,26 @@ impl Server {
         .await
     }
 
+    /// Forgets these, for good; gives what it has found of what it was asked for. Idempotent. `identity` is the server
+    /// that is meant.
+    pub(in crate::store) async fn forget(
+        &self,
+        tombstones: &Tombstones,
+        identity: &str,
+    ) -> Result<Vec<UtteranceId>, CallError<PostgresError>> {
+        let (tombstones, identity) = (tombstones.clone(), identity.to_owned());
+        self.in_the_background(move |session| {
+            Box::pin(async move {
+                let here = writable(session).await?;
+                if here != identity {
+                    return Err(PostgresError::Elsewhere(here));
+                }
+                row::forget(&mut session.connection, &tombstones).await
+            })
+        })
+        .await
+    }
+
     /// Searches. The caller brings the breaker. Goes before everything that waits to be written.
     pub(in crate::store) async fn search(&self, wanted: &Wanted, limit: u32) -> Result<Page, PostgresError> {
         let _slot = self.bulkhead.enter(Priority::Interactive).await.map_err(PostgresError::Busy)?;
@@ -132,7 +153,7 @@ impl Server {
                 let age = row::age(&mut session.connection).await?;
                 let stamp = |it: &Revised| Stamp { id: it.record.id, revision: it.revision };
                 let stamps = found.iter().map(stamp).collect();
-                let records = found.into_iter().map(|revised| revised.record).collect();
+                let records = found.into_iter().map(|revised| revised.record.into_record()).collect();
                 Ok(Page { records, stamps, age })
             })
         })

@@ -12,7 +12,7 @@
 //! is the record's or the role's doesn't. The tables are in a schema of their own, `voice_terminal`,
 //! made under a lock by whoever comes first; tables of a newer version are left alone.
 //!
-//! **Limits.** Nothing is ever deleted on a server. A proxy that hands each statement to another
+//! **Limits.** Nothing is deleted on a server but what somebody wants forgotten. A proxy that hands each statement to another
 //! connection (such as pgbouncer by transactions) doesn't go together with prepared statements.
 
 mod error;

@@ -6,15 +6,17 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
-use sqlx::{PgConnection, Postgres, Row};
+use sqlx::{Connection, PgConnection, Postgres, Row};
 use uuid::Uuid;
 
+use super::super::forgetting::Tombstones;
 use super::super::held::Revised;
 use super::super::outbox::Parcel;
+use super::super::record::Clean;
 use super::super::row::origin;
 use super::super::search::{Wanted, tsquery, tsvector};
 use super::error::PostgresError;
-use crate::domain::Record;
+use crate::domain::{Record, UtteranceId};
 
 /// Idempotent: the same again, or something older, changes nothing.
 const CARRY: &str = "
@@ -89,6 +91,49 @@ pub(super) async fn search(
     rows.iter().map(read).collect()
 }
 
+/// What is said to a server of what is to be forgotten: nobody writes meanwhile, and whoever wrote before is done.
+const ALONE: &str = "LOCK TABLE voice_terminal.record IN SHARE ROW EXCLUSIVE MODE";
+
+/// These, whether they are there or come later.
+const FORGET: &str = "
+    WITH gone AS (DELETE FROM voice_terminal.record WHERE id = ANY($1))
+    INSERT INTO voice_terminal.forgotten (id) SELECT unnest($1) ON CONFLICT DO NOTHING";
+
+/// Those that are found.
+const FORGET_FOUND: &str = "
+    WITH gone AS (
+        DELETE FROM voice_terminal.record
+        WHERE at < $1 AND (reply IS NOT NULL OR abandoned IS NOT NULL) AND ($2 IS NULL OR words @@ $2::tsquery)
+        RETURNING id),
+    noted AS (INSERT INTO voice_terminal.forgotten (id) SELECT id FROM gone ON CONFLICT DO NOTHING)
+    SELECT id FROM gone";
+
+/// Forgets, all or nothing, and for good; gives what was found of what was asked for. Idempotent.
+pub(super) async fn forget(
+    connection: &mut PgConnection,
+    tombstones: &Tombstones,
+) -> Result<Vec<UtteranceId>, PostgresError> {
+    let mut transaction = connection.begin().await?;
+    sqlx::query(ALONE).execute(&mut *transaction).await?;
+    let ids: Vec<Uuid> = tombstones.ids.iter().map(|id| Uuid::from(*id)).collect();
+    sqlx::query(FORGET).bind(ids).execute(&mut *transaction).await?;
+    let mut found = Vec::new();
+    for asked in &tombstones.asked {
+        let words = match &asked.wanted {
+            Wanted::Nothing => continue,
+            Wanted::All => None,
+            Wanted::Matching(words) => match tsquery(words) {
+                None => continue,
+                words => words,
+            },
+        };
+        let query = sqlx::query_scalar::<_, Uuid>(FORGET_FOUND).bind(asked.before).bind(words);
+        found.extend(query.fetch_all(&mut *transaction).await?.into_iter().map(UtteranceId::from));
+    }
+    transaction.commit().await?;
+    Ok(found)
+}
+
 /// How old what a server knows may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum Age {
@@ -132,7 +177,7 @@ fn read(row: &PgRow) -> Result<Revised, PostgresError> {
         reply: parsed(row, "reply")?,
         abandoned: row.try_get("abandoned")?,
     };
-    Ok(Revised { record, revision: row.try_get("revision")? })
+    Ok(Revised { record: Clean::kept(record), revision: row.try_get("revision")? })
 }
 
 /// A field that this version can't read, because another wrote it, is no reason to hide the rest.

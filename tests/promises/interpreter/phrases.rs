@@ -47,6 +47,7 @@ fn every_phrase_means_what_it_should() {
         branches: list(&["main", "feature/login-form"]),
         directories: list(&["src", "my app"]),
         commands: list(&["cargo test --lib", "git push"]),
+        ..LiveNames::default()
     });
     let (mut count, mut wrong) = (0, Vec::new());
     for case in &cases.case {

@@ -237,6 +237,15 @@ impl Server {
             .unwrap()
     }
 
+    /// All of it, as its own program writes it down.
+    pub fn dump(&self) -> String {
+        let mut dump = as_nobody(&binary("pg_dump"));
+        dump.arg("-h").arg(self.place.path()).args(["-p", &self.port.to_string(), "-U", "vt", "postgres"]);
+        let output = dump.stdin(Stdio::null()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// Kills it at once, and all that belongs to it.
     pub fn kill(&mut self) {
         self.resume();

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use super::meter::Meter;
 use super::user::{User, signal, until};
 
 /// A sound server, killed with the test.
@@ -163,6 +164,41 @@ impl Pulse {
         let loopback =
             ["load-module", "module-loopback", "source=speaker.monitor", "sink=mic", "latency_msec=30"];
         self.control(&loopback);
+    }
+
+    /// Puts microphone, loudspeaker and a person into one room: the loudspeaker is heard a little later and half as
+    /// loud, and so is whatever is played to `person`.
+    pub fn share_a_room(&self) {
+        let person = ["load-module", "module-null-sink", "sink_name=person", "rate=48000", "channels=1"];
+        assert!(self.client("pactl").args(person).status().unwrap().success());
+        for (source, latency) in [("speaker.monitor", "60"), ("person.monitor", "20")] {
+            let source = format!("source={source}");
+            let latency = format!("latency_msec={latency}");
+            let mut load = self.client("pactl");
+            // A room doesn't change its speed.
+            load.args(["load-module", "module-loopback", &source, "sink=mic", &latency, "adjust_time=0"]);
+            assert!(load.status().unwrap().success());
+        }
+        let mut list = self.client("pactl");
+        let listed = list.args(["list", "sink-inputs"]).stdout(Stdio::piped()).output().unwrap();
+        let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+        let echo = listed.split("Sink Input #").find(|input| input.contains("speaker")).unwrap();
+        let number = echo.lines().next().unwrap().trim();
+        let halved = ["set-sink-input-volume", number, "-6dB"];
+        assert!(self.client("pactl").args(halved).status().unwrap().success());
+    }
+
+    /// Has the person say something, and goes on.
+    pub fn person_says(&self, wav: &Path) -> Child {
+        self.playing_to("person", wav)
+    }
+
+    /// Listens to what a device plays.
+    pub fn meter(&self, sink: &str) -> Meter {
+        let mut parec = self.client("parec");
+        let device = format!("--device={sink}.monitor");
+        parec.args(["--raw", "--rate=16000", "--channels=1", "--format=s16le", "--latency-msec=10", &device]);
+        Meter::new(parec.stdout(Stdio::piped()).spawn().unwrap())
     }
 
     /// How many programs have a microphone open.

@@ -1,6 +1,6 @@
 //! The recogniser as the program has it: whisper.cpp in a process of its own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -42,6 +42,11 @@ pub fn start_on(model: &Path, settings: Settings) -> Running {
 
 /// Starts a recogniser with these settings. Nothing is fetched.
 pub fn start_with(config: Stt, settings: Settings) -> Running {
+    start_program(config, settings, env!("CARGO_BIN_EXE_voice-terminal").into())
+}
+
+/// As [`start_with`], with another program for its process.
+pub fn start_program(config: Stt, settings: Settings, executable: PathBuf) -> Running {
     let breaker = Arc::new(Breaker::new("local-whisper", settings));
     let progress = Arc::new(Mutex::new(Vec::new()));
     let cancel = CancellationToken::new();
@@ -53,7 +58,7 @@ pub fn start_with(config: Stt, settings: Settings) -> Running {
             breaker: Arc::clone(&breaker),
             fallbacks: tokio::sync::broadcast::Sender::new(16),
             clouds: clouds(),
-            executable: env!("CARGO_BIN_EXE_voice-terminal").into(),
+            executable,
             progress: Box::new(move |progress| told.lock().unwrap().push(progress)),
         },
         cancel.clone(),

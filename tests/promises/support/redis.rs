@@ -15,17 +15,21 @@ impl Redis {
     /// Starts one with its socket in this directory.
     pub fn start(directory: &Path) -> Self {
         let socket = directory.join("redis.sock");
-        let server = Command::new("redis-server")
-            .args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"])
-            .arg(&socket)
-            .current_dir(directory)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("redis-server is installed");
-        let redis = Self { server, socket };
-        until("Redis answers", || redis.cli(&["ping"]) == "PONG");
+        let redis = Self { server: serve(&socket), socket };
+        redis.answers();
         redis
+    }
+
+    /// Starts it again, after it was killed; it has forgotten everything.
+    pub fn go_on(&mut self) {
+        // What is left of the one that was killed.
+        let _ = self.server.wait();
+        self.server = serve(&self.socket);
+        self.answers();
+    }
+
+    fn answers(&self) {
+        until("Redis answers", || self.cli(&["ping"]) == "PONG");
     }
 
     /// Where it is.
@@ -51,6 +55,17 @@ impl Redis {
     pub fn signal(&self, name: &str) {
         signal(self.server.id(), name);
     }
+}
+
+fn serve(socket: &Path) -> Child {
+    Command::new("redis-server")
+        .args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"])
+        .arg(socket)
+        .current_dir(socket.parent().unwrap())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("redis-server is installed")
 }
 
 impl Drop for Redis {

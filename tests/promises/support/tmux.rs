@@ -40,6 +40,13 @@ impl Server {
         Self { tmux, breakers, config, state }
     }
 
+    /// Configures it differently from now on, before anything is started.
+    pub fn reconfigure(&mut self, configure: impl FnOnce(&mut config::Terminal)) {
+        configure(&mut self.config);
+        let (breakers, cancel) = (self.breakers.clone(), CancellationToken::new());
+        self.tmux = Tmux::new(&self.config, breakers, self.state.path(), cancel);
+    }
+
     /// Another way to the same server, as a second start of the program would have it.
     pub fn again(&self) -> Tmux {
         Tmux::new(&self.config, breakers(), self.state.path(), CancellationToken::new())
@@ -82,7 +89,7 @@ impl Server {
     pub async fn run(&self, target: &Target, line: &str) -> Ran {
         match self.submit(target, line).await {
             Ok(Outcome::Ran(ran)) => ran,
-            other => panic!("{line}: {other:?}"),
+            other => panic!("{line:.200}: {other:?} ({})\n{}", self.config.shell, self.screen(target)),
         }
     }
 

@@ -108,7 +108,7 @@ impl User {
 
     /// The program with these arguments, in nothing but the user's environment.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut words = self.wrapper.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_voice-terminal")]);
+        let mut words = self.wrapper.iter().map(String::as_str).chain([program()]);
         let mut command = Command::new(words.next().unwrap());
         command.args(words).args(arguments).env_clear().current_dir(self.path("home"));
         // What tells everybody that was started for these tests.
@@ -318,6 +318,12 @@ impl Drop for Running {
             let _ = self.child.wait();
         }
     }
+}
+
+/// The program that is tested: `VT_TEST_PROGRAM`, or what was built with the tests.
+fn program() -> PathBuf {
+    std::env::var_os("VT_TEST_PROGRAM")
+        .map_or_else(|| env!("CARGO_BIN_EXE_voice-terminal").into(), PathBuf::from)
 }
 
 /// Sends a signal to a process.

@@ -1,0 +1,385 @@
+//! One case after the other: hurt, watch, heal, watch, and hold what was promised against what came of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
+use voice_terminal::domain::Event;
+use voice_terminal::server::Status;
+
+use super::daemon::Seen;
+use super::fault::{Fault, Manner, Part};
+use super::house::House;
+use super::ledger::{self, Ledger, Written};
+use super::person::{Focus, Person, Wish, World};
+use super::report::{Report, Row, Span};
+use super::schedule::{Case, Chance, shown};
+use super::used::Used;
+use crate::support::spoken;
+
+/// For whatever must come of itself, on a machine that has much else to do.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// A loaded machine is late.
+const LATE: Duration = Duration::from_secs(10);
+/// Until everything that is hurt was needed.
+const FELT: Duration = Duration::from_secs(20);
+/// What is full is noticed when room is needed.
+const DISK: Duration = Duration::from_secs(40);
+
+pub(super) struct Trial {
+    house: House,
+    person: Option<Person>,
+    wish: Arc<Wish>,
+    ledger: Arc<Mutex<Ledger>>,
+    chance: Chance,
+    /// How often what is hurt is to be needed. What had begun before may not have felt it.
+    thorough: u32,
+    pub(super) report: Report,
+    /// What went wrong, each once.
+    pub(super) wrong: BTreeSet<String>,
+}
+
+impl Trial {
+    pub(super) fn begin(house: House, seed: u64, thorough: u32) -> Self {
+        let ledger = Arc::new(Mutex::new(Ledger::default()));
+        let wish = Arc::new(Wish::default());
+        wish.unsettle(true);
+        let recording = spoken::say(&house.user.path("home"), super::person::SAID);
+        let world = World {
+            user: Arc::clone(&house.user),
+            control: house.control.clone(),
+            events: house.events.clone(),
+            ledger: Arc::clone(&ledger),
+            pulse: Arc::clone(&house.pulse),
+            hears: house.hears.clone(),
+            knows: house.knows.clone(),
+            recording,
+            wish: Arc::clone(&wish),
+        };
+        let person = Person::begin(world, Chance::new(seed ^ 1));
+        let mut trial = Self {
+            house,
+            person: Some(person),
+            wish,
+            ledger,
+            chance: Chance::new(seed),
+            thorough,
+            report: Report::default(),
+            wrong: BTreeSet::new(),
+        };
+        trial.settle("the start");
+        trial
+    }
+
+    /// Whether the disk can be made full here.
+    pub(super) fn has_disk(&self) -> bool {
+        self.house.has_disk()
+    }
+
+    pub(super) fn play(&mut self, case: &Case) {
+        let before = self.counts();
+        let mark = self.house.events.now();
+        self.wish.focus(case.iter().map(|fault| focus(*fault)).collect());
+        self.wish.must_hear(!case.iter().any(|fault| matches!(fault.part, Part::Sound | Part::Daemon)));
+        let unsettles = case
+            .iter()
+            .any(|fault| matches!((fault.part, fault.manner), (Part::Tmux | Part::Daemon, Manner::Kill)));
+        self.house.look_at_tmux();
+        self.wish.unsettle(unsettles);
+        self.person().go_on();
+
+        let baseline = self.house.control.status(Duration::from_secs(2));
+        let mut spans: Vec<Span> = Vec::new();
+        for fault in case {
+            let began = self.house.inflict(*fault, &mut self.chance);
+            spans.push(Span::of(*fault, began));
+            sleep(Duration::from_millis(self.chance.next() % 600));
+        }
+        self.watch(case, mark, baseline.as_deref(), &mut spans);
+        let mut healing: Vec<Fault> = case.clone();
+        if self.chance.below(2) == 0 {
+            healing.reverse();
+        }
+        for fault in healing {
+            self.house.heal(fault);
+        }
+        let healed = Instant::now();
+        self.wish.unsettle(false);
+        let recovered = self.settle(&shown(case));
+        self.judge_events(case, &self.house.events.since(mark), &mut spans);
+        self.judge_records(case);
+        let served = self.served_since(&before);
+        let took = recovered.map(|recovered| recovered - healed);
+        let used = self.house.control.status(Duration::from_secs(5)).map(|status| Used::of(&status));
+        self.report.add(Row { case: shown(case), spans, recovered: took, served, used });
+    }
+
+    fn person(&self) -> &Person {
+        self.person.as_ref().unwrap()
+    }
+
+    /// Watches what comes of the faults, until all has been told that must be, and they have lasted long enough.
+    fn watch(&mut self, case: &Case, mark: usize, baseline: Option<&Status>, spans: &mut [Span]) {
+        let alone = case.len() == 1;
+        let before: Vec<u32> = case.iter().map(|fault| self.wish.done(focus(*fault))).collect();
+        let lasts = case.iter().map(|fault| fault.lasts()).max().unwrap_or_default();
+        let began = Instant::now();
+        loop {
+            let status = self.house.control.status(Duration::from_millis(400));
+            let mut waits = false;
+            for (span, before) in spans.iter_mut().zip(&before) {
+                let felt = self.wish.done(focus(span.fault)) - before;
+                let is_felt = felt >= self.thorough || span.fault.part == Part::Daemon;
+                waits |= !is_felt && span.began.elapsed() < FELT;
+                if let (Some(before), Some(now), None) = (baseline, &status, span.detected)
+                    && failures(now, span.fault) > failures(before, span.fault)
+                {
+                    span.detected = Some(span.began.elapsed());
+                }
+                let (Some(chain), Some(within), true) = (span.fault.chain(), span.fault.must_tell(), alone)
+                else {
+                    continue;
+                };
+                let told = self.house.events.find(mark, |seen| is_degraded(seen, chain));
+                let limit =
+                    if span.fault.part == Part::Disk { DISK } else { within + LATE + first_use(span.fault) };
+                waits |= told.is_none() && span.began.elapsed() < limit;
+            }
+            if !waits && began.elapsed() >= lasts {
+                return;
+            }
+            sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Waits until everything is as it was, by itself, with the person going on; then the person pauses, and what is
+    /// under way comes to its end.
+    fn settle(&mut self, what: &str) -> Option<Instant> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut last = None;
+        let recovered = loop {
+            let status = self.house.control.status(Duration::from_secs(2));
+            if status.as_deref().is_some_and(is_well) {
+                break Some(Instant::now());
+            }
+            if Instant::now() > deadline {
+                break None;
+            }
+            last = status.or(last);
+            sleep(Duration::from_millis(50));
+        };
+        if recovered.is_none() {
+            let standing =
+                last.map(|status| (status.standing.degradations, status.chains, status.standing.mode));
+            self.wrong(format!("{what}: it did not recover by itself: {standing:?}"));
+        }
+        if !self.house.daemon.is_running() {
+            let complaints = self.house.daemon.complaints();
+            self.wrong(format!("{what}: the program ended: {complaints}"));
+        }
+        self.person().pause();
+        let deadline = Instant::now() + PATIENCE;
+        while !self.house.control.status(Duration::from_secs(2)).as_deref().is_some_and(is_at_rest) {
+            if Instant::now() > deadline {
+                self.wrong(format!("{what}: it does not come to rest"));
+                break;
+            }
+            sleep(Duration::from_millis(30));
+        }
+        recovered
+    }
+
+    /// Each degradation once, and its end once.
+    fn judge_events(&mut self, case: &Case, seen: &[Seen], spans: &mut [Span]) {
+        for span in spans.iter_mut() {
+            let Some(chain) = span.fault.chain() else { continue };
+            let first = seen.iter().find_map(|seen| is_degraded(seen, chain).filter(|at| *at >= span.began));
+            span.degraded = first.map(|at| at - span.began);
+            span.detected = [span.detected, span.degraded].into_iter().flatten().min();
+        }
+        if case.iter().any(|fault| (fault.part, fault.manner) == (Part::Daemon, Manner::Kill)) {
+            // The next one tells anew what is wrong.
+            return;
+        }
+        let name = shown(case);
+        let mut told: Vec<(&str, &str)> = Vec::new();
+        let mut standing: BTreeSet<&str> = BTreeSet::new();
+        let mut ends: Vec<&str> = Vec::new();
+        for Seen { event, .. } in seen {
+            match event {
+                Event::Degraded(news) => {
+                    told.push((&news.chain, &news.now));
+                    standing.insert(&news.chain);
+                }
+                Event::Recovered { chain, .. } => {
+                    ends.push(chain);
+                    if !standing.remove(chain.as_str()) {
+                        self.wrong(format!("{name}: {chain} recovered from nothing"));
+                    }
+                }
+                _ => {}
+            }
+        }
+        if !standing.is_empty() {
+            self.wrong(format!("{name}: the end was not told of {standing:?}"));
+        }
+        let [span] = spans else { return };
+        let (Some(chain), Some(within)) = (span.fault.chain(), span.fault.must_tell()) else { return };
+        if span.degraded.is_none() {
+            self.wrong(format!("{name}: {chain} was degraded, and that was not told ({within:?})"));
+        }
+        for (at, news) in told.iter().enumerate().filter(|(_, (of, _))| *of == chain) {
+            if told[..at].contains(news) {
+                self.wrong(format!(
+                    "{name}: that {chain} is {} now was told again: {told:?}, {ends:?}",
+                    news.1
+                ));
+            }
+        }
+        if ends.iter().filter(|of| **of == chain).count() > 1 {
+            self.wrong(format!("{name}: that {chain} is back was told again: {told:?}, {ends:?}"));
+        }
+    }
+
+    fn wrong(&mut self, what: String) {
+        if self.wrong.insert(what.clone()) {
+            println!("!! {what}");
+        }
+    }
+
+    fn judge_records(&mut self, case: &Case) {
+        let name = shown(case);
+        let written = self.house.wait(written(&self.house.journal()));
+        let marks = ledger::marks(&self.house.marks());
+        let mut wrong = self.ledger.lock().unwrap().judge(&marks, &written);
+        let unheard = self.ledger.lock().unwrap().unheard;
+        if unheard > 0 {
+            wrong.push(format!(
+                "{unheard} times somebody spoke into a microphone that worked and was not heard"
+            ));
+        }
+        wrong.extend(self.differs());
+        self.house.wait(self.house.servers.in_step());
+        wrong.extend(self.house.panics());
+        for what in wrong {
+            // Told at its first sight, with the case that it came with.
+            if !self.wrong.iter().any(|known| known.ends_with(&what)) {
+                self.wrong(format!("{name}: {what}"));
+            }
+        }
+    }
+
+    /// What the database and the journal don't agree in, after a while.
+    fn differs(&self) -> Vec<String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let written = self.house.wait(written(&self.house.journal()));
+            let there = self.house.wait(self.house.servers.primary.records());
+            let there: BTreeMap<&str, i64> =
+                there.iter().map(|(id, revision, _)| (id.as_str(), *revision)).collect();
+            let is_other = |record: &&Written| there.get(record.id.as_str()) != Some(&record.revision);
+            let mut differs: Vec<String> = written
+                .iter()
+                .filter(is_other)
+                .map(|record| format!("the database has {:?} of {record:?}", there.get(record.id.as_str())))
+                .collect();
+            if there.len() > written.len() {
+                differs.push(format!(
+                    "the database has {} records, the journal {}",
+                    there.len(),
+                    written.len()
+                ));
+            }
+            if differs.is_empty() || Instant::now() > deadline {
+                return differs;
+            }
+            sleep(Duration::from_millis(200));
+        }
+    }
+
+    fn counts(&self) -> BTreeMap<String, u64> {
+        let status = self.house.control.status(Duration::from_secs(5));
+        let of = |status: Box<Status>| {
+            status.breakers.into_iter().map(|breaker| (breaker.name, breaker.successful)).collect()
+        };
+        status.map(of).unwrap_or_default()
+    }
+
+    /// Calls that each tier served.
+    fn served_since(&self, before: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
+        let since = |(name, now): (String, u64)| {
+            // A new process counts from nothing.
+            let before = before.get(&name).copied().filter(|before| *before <= now).unwrap_or_default();
+            (name, now - before)
+        };
+        self.counts().into_iter().map(since).filter(|(_, served)| *served > 0).collect()
+    }
+
+    /// Ends it, and tells how much was said and what became of it.
+    pub(super) fn end(mut self) -> (Report, BTreeSet<String>) {
+        self.person.take().unwrap().end();
+        let written = self.house.wait(written(&self.house.journal()));
+        let ledger = self.ledger.lock().unwrap();
+        self.report.account(&ledger, &written, &ledger::marks(&self.house.marks()));
+        (self.report, self.wrong)
+    }
+}
+
+/// What the person is to do for a fault to be felt.
+fn focus(fault: Fault) -> Focus {
+    match fault.part {
+        Part::Worker | Part::CloudHearing | Part::Sound => Focus::Speak,
+        Part::Espeak | Part::CloudVoice => Focus::Listen,
+        Part::Ai | Part::Redis => Focus::Ask,
+        Part::Replica => Focus::Search,
+        Part::Primary | Part::Tmux | Part::ControlClient | Part::Disk | Part::Daemon => Focus::Type,
+    }
+}
+
+/// How long it may take until somebody needs the part at all.
+fn first_use(fault: Fault) -> Duration {
+    Duration::from_secs(match focus(fault) {
+        Focus::Speak | Focus::Listen | Focus::Ask => 20,
+        Focus::Type | Focus::Search => 5,
+    })
+}
+
+fn is_degraded(seen: &Seen, chain: &str) -> Option<Instant> {
+    matches!(&seen.event, Event::Degraded(news) if news.chain == chain).then_some(seen.at)
+}
+
+fn failures(status: &Status, fault: Fault) -> u64 {
+    let of = |tier: &&str| status.breakers.iter().find(|breaker| breaker.name == **tier);
+    let felt = fault.tiers().iter().filter_map(of);
+    felt.map(|breaker| breaker.failed + breaker.timeouts + breaker.rejected).sum()
+}
+
+/// Nothing is degraded, and the first of every chain is in use.
+fn is_well(status: &Status) -> bool {
+    let first = |chain: &voice_terminal::server::ChainStanding| {
+        chain.tiers.first().is_none_or(|first| *first == chain.in_use)
+    };
+    status.standing.degradations.is_empty()
+        && status.chains.iter().all(first)
+        && status.standing.mode == voice_terminal::domain::Mode::Voice
+}
+
+/// Nothing is under way, nothing waits.
+fn is_at_rest(status: &Status) -> bool {
+    let delivered = status.delivery.is_none_or(|delivery| delivery.waiting == 0 && delivery.refused == 0);
+    !status.standing.busy && status.standing.waiting == 0 && delivered
+}
+
+async fn written(journal: &std::path::Path) -> Vec<Written> {
+    let mut raw = SqliteConnectOptions::new().filename(journal).read_only(true).connect().await.unwrap();
+    sqlx::query_as(
+        "SELECT id, revision, origin, text, command, reply, abandoned, transcript ->> '$.tier' AS tier \
+         FROM record ORDER BY seq",
+    )
+    .fetch_all(&mut raw)
+    .await
+    .unwrap()
+}

@@ -1,0 +1,189 @@
+//! Whatever ends voice, the prompt takes over and says why; and nobody loses what they were typing.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::support::pulse::Pulse;
+use super::support::spoken::say;
+use super::support::user::{User, until};
+
+/// The console in a terminal that can be looked at: a tmux of its own.
+struct Console<'u> {
+    user: &'u User,
+}
+
+impl<'u> Console<'u> {
+    fn start(user: &'u User) -> Self {
+        let program = user.command(&["run"]);
+        let mut script = "#!/bin/sh\nexec env -i".to_owned();
+        for (name, value) in program.get_envs().filter_map(|(name, value)| Some((name, value?))) {
+            script += &format!(" {}='{}'", name.to_str().unwrap(), value.to_str().unwrap());
+        }
+        script += &format!(" PATH='{}' TERM=screen", std::env::var("PATH").unwrap());
+        script += concat!(" ", env!("CARGO_BIN_EXE_voice-terminal"), " run\n");
+        let file = user.path("home/console");
+        fs::write(&file, script).unwrap();
+        fs::set_permissions(&file, PermissionsExt::from_mode(0o700)).unwrap();
+        let console = Self { user };
+        console.tmux(&[
+            "-f",
+            "/dev/null",
+            "new-session",
+            "-d",
+            "-x",
+            "110",
+            "-y",
+            "50",
+            file.to_str().unwrap(),
+        ]);
+        console
+    }
+
+    fn tmux(&self, words: &[&str]) -> String {
+        let mut tmux = Command::new("tmux");
+        tmux.args(["-u", "-L", "person"])
+            .args(words)
+            .env("TMUX_TMPDIR", self.user.path("tmux"))
+            .env_remove("TMUX");
+        let output = tmux.stdin(Stdio::null()).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+    }
+
+    fn screen(&self) -> String {
+        self.tmux(&["capture-pane", "-p", "-S", "-200"])
+    }
+
+    /// The line at the prompt, and the column of the cursor in it.
+    fn line(&self) -> (String, String) {
+        let screen = self.screen();
+        let line = screen.lines().last().unwrap_or_default().to_owned();
+        (line, self.tmux(&["display-message", "-p", "#{cursor_x}"]))
+    }
+
+    fn until(&self, what: &str, times: usize) {
+        until(what, || self.screen().matches(what).count() >= times);
+    }
+
+    /// Waits until the line and the cursor are so: a message is printed in between.
+    fn until_line(&self, line: &str, column: &str) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while self.line() != (line.to_owned(), column.to_owned()) {
+            assert!(
+                Instant::now() < deadline,
+                "{:?} is not {line:?} at {column}:\n{}",
+                self.line(),
+                self.screen()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn keys(&self, keys: &[&str]) {
+        self.tmux(&[&["send-keys"], keys].concat());
+    }
+}
+
+impl Drop for Console<'_> {
+    fn drop(&mut self) {
+        self.tmux(&["kill-server"]);
+    }
+}
+
+/// The figures are printed: `cargo test --test promises text_mode -- --nocapture`.
+#[test]
+fn a_half_typed_line_outlives_the_microphone_and_the_recogniser() {
+    let mut user = User::new();
+    user.configure(
+        "[audio]\noutput = \"none\"\n[breakers.local-whisper]\nfailure_threshold = 2\nreset_timeout = \"1s\"\n\
+         success_threshold = 1\n",
+    );
+    let mut pulse = Pulse::start(&mut user);
+    let list = say(&user.path("home"), "list sessions");
+    let console = Console::start(&user);
+    console.until("Listening.", 1);
+    console.keys(&["-l", "new session hal"]);
+    console.keys(&["Left", "Left", "Left"]);
+    let (line, column) = ("» new session hal", "14");
+    console.until_line(line, column);
+
+    // The microphone goes.
+    let killed = Instant::now();
+    pulse.kill();
+    console.until("Text mode: type what you would say.", 1);
+    let degraded = killed.elapsed();
+    println!("the sound server killed: text mode shown after {degraded:?}");
+    assert!(degraded < Duration::from_millis(5_100), "the breaker's timeout and a little: {degraded:?}");
+    console.until_line(line, column);
+    let screen = console.screen();
+    assert!(screen.contains("! "), "it says why: {screen}");
+    pulse.begin();
+    console.until("I hear you again", 1);
+    console.until_line(line, column);
+    pulse.play(&list);
+    console.until("you: ", 1);
+    console.until_line(line, column);
+
+    // The recogniser goes, as often as it comes back.
+    let stop = Arc::new(AtomicBool::new(false));
+    let killer = {
+        let (stop, home) = (Arc::clone(&stop), format!("HOME={}", user.path("home").display()));
+        std::thread::spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                for worker in workers(&home) {
+                    signal_quietly(worker);
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        })
+    };
+    let spoken = Instant::now();
+    let mut times = 0;
+    while console.screen().matches("Text mode").count() < 2 {
+        assert!(spoken.elapsed() < Duration::from_secs(60), "{}", console.screen());
+        pulse.play(&list);
+        times += 1;
+    }
+    println!(
+        "the recogniser killed whenever it came: text mode shown after {times} utterances, {:?}",
+        spoken.elapsed()
+    );
+    console.until_line(line, column);
+    stop.store(true, Ordering::Relaxed);
+    killer.join().unwrap();
+    let heard = console.screen().matches("you: ").count();
+    let again = Instant::now();
+    while console.screen().matches("you: ").count() == heard {
+        assert!(again.elapsed() < Duration::from_secs(60), "{}", console.screen());
+        pulse.play(&list);
+        std::thread::sleep(Duration::from_millis(1_500));
+    }
+    console.until("I understand speech again", 1);
+    console.until_line(line, column);
+
+    // And the line is what it would have been.
+    console.keys(&["End", "f", "Enter"]);
+    console.until("New session half.", 1);
+    assert!(user.tmux(&["list-sessions"]).contains("half:"));
+}
+
+/// The worker processes of this user.
+fn workers(home: &str) -> Vec<u32> {
+    let pids =
+        fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let theirs = |pid: &u32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains("worker\0stt")
+            && environment.split(|byte| *byte == 0).any(|variable| variable == home.as_bytes())
+    };
+    pids.filter(theirs).collect()
+}
+
+/// It may have ended meanwhile.
+fn signal_quietly(pid: u32) {
+    let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).stderr(Stdio::null()).status();
+}
