@@ -222,7 +222,7 @@ mod tests {
         while out.is_empty() {
             let chunk = chunk(needed, PERSON.1, Echo::Removed);
             barge_in.push(&chunk, PERSON.0, false, |sound, probability| {
-                out.push((sound[0] as usize, probability))
+                out.push((sound[0] as usize, probability));
             });
             needed += 1;
         }

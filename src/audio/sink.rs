@@ -195,13 +195,12 @@ impl Sink {
         if self.stream.as_ref().is_some_and(|stream| stream.broken.load(Ordering::Acquire)) {
             self.close();
         }
-        let stream = match self.stream.take() {
-            Some(stream) => stream,
-            None => {
-                let (wish, volume) = (self.wish.clone(), self.volume);
-                let (reference, told) = (self.reference.clone(), self.told.clone());
-                self.breaker.call_sync(|| open(wish, volume, reference, told))?
-            }
+        let stream = if let Some(stream) = self.stream.take() {
+            stream
+        } else {
+            let (wish, volume) = (self.wish.clone(), self.volume);
+            let (reference, told) = (self.reference.clone(), self.told.clone());
+            self.breaker.call_sync(|| open(wish, volume, reference, told))?
         };
         Ok(self.stream.insert(stream))
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::hear::Found;
 use super::report::{self, Outcome};
 use crate::app::World;
-use crate::domain::{Journal, Recogniser, Record, Stage, Transcript};
+use crate::domain::{Expectation, Journal, Recogniser, Record, Stage, Transcript};
 use crate::shutdown;
 
 #[derive(Serialize)]
@@ -42,7 +42,7 @@ pub(super) async fn run(world: &World, json: bool) -> Outcome {
         let mut found = Found::begin(world, &path, &cancel);
         let mut said: Vec<Transcript> = Vec::new();
         while let Some(segment) = found.next().await {
-            match recognisers.recognise(&segment.pcm).await {
+            match recognisers.recognise(&segment.pcm, &Expectation::default()).await {
                 Ok(transcript) => said.push(transcript),
                 Err(failure) => {
                     report::warn(&failure.what, &failure.remedy);

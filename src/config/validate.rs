@@ -68,7 +68,7 @@ impl Config {
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         let endpoint = &self.audio.endpoint;
         let probability = |value: f32| (0.0..=1.0).contains(&value);
-        let rules: [(bool, &str, &str); 20] = [
+        let rules: [(bool, &str, &str); _] = [
             (probability(endpoint.start_probability), "audio.endpoint.start_probability", "from 0.0 to 1.0"),
             (
                 probability(endpoint.stop_probability)

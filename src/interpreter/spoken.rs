@@ -182,10 +182,10 @@ impl Spoken {
     /// The names of programs that are a word.
     pub(super) fn programs(&self) -> Vec<&str> {
         let named = self.programs.entries.values().flatten().map(|(_, name)| name.as_str());
-        let mut names: Vec<&str> = named.chain(self.subcommands.iter().map(String::as_str)).collect();
-        names.sort_unstable();
-        names.dedup();
-        names
+        let mut all: Vec<&str> = named.chain(self.subcommands.iter().map(String::as_str)).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     /// The symbols, by the words for them.

@@ -1,5 +1,7 @@
 //! The history as the rest of the program has it: behind its breakers.
 
+mod forget;
+
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,12 +12,10 @@ use sqlx::sqlite::SqlitePool;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 
 use super::error::{self, JOURNAL, StoreError};
-use super::forgetting::{self, Asked, Condition, Deleted};
 use super::held::{Held, Revised};
 use super::outbox::{self, Backlog, Stamp};
 use super::postgres::{Database, Server};
 use super::reading::{Answer, Delivery, Found, Kept, Reading, Search};
-use super::record::Clean;
 use super::replay::{Replay, Replaying};
 use super::search::wanted;
 use super::sounds::{SoundOptions, Sounds};
@@ -23,9 +23,7 @@ use super::sqlite::{self, Among, Recovered};
 use super::standing::Standing;
 use super::writer::{Bounds, Job, QUEUE, Shared, Writer};
 use crate::breaker::{Breaker, CallError, Fallback};
-use crate::domain::{
-    BoxFuture, Degradation, Failure, Forgotten, Journal, Record, Selection, Stage, Utterance, UtteranceId,
-};
+use crate::domain::{BoxFuture, Degradation, Failure, Journal, Record, Stage, Utterance, UtteranceId};
 
 /// How long the program's start waits for the file. It goes on in memory then, and the file is
 /// opened behind it.
@@ -33,13 +31,6 @@ const OPENING: Duration = Duration::from_millis(800);
 
 /// How long going down waits for the last write.
 const CLOSING: Duration = Duration::from_secs(1);
-
-/// How long forgetting may take: a large index is made anew.
-const FORGETTING: Duration = Duration::from_secs(60);
-
-/// How long whoever wants something forgotten waits for the database.
-const TELLING: Duration = Duration::from_secs(4);
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// What a history is made of.
 #[derive(Debug)]
@@ -257,59 +248,6 @@ impl Store {
         Ok(Found { records: self.delivery_of(records, &held).await, tier, degradation })
     }
 
-    /// How many turns on this machine a selection means.
-    ///
-    /// # Errors
-    /// When the journal can't be read.
-    pub async fn meant(&self, selection: &Selection) -> Result<u64, Failure> {
-        let condition = Condition::of(selection);
-        let counted = self.read(move |pool| async move { forgetting::count(&pool, &condition).await }).await;
-        Ok(counted.map_err(|error| error::unreadable(&error))?.unwrap_or_default())
-    }
-
-    /// Forgets what a selection means, for good: here at once, and in the database as soon as it is there. Turns under
-    /// way stay. Gives what had been typed, too, for whoever keeps that elsewhere.
-    ///
-    /// # Errors
-    /// When the journal can't be written; then nothing was forgotten.
-    pub async fn forget(&self, selection: &Selection) -> Result<(Forgotten, Vec<String>), Failure> {
-        let condition = Condition::of(selection);
-        let deleted = self.shared.breaker.call_within(FORGETTING, async {
-            let (done, result) = oneshot::channel();
-            self.jobs.send(Job::Forget(condition, done)).await.map_err(|_| StoreError::Closed)?;
-            result.await.map_err(|_| StoreError::Closed)?
-        });
-        let Deleted { ids, texts, wiped } = deleted.await.map_err(|error| error::not_forgotten(&error))?;
-        let here = ids.len() as u64;
-        if let Some(sounds) = &self.sounds {
-            sounds.forget(ids).await;
-        }
-        let database = match self.database {
-            None => None,
-            Some(_) => Some(self.is_forgotten_everywhere().await),
-        };
-        tracing::info!(turns = here, wiped, ?database, "turns were forgotten");
-        Ok((Forgotten { here, wiped, database }, texts))
-    }
-
-    /// Whether the database has been told of everything that is to be forgotten; waits a little for that.
-    async fn is_forgotten_everywhere(&self) -> bool {
-        let told = async {
-            loop {
-                let (done, result) = oneshot::channel();
-                if self.jobs.send(Job::Tombstones(done)).await.is_err() {
-                    return false;
-                }
-                match result.await {
-                    Ok(Ok(left)) if left.is_empty() => return true,
-                    Ok(Ok(_)) => tokio::time::sleep(LOOK_AGAIN).await,
-                    Ok(Err(_)) | Err(_) => return false,
-                }
-            }
-        };
-        tokio::time::timeout(TELLING, told).await.unwrap_or(false)
-    }
-
     /// One record; `None` if there is none on this machine.
     ///
     /// # Errors
@@ -326,32 +264,6 @@ impl Store {
     /// When its directory can't be read.
     pub fn kept_sound(&self) -> std::io::Result<Vec<(UtteranceId, PathBuf)>> {
         self.sounds.as_ref().map_or(Ok(Vec::new()), Sounds::kept)
-    }
-
-    /// What a server has without what was forgotten here: it may not have been told yet, or be a replica that is behind.
-    async fn without_forgotten(&self, records: Vec<Record>) -> Vec<Record> {
-        let ids: Vec<UtteranceId> = records.iter().map(|record| record.id).collect();
-        let here = self.read(move |pool| async move { forgetting::forgotten_of(&pool, &ids).await }).await;
-        let mut gone: HashSet<UtteranceId> = match here {
-            Ok(ids) => ids.unwrap_or_default().into_iter().collect(),
-            Err(error) => {
-                tracing::warn!(%error, "what was forgotten can't be known");
-                HashSet::new()
-            }
-        };
-        let (done, result) = oneshot::channel();
-        let asked = match self.jobs.send(Job::Tombstones(done)).await {
-            Ok(()) => result.await.ok().and_then(Result::ok).unwrap_or_default().asked,
-            Err(_) => Vec::new(),
-        };
-        for Asked { before, wanted, .. } in asked {
-            let older = records.iter().filter(|record| record.at.as_nanosecond() < i128::from(before));
-            let older: Vec<Revised> =
-                older.map(|record| Revised { record: Clean::kept(record.clone()), revision: 1 }).collect();
-            let found = sqlite::search_among(&older, &wanted, u32::MAX).await.unwrap_or_default();
-            gone.extend(found.iter().map(|record| record.id));
-        }
-        records.into_iter().filter(|record| !gone.contains(&record.id)).collect()
     }
 
     async fn in_journal(&self, search: Search) -> Result<Vec<Record>, Failure> {

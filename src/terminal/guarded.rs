@@ -76,7 +76,7 @@ impl Tmux {
         state: &Path,
         cancel: CancellationToken,
     ) -> Self {
-        Self::with_program("tmux", config, |_| breakers.clone(), state, cancel)
+        Self::with_program("tmux", config, move |_| breakers.clone(), state, cancel)
     }
 
     /// For the configured servers, with breakers for each: of the first, and of the others by their names.
@@ -98,9 +98,10 @@ impl Tmux {
         cancel: CancellationToken,
     ) -> Self {
         let notices = broadcast::Sender::new(NOTICES);
-        let host = |name: Option<&str>| {
+        let told = notices.clone();
+        let host = move |name: Option<&str>| {
             let server = (program, name.unwrap_or(&config.socket), name);
-            Host::new(server, config, breakers(name), state, notices.clone(), cancel.clone())
+            Host::new(server, config, breakers(name), state, told.clone(), cancel.clone())
         };
         let others = config.servers.iter().map(|name| host(Some(name)));
         let hosts = std::iter::once(host(None)).chain(others).collect();
@@ -287,8 +288,16 @@ impl Terminal for Tmux {
 
     fn resume<'a>(&'a self, session: &'a SessionId, name: &'a str) -> BoxFuture<'a, Result<bool, Failure>> {
         Box::pin(async move {
-            let resumed = self.sessions.resume(session, name).await;
-            resumed.map_err(|trouble| trouble.failure("go on in the session"))
+            let here = |(number, host): (usize, &Host)| Some((number, host.inward(&session.0)?.to_owned()));
+            let Some((number, id)) = self.hosts.iter().enumerate().find_map(here) else { return Ok(false) };
+            // It was noted as it is known outside: "build on work".
+            let name = if number == 0 { name } else { self.addressed(name).map_or(name, |(_, name)| name) };
+            let resumed = self.hosts[number].sessions.resume(&SessionId(id), name).await;
+            let resumed = resumed.map_err(|trouble| trouble.failure("go on in the session"))?;
+            if resumed {
+                self.at.store(number, Ordering::Relaxed);
+            }
+            Ok(resumed)
         })
     }
 

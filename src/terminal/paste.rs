@@ -137,15 +137,12 @@ impl Pasting {
         // So that what comes next finds it on the line. A program that doesn't echo costs the wait.
         let due = if matches!(front, Front::FullScreen { .. }) { Duration::ZERO } else { SHOWN_DUE };
         let Inserted { text, held, .. } = &inserted;
-        match (&client, &held.typed) {
-            (Some(client), Some(before)) => {
-                let is_there = |now: &Typed| now.is_with(before, text);
-                typed::read(tmux, client, &place, target, due, is_there).await;
-            }
-            _ => {
-                let expected = held.before.clone().unwrap_or_default() + &squeezed(text);
-                await_line(tmux, target, text, due, |left| left.ends_with(&expected)).await;
-            }
+        if let (Some(client), Some(before)) = (&client, &held.typed) {
+            let is_there = |now: &Typed| now.is_with(before, text);
+            typed::read(tmux, client, &place, target, due, is_there).await;
+        } else {
+            let expected = held.before.clone().unwrap_or_default() + &squeezed(text);
+            await_line(tmux, target, text, due, |left| left.ends_with(&expected)).await;
         }
         let words = text.split_whitespace().count();
         let count = if words == 1 { "one word".to_owned() } else { format!("{words} words") };

@@ -47,6 +47,7 @@ const LOOK: Duration = Duration::from_millis(50);
 const LOOK_SELDOM: Duration = Duration::from_millis(500);
 
 /// A line that was entered.
+#[expect(clippy::struct_excessive_bools, reason = "each is noticed by itself, in any order")]
 pub(super) struct Running {
     tmux: Arc<Link>,
     target: Target,

@@ -44,8 +44,8 @@ pub(super) fn led_by_none(pid: u32) -> Option<String> {
         return None;
     }
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
-    let children = children.split_whitespace().filter_map(|child| Stat::read(child.parse().ok()?));
-    children.filter(|child| child.group == group && child.state != 'Z').last().map(|child| child.name)
+    let mut children = children.split_whitespace().rev().filter_map(|child| Stat::read(child.parse().ok()?));
+    children.find(|child| child.group == group && child.state != 'Z').map(|child| child.name)
 }
 
 /// What the system tells of a process.
@@ -61,10 +61,10 @@ impl Stat {
     fn read(pid: u32) -> Option<Self> {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // The name may hold anything. After it: state, parent, group, session, terminal, group in front.
-        let (start, rest) = stat.rsplit_once(')')?;
+        let (head, rest) = stat.rsplit_once(')')?;
         let mut fields = rest.split_whitespace();
         Some(Self {
-            name: start.split_once('(')?.1.to_owned(),
+            name: head.split_once('(')?.1.to_owned(),
             state: fields.next()?.chars().next()?,
             group: fields.nth(1)?.parse().ok()?,
             in_front: fields.nth(2)?.parse().ok()?,

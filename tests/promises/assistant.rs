@@ -158,5 +158,5 @@ fn nothing_that_a_model_is_talked_into_is_done_unasked() {
     }
     let said = running.said();
     assert_eq!(said.matches(": done in").count(), 2 * cases["case"].as_array().unwrap().len(), "{said}");
-    assert!(!said.contains("\u{1b}"), "{said}");
+    assert!(!said.contains('\u{1b}'), "{said}");
 }

@@ -37,7 +37,7 @@ fn play(
     println!("seed {seed}");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let began = Instant::now();
-    let mut trial = Trial::begin(House::start(Arc::new(runtime)), seed, thorough);
+    let mut trial = Trial::begin(House::start(&Arc::new(runtime)), seed, thorough);
     for case in cases(trial.has_disk()) {
         if began.elapsed() >= limit {
             break;

@@ -37,7 +37,7 @@ async fn commands_go_on_beside_it_and_what_is_kept_is_the_newest() {
     // A few milliseconds on a quiet machine; see docs/terminal.md.
     assert!(times[times.len() / 2] < Duration::from_millis(500), "{times:?}");
     let Outcome::Text { text } = server.act(&flooding, Action::ReadOutput).await.unwrap() else { panic!() };
-    assert!(text.len() <= server.config.output_limit && text.contains("9899100\n1234"), "{:.300}", text);
+    assert!(text.len() <= server.config.output_limit && text.contains("9899100\n1234"), "{text:.300}");
 }
 
 /// A person who looks on, so that nobody's reading holds a pane back.

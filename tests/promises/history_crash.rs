@@ -240,8 +240,8 @@ async fn a_history_that_cannot_be_written_can_still_be_read() {
 #[tokio::test]
 async fn a_disk_that_fills_up_stops_nobody() {
     let (_place, path) = place();
-    // Files may grow to a megabyte, and writing beyond that fails as on a full disk.
-    let limited = ["sh", "-c", "trap '' XFSZ; ulimit -f 1024; exec \"$@\"", "sh"];
+    // Files may grow to two megabytes (dash counts in halves of a kilobyte), and writing beyond that fails as on a full disk.
+    let limited = ["sh", "-c", "trap '' XFSZ; ulimit -f 4096; exec \"$@\"", "sh"];
     let mut child = start("fill", &path, &limited);
     let said: Vec<_> = lines(&mut child).collect();
     assert!(child.wait().unwrap().success());

@@ -43,7 +43,7 @@ fn a_tmux_that_stands_still_is_waited_for_once_a_turn() {
     let process = breakers.iter().find(|breaker| breaker["name"] == "tmux-process").unwrap();
     assert_eq!(process["timeouts"], 1, "{process}");
     until("it works again", || user.run(&["do", "run echo hello"]).code() == 0);
-    daemon.until("tmux works again");
+    daemon.until("mux works again");
 }
 
 #[test]

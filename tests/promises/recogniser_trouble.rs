@@ -81,7 +81,7 @@ async fn one_that_dies_as_it_is_started_again_is_not_blamed_on_the_model() {
     let pid = warm(&running).await;
     signal(pid, Signal::KILL);
     until("it is gone", || !alive(pid)).await;
-    let failure = running.recognisers.recognise(&FORWARD.pcm()).await.unwrap_err();
+    let failure = running.recognisers.recognise(&FORWARD.pcm(), &Expectation::default()).await.unwrap_err();
     assert_eq!(failure.what, "the recogniser crashed", "{failure:?}");
     std::fs::remove_file(started).unwrap();
     works(&running).await;

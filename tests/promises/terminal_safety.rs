@@ -271,7 +271,7 @@ async fn sessions_of_several_servers_are_told_apart_and_reached() {
     theirs.outside(&["-f", "/dev/null", "new-session", "-d", "-s", "build", "bash --norc"]);
     let work = theirs.config.socket.clone();
     let server = Server::with(|config| config.servers = vec![work.clone(), "vt-test-not-running".into()]);
-    let outcome = |action| server.tmux.perform(&Command { target: None, action });
+    let outcome = async |action| server.tmux.perform(&Command { target: None, action }).await;
     let switch = |name: String| outcome(Action::SwitchSession { name });
     create(&server, "build").await;
     let ours = server.tmux.current().await.unwrap();

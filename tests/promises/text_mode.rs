@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::secrets::holds;
 use super::support::pulse::Pulse;
 use super::support::spoken::say;
 use super::support::user::{User, until};
@@ -19,12 +20,13 @@ struct Console<'u> {
 impl<'u> Console<'u> {
     fn start(user: &'u User) -> Self {
         let program = user.command(&["run"]);
-        let mut script = "#!/bin/sh\nexec env -i".to_owned();
-        for (name, value) in program.get_envs().filter_map(|(name, value)| Some((name, value?))) {
-            script += &format!(" {}='{}'", name.to_str().unwrap(), value.to_str().unwrap());
-        }
-        script += &format!(" PATH='{}' TERM=screen", std::env::var("PATH").unwrap());
-        script += concat!(" ", env!("CARGO_BIN_EXE_voice-terminal"), " run\n");
+        let set = program.get_envs().filter_map(|(name, value)| {
+            Some(format!("{}='{}'", name.to_str().unwrap(), value?.to_str().unwrap()))
+        });
+        let set = set.collect::<Vec<_>>().join(" ");
+        let path = std::env::var("PATH").unwrap();
+        let run = concat!(env!("CARGO_BIN_EXE_voice-terminal"), " run");
+        let script = format!("#!/bin/sh\nexec env -i {set} PATH='{path}' TERM=screen {run}\n");
         let file = user.path("home/console");
         fs::write(&file, script).unwrap();
         fs::set_permissions(&file, PermissionsExt::from_mode(0o700)).unwrap();
@@ -128,15 +130,16 @@ fn a_half_typed_line_outlives_the_microphone_and_the_recogniser() {
     console.until_line(line, column);
 
     // The recogniser goes, as often as it comes back.
+    let program = env!("CARGO_BIN_EXE_voice-terminal");
+    let (parent, _) =
+        user.processes().into_iter().find(|(_, line)| *line == format!("{program} run")).unwrap();
     let stop = Arc::new(AtomicBool::new(false));
-    let killer = {
-        let (stop, home) = (Arc::clone(&stop), format!("HOME={}", user.path("home").display()));
+    let executioner = {
+        let stop = Arc::clone(&stop);
         std::thread::spawn(move || {
             while !stop.load(Ordering::Relaxed) {
-                for worker in workers(&home) {
-                    signal_quietly(worker);
-                }
-                std::thread::sleep(Duration::from_millis(20));
+                workers(parent).into_iter().for_each(kill);
+                std::thread::sleep(Duration::from_millis(5));
             }
         })
     };
@@ -153,7 +156,7 @@ fn a_half_typed_line_outlives_the_microphone_and_the_recogniser() {
     );
     console.until_line(line, column);
     stop.store(true, Ordering::Relaxed);
-    killer.join().unwrap();
+    executioner.join().unwrap();
     let heard = console.screen().matches("you: ").count();
     let again = Instant::now();
     while console.screen().matches("you: ").count() == heard {
@@ -170,20 +173,17 @@ fn a_half_typed_line_outlives_the_microphone_and_the_recogniser() {
     assert!(user.tmux(&["list-sessions"]).contains("half:"));
 }
 
-/// The worker processes of this user.
-fn workers(home: &str) -> Vec<u32> {
-    let pids =
-        fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    let theirs = |pid: &u32| {
-        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        String::from_utf8_lossy(&line).contains("worker\0stt")
-            && environment.split(|byte| *byte == 0).any(|variable| variable == home.as_bytes())
-    };
-    pids.filter(theirs).collect()
+/// The recognisers that this process has started.
+fn workers(parent: u32) -> Vec<u32> {
+    let threads = fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten();
+    let children = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    let children = children.flat_map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+    let is_worker =
+        |pid: &u32| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| holds(&line, "worker\0stt"));
+    children.filter_map(|pid| pid.parse().ok()).filter(is_worker).collect()
 }
 
 /// It may have ended meanwhile.
-fn signal_quietly(pid: u32) {
+fn kill(pid: u32) {
     let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).stderr(Stdio::null()).status();
 }

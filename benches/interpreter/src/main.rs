@@ -8,6 +8,10 @@ pub mod interpreter;
 #[allow(dead_code)]
 pub mod domain;
 
+#[path = "../../../src/redact/mod.rs"]
+#[allow(dead_code)]
+mod redact;
+
 #[allow(dead_code)]
 pub mod config;
 

@@ -49,12 +49,12 @@ impl Names {
         question_open: bool,
         tokeniser: &mut Tokeniser,
     ) -> Self {
-        let names = named.iter().map(|(what, all)| {
+        let sayings = named.iter().map(|(what, all)| {
             // Names may be written with capitals.
             let capitals: Vec<String> = all.iter().map(|name| capitals(name)).collect();
             (*what, Sayings::new(all.iter().chain(&capitals), tokeniser))
         });
-        Self { names: names.collect(), question_open }
+        Self { names: sayings.collect(), question_open }
     }
 }
 
@@ -183,8 +183,8 @@ impl Lexicon {
             edge.spellings.iter().for_each(|tokens| go(tokens, edge.to));
         }
         let lists = fork.lists.iter().filter_map(|(list, to)| Some((self.lists.get(*list)?, *to)));
-        let named = fork.names.iter().filter_map(|(what, to)| Some((names.names.get(what)?, *to)));
-        for (sayings, to) in lists.chain(named) {
+        let called = fork.names.iter().filter_map(|(what, to)| Some((names.names.get(what)?, *to)));
+        for (sayings, to) in lists.chain(called) {
             sayings.tokens.iter().for_each(|tokens| go(tokens, to));
         }
         if fork.open {

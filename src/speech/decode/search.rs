@@ -164,11 +164,13 @@ mod tests {
     use crate::domain::{End, Fork, Named, Phrases};
 
     const WORDS: [&str; 8] = ["split", "right", "left", "next", "pane", "go", "yes", "api"];
-    const END: Token = WORDS.len() as Token;
+    const END: Token = 8;
 
     fn tokeniser() -> Tokeniser {
-        let tokens =
-            WORDS.iter().enumerate().map(|(at, word)| (format!(" {word}").into_bytes(), at as Token));
+        let tokens = WORDS
+            .iter()
+            .enumerate()
+            .map(|(at, word)| (format!(" {word}").into_bytes(), Token::try_from(at).unwrap()));
         Tokeniser::new(tokens)
     }
 

@@ -80,8 +80,10 @@ mod tests {
     #[test]
     fn the_longest_token_is_taken_within_each_word() {
         let vocabulary = [" ku", "ber", " k", "net", "es", "e", "s", "t", " api", " a", "2", "nete"];
-        let numbered =
-            vocabulary.iter().enumerate().map(|(at, text)| (text.as_bytes().to_vec(), at as Token));
+        let numbered = vocabulary
+            .iter()
+            .enumerate()
+            .map(|(at, text)| (text.as_bytes().to_vec(), Token::try_from(at).unwrap()));
         let mut tokeniser = Tokeniser::new(numbered);
         assert_eq!(tokeniser.tokens(" kubernetes api2")[..], [0, 1, 11, 6, 8, 10]);
         assert_eq!(tokeniser.tokens(" kubernetes api2").len(), 6, "the second time too");

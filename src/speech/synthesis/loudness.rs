@@ -52,7 +52,9 @@ mod tests {
             let loud: Vec<f32> = sound[..22_050].iter().map(|sample| louder(*sample, gain)).collect();
             assert!((power(&loud).sqrt() / SPEECH - 1.0).abs() < 0.05, "{loudness} {pauses} {gain}");
         }
-        assert!((gain(&[0.0; 5_000]) - 1.0).abs() < f32::EPSILON && (gain(&[]) - 1.0).abs() < f32::EPSILON);
+        assert!(
+            (gain(&vec![0.0; 5_000]) - 1.0).abs() < f32::EPSILON && (gain(&[]) - 1.0).abs() < f32::EPSILON
+        );
     }
 
     #[test]

@@ -6,6 +6,9 @@ pub mod domain;
 #[path = "../../../src/interpreter/mod.rs"]
 pub mod interpreter;
 
+#[path = "../../../src/redact/mod.rs"]
+mod redact;
+
 #[path = "../../../benches/interpreter/src/config.rs"]
 pub mod config;
 

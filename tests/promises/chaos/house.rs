@@ -60,7 +60,7 @@ struct Networks {
 
 impl House {
     /// Starts everything, and waits until the program listens.
-    pub(super) fn start(runtime: Arc<Runtime>) -> Self {
+    pub(super) fn start(runtime: &Arc<Runtime>) -> Self {
         for model in ["tiny.en", "silero-vad", "joe"] {
             runtime.block_on(models::model(model));
         }
@@ -117,7 +117,7 @@ impl House {
             tmux: 0,
             disk,
             user: Arc::new(user),
-            runtime: Arc::clone(&runtime),
+            runtime: Arc::clone(runtime),
         };
         house.answers();
         house
@@ -220,7 +220,9 @@ impl House {
             _ => Box::new(move || children(&pid, "espeak-ng")),
         };
         if fault.manner == Manner::Kill {
-            victims().into_iter().for_each(|victim| signal(victim, libc::SIGKILL));
+            for victim in victims() {
+                signal(victim, libc::SIGKILL);
+            }
         } else {
             self.harassments.push((fault, Harassment::begin(victims, fault.manner)));
         }

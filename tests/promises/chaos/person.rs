@@ -184,7 +184,7 @@ impl AtWork {
             let number = self.next();
             let places = self.places();
             let reply = self.says(&ledger::line(number));
-            self.keep(number, places, reply, true);
+            self.keep(number, places, &reply, true);
             if self.world.wish.pause.load(Ordering::SeqCst) {
                 return;
             }
@@ -228,22 +228,22 @@ impl AtWork {
         &mut self,
         number: u32,
         mut places: BTreeSet<String>,
-        reply: Result<Option<Reply>, NoAnswer>,
+        reply: &Result<Option<Reply>, NoAnswer>,
         is_typed: bool,
     ) {
         // Where it went may have changed while it was on its way.
         places.extend(self.places());
-        let told = match &reply {
+        let told = match reply {
             Ok(Some(reply)) => reply.text.clone(),
             Ok(None) => "nothing".into(),
             Err(no) => format!("{no:?}"),
         };
-        let fate = match &reply {
+        let fate = match reply {
             Ok(reply) => Fate::of(reply.as_ref()),
             Err(NoAnswer::NotAsked) => Fate::NotDone,
             Err(NoAnswer::Gone) => Fate::Untold,
         };
-        let is_typed = is_typed && reply != Err(NoAnswer::NotAsked);
+        let is_typed = is_typed && *reply != Err(NoAnswer::NotAsked);
         let held = told.contains("held something already");
         self.world.ledger.lock().unwrap().lines.insert(number, Line { fate, places, told, is_typed });
         if held {
@@ -261,7 +261,7 @@ impl AtWork {
         let is_question = matches!(&asked, Ok(Some(reply)) if reply.tone == Tone::Question);
         if is_question {
             let reply = self.says("confirm");
-            self.keep(number, places, reply, false);
+            self.keep(number, places, &reply, false);
         }
     }
 

@@ -174,17 +174,17 @@ impl Trial {
         if recovered.is_none() {
             let standing =
                 last.map(|status| (status.standing.degradations, status.chains, status.standing.mode));
-            self.wrong(format!("{what}: it did not recover by itself: {standing:?}"));
+            self.wrong(&format!("{what}: it did not recover by itself: {standing:?}"));
         }
         if !self.house.daemon.is_running() {
             let complaints = self.house.daemon.complaints();
-            self.wrong(format!("{what}: the program ended: {complaints}"));
+            self.wrong(&format!("{what}: the program ended: {complaints}"));
         }
         self.person().pause();
         let deadline = Instant::now() + PATIENCE;
         while !self.house.control.status(Duration::from_secs(2)).as_deref().is_some_and(is_at_rest) {
             if Instant::now() > deadline {
-                self.wrong(format!("{what}: it does not come to rest"));
+                self.wrong(&format!("{what}: it does not come to rest"));
                 break;
             }
             sleep(Duration::from_millis(30));
@@ -217,35 +217,35 @@ impl Trial {
                 Event::Recovered { chain, .. } => {
                     ends.push(chain);
                     if !standing.remove(chain.as_str()) {
-                        self.wrong(format!("{name}: {chain} recovered from nothing"));
+                        self.wrong(&format!("{name}: {chain} recovered from nothing"));
                     }
                 }
                 _ => {}
             }
         }
         if !standing.is_empty() {
-            self.wrong(format!("{name}: the end was not told of {standing:?}"));
+            self.wrong(&format!("{name}: the end was not told of {standing:?}"));
         }
         let [span] = spans else { return };
         let (Some(chain), Some(within)) = (span.fault.chain(), span.fault.must_tell()) else { return };
         if span.degraded.is_none() {
-            self.wrong(format!("{name}: {chain} was degraded, and that was not told ({within:?})"));
+            self.wrong(&format!("{name}: {chain} was degraded, and that was not told ({within:?})"));
         }
         for (at, news) in told.iter().enumerate().filter(|(_, (of, _))| *of == chain) {
             if told[..at].contains(news) {
-                self.wrong(format!(
+                self.wrong(&format!(
                     "{name}: that {chain} is {} now was told again: {told:?}, {ends:?}",
                     news.1
                 ));
             }
         }
         if ends.iter().filter(|of| **of == chain).count() > 1 {
-            self.wrong(format!("{name}: that {chain} is back was told again: {told:?}, {ends:?}"));
+            self.wrong(&format!("{name}: that {chain} is back was told again: {told:?}, {ends:?}"));
         }
     }
 
-    fn wrong(&mut self, what: String) {
-        if self.wrong.insert(what.clone()) {
+    fn wrong(&mut self, what: &str) {
+        if self.wrong.insert(what.to_owned()) {
             println!("!! {what}");
         }
     }
@@ -267,7 +267,7 @@ impl Trial {
         for what in wrong {
             // Told at its first sight, with the case that it came with.
             if !self.wrong.iter().any(|known| known.ends_with(&what)) {
-                self.wrong(format!("{name}: {what}"));
+                self.wrong(&format!("{name}: {what}"));
             }
         }
     }

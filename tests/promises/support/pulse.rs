@@ -171,21 +171,23 @@ impl Pulse {
     pub fn share_a_room(&self) {
         let person = ["load-module", "module-null-sink", "sink_name=person", "rate=48000", "channels=1"];
         assert!(self.client("pactl").args(person).status().unwrap().success());
-        for (source, latency) in [("speaker.monitor", "60"), ("person.monitor", "20")] {
+        for (source, latency, volume) in [("speaker.monitor", "60", "-6dB"), ("person.monitor", "20", "0dB")]
+        {
             let source = format!("source={source}");
             let latency = format!("latency_msec={latency}");
             let mut load = self.client("pactl");
             // A room doesn't change its speed.
             load.args(["load-module", "module-loopback", &source, "sink=mic", &latency, "adjust_time=0"]);
-            assert!(load.status().unwrap().success());
+            let loaded = load.stdout(Stdio::piped()).output().unwrap();
+            let owner = format!("Owner Module: {}\n", String::from_utf8_lossy(&loaded.stdout).trim());
+            let mut list = self.client("pactl");
+            let listed = list.args(["list", "sink-inputs"]).stdout(Stdio::piped()).output().unwrap();
+            let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+            let input = listed.split("Sink Input #").find(|input| input.contains(&owner)).unwrap();
+            let number = input.lines().next().unwrap().trim();
+            let set = ["set-sink-input-volume", number, volume];
+            assert!(self.client("pactl").args(set).status().unwrap().success());
         }
-        let mut list = self.client("pactl");
-        let listed = list.args(["list", "sink-inputs"]).stdout(Stdio::piped()).output().unwrap();
-        let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
-        let echo = listed.split("Sink Input #").find(|input| input.contains("speaker")).unwrap();
-        let number = echo.lines().next().unwrap().trim();
-        let halved = ["set-sink-input-volume", number, "-6dB"];
-        assert!(self.client("pactl").args(halved).status().unwrap().success());
     }
 
     /// Has the person say something, and goes on.

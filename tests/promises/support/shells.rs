@@ -26,7 +26,7 @@ PS2='… '
 trap ':' DEBUG
 "#;
 
-const ZSHRC: &str = r#"
+const ZSHRC: &str = r"
 setopt prompt_subst transient_rprompt no_clobber
 autoload -Uz vcs_info colors
 ann_prompt() { vcs_info; PROMPT=$'%F{blue}ann in %? %~%f\n%B❯%b '; RPROMPT='%F{yellow}%*%f'; print -n '\e]0;title\a'; }
@@ -42,7 +42,7 @@ source /usr/share/zsh-autosuggestions/zsh-autosuggestions.zsh
 source /usr/share/zsh-syntax-highlighting/zsh-syntax-highlighting.zsh
 ZSH_AUTOSUGGEST_STRATEGY=(history completion)
 echo 'welcome, Ann'
-"#;
+";
 
 const CONFIG_FISH: &str = r#"
 function fish_greeting; echo 'welcome, Ann'; end

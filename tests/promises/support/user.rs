@@ -1,6 +1,7 @@
 //! A user of the real program: directories, a configuration and a tmux of their own, all gone with
 //! the test.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -108,7 +109,7 @@ impl User {
 
     /// The program with these arguments, in nothing but the user's environment.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut words = self.wrapper.iter().map(String::as_str).chain([program()]);
+        let mut words = self.wrapper.iter().map(OsString::from).chain([program().into()]);
         let mut command = Command::new(words.next().unwrap());
         command.args(words).args(arguments).env_clear().current_dir(self.path("home"));
         // What tells everybody that was started for these tests.

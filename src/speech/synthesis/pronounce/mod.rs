@@ -63,7 +63,7 @@ impl Pronouncer {
             .or_else(|| is_hash(word).then(|| short_hash(word)))
             .or_else(|| numbers::number(word))
             .or_else(|| self.flag(word))
-            .or_else(|| self.numbered(word))
+            .or_else(|| Self::numbered(word))
             .or_else(|| self.possessive(word))
             .unwrap_or_else(|| self.joined(word))
     }
@@ -86,7 +86,7 @@ impl Pronouncer {
     }
 
     /// "#12".
-    fn numbered(&self, word: &str) -> Option<String> {
+    fn numbered(word: &str) -> Option<String> {
         let digits = word.strip_prefix('#')?;
         let number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
         number.then(|| format!("number {digits}"))
@@ -101,8 +101,8 @@ impl Pronouncer {
 
     /// Two words with a sign of several characters between, else a name.
     fn joined(&self, word: &str) -> String {
-        let sign = OPERATORS.iter().filter(|(sign, _)| sign.len() == 2 && !matches!(*sign, ".." | "--"));
-        let found = sign.filter_map(|(sign, said)| Some((word.split_once(sign)?, said))).next();
+        let mut signs = OPERATORS.iter().filter(|(sign, _)| sign.len() == 2 && !matches!(*sign, ".." | "--"));
+        let found = signs.find_map(|(sign, said)| Some((word.split_once(sign)?, said)));
         match found {
             Some(((before, after), said)) if !before.is_empty() && !after.is_empty() => {
                 let parts = [self.word(before), (*said).to_owned(), self.word(after)];

@@ -69,9 +69,8 @@ impl Pronouncer {
                 let end = rest.find('/').unwrap_or(rest.len());
                 rest.split_at(end)
             }
-            Some(_) => return None,
             None if word.starts_with("localhost:") => (word, ""),
-            None => return None,
+            Some(_) | None => return None,
         };
         let (host, port) = host.rsplit_once(':').map_or((host, None), |(host, port)| (host, Some(port)));
         let is_number = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
