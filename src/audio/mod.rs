@@ -14,7 +14,7 @@
 //! drops what is said while nobody is listened to. Which device it is, [`device`] chooses; where a sound server runs,
 //! [`pulse`] talks to it, [`capture`] records there, and [`watch`] keeps the streams where they belong.
 //!
-//! What is played comes back through the microphone. [`reference`] knows every sample of it, [`align`] finds out
+//! What is played comes back through the microphone. [`mod@reference`] knows every sample of it, [`align`] finds out
 //! how late it comes, [`cancel`] takes it away, and [`barge_in`] decides whether what is left is a person.
 //!
 //! ```text

@@ -57,6 +57,8 @@ enum WorkerError {
     Pipe(#[from] io::Error),
     #[error("the model's path is no text")]
     Path,
+    #[error("the model's file ends before its weights")]
+    Incomplete,
 }
 
 fn serve(options: WorkerOptions, out: &mut impl io::Write) -> Result<(), WorkerError> {
@@ -69,6 +71,9 @@ fn serve(options: WorkerOptions, out: &mut impl io::Write) -> Result<(), WorkerE
     let mut parameters = WhisperContextParameters::default();
     parameters.use_gpu(false);
     let context = WhisperContext::new_with_params(path, parameters)?;
+    if std::fs::metadata(path)?.len() < least_length(&context) {
+        return Err(WorkerError::Incomplete);
+    }
     let mut decoder = Decoder::new(context, options.decode)?;
     // The first decoding allocates and is slow; nobody waits for this one.
     decoder.decode(&vec![0.0; SAMPLE_RATE as usize], &Leaning::default(), &AbortFlag::default())?;
@@ -91,6 +96,14 @@ fn serve(options: WorkerOptions, out: &mut impl io::Write) -> Result<(), WorkerE
         answer.write(out)?;
     }
     Ok(())
+}
+
+/// How many bytes the file of a model has at least: its largest matrix alone, at two bits a number.
+///
+/// whisper.cpp refuses a file that lacks some of its weights, but takes one that has none for an empty model.
+fn least_length(context: &WhisperContext) -> u64 {
+    let size = |number: std::ffi::c_int| u64::try_from(number).unwrap_or_default();
+    size(context.n_vocab()) * size(context.model_n_text_state()) / 4
 }
 
 /// Reads requests. When the daemon has gone, nothing that is under way matters any more.

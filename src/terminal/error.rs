@@ -14,6 +14,10 @@ pub(super) enum TmuxError {
     /// tmux works, and said no.
     #[error("tmux refused: {0:?}")]
     Refused(Refusal),
+    /// The session has no control-mode client, and tmux gives it none. That is no answer to the command, which
+    /// need not be about that session; nobody was asked it yet.
+    #[error("no attachment to the session: {0:?}")]
+    NotAttached(Refusal),
     /// There is no such program.
     #[error("tmux is not installed")]
     NotInstalled,
@@ -76,6 +80,7 @@ impl Classify for TmuxError {
     fn class(&self) -> Class {
         match self {
             Self::Refused(_) => Class::Caller,
+            Self::NotAttached(_) => Class::Declined,
             Self::NotInstalled | Self::Io(_) | Self::Lost { .. } => Class::Failure,
         }
     }

@@ -57,9 +57,10 @@ impl Link {
     /// its answer may or may not have been carried out.
     pub(super) async fn ask(&self, request: Request) -> Result<String, Trouble> {
         let served = self.chain.call(&request, request.effect()).await?;
-        let held_back =
-            served.skipped.iter().any(|skip| !matches!(skip.why, Why::Unready(_)) && served.rank > 0);
-        // The first request after a start needs no control client; that is no degradation.
+        // The first request after a start, or after a session's end, needs no control client; that is no degradation.
+        let is_down =
+            |why: &Why<TmuxError>| !matches!(why, Why::Unready(_) | Why::Failed(TmuxError::NotAttached(_)));
+        let held_back = served.rank > 0 && served.skipped.iter().any(|skip| is_down(&skip.why));
         if held_back || served.rank == 0 {
             self.tell_of_tier(served.rank > 0);
         }
@@ -155,15 +156,16 @@ impl ControlTier {
                 clients.remove(&spare);
             }
         }
-        let home = Arc::clone(&self.home);
-        let ended = session.clone();
-        let on_over = move || {
-            let mut home = home.lock();
-            if home.as_ref() == Some(&ended) {
-                *home = None;
+        let (home, ended) = (Arc::clone(&self.home), session.clone());
+        let on_over = move || leave(&home, &ended);
+        let attached = Client::attach(&self.server, session, self.output_limit, on_over).await;
+        let client = attached.map_err(|error| match error {
+            TmuxError::Refused(refusal) => {
+                leave(&self.home, session);
+                TmuxError::NotAttached(refusal)
             }
-        };
-        let client = Client::attach(&self.server, session, self.output_limit, on_over).await?;
+            error => error,
+        })?;
         let client = Arc::new(client);
         clients.insert(session.clone(), Arc::clone(&client));
         Ok(client)
@@ -173,6 +175,14 @@ impl ControlTier {
         let session = request.session().cloned().or_else(|| self.home.lock().clone());
         let session = session.ok_or(TmuxError::Lost { sent: false })?;
         self.client(&session).await?.ask(&request.line()).await
+    }
+}
+
+/// Requests don't go through this session any more.
+fn leave(home: &Home, session: &SessionId) {
+    let mut home = home.lock();
+    if home.as_ref() == Some(session) {
+        *home = None;
     }
 }
 

@@ -28,6 +28,17 @@ async fn front(server: &Server) -> Option<Front> {
     server.tmux.whereabouts().await.unwrap().front
 }
 
+/// A program that was told to end is gone a moment later.
+async fn until_it_is_gone(server: &Server) {
+    for _ in 0..1000 {
+        if matches!(front(server).await, Some(Front::Shell { .. })) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("{:?}", front(server).await);
+}
+
 #[tokio::test]
 async fn an_editor_gets_keys_and_no_command_line() {
     let server = Server::new();
@@ -50,6 +61,7 @@ async fn an_editor_gets_keys_and_no_command_line() {
     press(&server, &target, Key::Enter).await;
     let written = || std::fs::read_to_string(&file).unwrap_or_default();
     eventually("the file", || written() == "hello from outside\n").await;
+    until_it_is_gone(&server).await;
     assert_eq!(server.run(&target, "echo back").await.output, "back\n");
 }
 
@@ -61,6 +73,7 @@ async fn a_pager_gets_its_keys() {
     assert_eq!(front(&server).await, Some(Front::FullScreen { name: "less".into() }));
     refusal(&server, &target).await;
     type_text(&server, &target, "q").await;
+    until_it_is_gone(&server).await;
     assert_eq!(server.run(&target, "echo back").await.output, "back\n");
 }
 

@@ -134,11 +134,12 @@ async fn whoever_types_is_not_talked_over() {
     assert_eq!(user.run(&["do", "run echo one two three four five six seven eight nine ten"]).code(), 0);
     assert_eq!(user.run(&["do", "read that"]).code(), 0);
     std::thread::sleep(Duration::from_millis(1500));
-    assert_eq!(user.run(&["do", "cancel"]).code(), 0);
-    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(user.run(&["do", "list sessions"]).code(), 0);
+    std::thread::sleep(Duration::from_secs(4));
     recording.end();
-    let heard = heard(&user, &wav);
-    assert!(heard.contains("nothing is waiting"), "the last answer is heard: {heard}");
+    // Whisper writes small numbers either way.
+    let heard = heard(&user, &wav).replace("1 session", "one session");
+    assert!(heard.contains("one session"), "the last answer is heard: {heard}\n{}", daemon.said());
 }
 
 #[tokio::test]
@@ -154,7 +155,7 @@ async fn without_the_neural_voice_a_simpler_one_speaks_and_without_any_it_is_pri
     // Without espeak-ng there is no voice at all.
     let bin = user.path("bin");
     fs::create_dir(&bin).unwrap();
-    for program in ["bash", "sh", "env", "tmux"] {
+    for program in ["bash", "sh", "env", "sleep", "tmux"] {
         let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output().unwrap();
         symlink(String::from_utf8(found.stdout).unwrap().trim(), bin.join(program)).unwrap();
     }
@@ -164,7 +165,8 @@ async fn without_the_neural_voice_a_simpler_one_speaks_and_without_any_it_is_pri
     assert!(ran.err.contains("espeak-ng") && ran.err.contains("apt install"), "{ran:?}");
     let mut daemon = user.daemon();
     for line in ["new session build", "list sessions"] {
-        assert_eq!(user.run(&["do", line]).code(), 0);
+        let ran = user.run(&["do", line]);
+        assert_eq!(ran.code(), 0, "{ran:?}");
     }
     daemon.until("espeak-ng");
     assert!(daemon.said().contains("* build"), "{}", daemon.said());
@@ -278,19 +280,21 @@ async fn words_of_ones_own_are_in_force_as_soon_as_they_are_saved() {
     user.configure(&with(""));
     let mut daemon = user.daemon();
     daemon.until("Listening.");
-    let says = |what: &str| {
-        assert_eq!(user.run(&["do", "list sessions"]).code(), 0);
+    let says = |line: &str, what: &str| {
+        assert_eq!(user.run(&["do", line]).code(), 0);
         until("it is said so", || server.asked.try_iter().any(|line| line.contains(what)));
     };
-    says("no+sessions");
-    user.configure(&with("sessions = \"places to work\""));
+    says("list sessions", "no+sessions");
+    let mine = with("sessions = \"places to work\"\nsession = \"place\"");
+    user.configure(&mine);
     daemon.until("in force now: speech");
-    says("no+places+to+work");
+    says("list sessions", "no+places+to+work");
     // What can't be meant is refused, and the old words stay.
     user.configure(&with("\"two words\" = \"one\""));
     daemon.until("each word of speech.tts.lexicon must be one word");
-    user.configure(&with("sessions = \"places to work\""));
-    says("no+places+to+work");
+    user.configure(&mine);
+    // Something else, since what was said before is kept.
+    says("new session build", "New+place+build");
 }
 
 #[tokio::test]

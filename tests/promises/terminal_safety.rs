@@ -292,10 +292,10 @@ async fn sessions_of_several_servers_are_told_apart_and_reached() {
     assert_eq!(server.tmux.current().await.unwrap(), found);
     assert_eq!(session(switch("build".into()).await.unwrap()).0, "build");
     assert_eq!(server.tmux.current().await.unwrap(), ours);
-    assert_eq!(session(switch(format!("server {work}")).await.unwrap()).0, format!("main on {work}"));
+    assert_eq!(session(switch(format!("server {work}")).await.unwrap()).0, elsewhere);
     let (made, created, _) = create(&server, "more").await;
     assert_eq!((made, created), (format!("more on {work}"), true));
-    assert_eq!(theirs.outside(&["list-sessions", "-F", "#{session_name}"]), "build\nmain\nmore");
+    assert_eq!(theirs.outside(&["list-sessions", "-F", "#{session_name}"]), "build\nmore");
     // Their session has no mark of ours, and none of their options is another one.
     assert_eq!(theirs.outside(&["show-options", "-t", "=build:"]), "");
     // A server that hangs keeps nobody waiting for long.

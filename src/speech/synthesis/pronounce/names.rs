@@ -59,7 +59,7 @@ impl Pronouncer {
         said.join(" ")
     }
 
-    /// An address on a network: "https://example.com/docs?page=2", "me@example.com", "localhost:8080".
+    /// An address on a network: `https://example.com/docs?page=2`, `me@example.com`, `localhost:8080`.
     pub(super) fn address(&self, word: &str) -> Option<String> {
         let (host, path) = match word.split_once("://") {
             Some((scheme, rest)) if scheme.chars().all(char::is_alphabetic) => {
