@@ -97,9 +97,12 @@ impl Recording {
                 Message::Sound(_) => {}
                 Message::News(Command::SubscribeEvent(_)) => look = true,
                 Message::News(Command::RecordStreamMoved(moved)) => {
-                    self.at = text(&moved.device_name);
-                    self.astray = true;
-                    look = true;
+                    let at = text(&moved.device_name);
+                    // Else it tells that it has been moved as was asked for.
+                    if at != self.at {
+                        (self.at, self.astray) = (at, true);
+                        look = true;
+                    }
                 }
                 Message::News(Command::RecordStreamKilled(_)) => return Err(Trouble::Gone),
                 Message::News(_) => {}

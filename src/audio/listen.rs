@@ -27,6 +27,7 @@ use super::reference::{Continuity, Feed};
 use super::segment::Listener;
 use super::silence::Silence;
 use super::trouble::Trouble;
+use super::watch::Change;
 use crate::domain::{Completeness, PauseId};
 
 /// Events that wait beyond the consumer's queue.
@@ -103,11 +104,18 @@ pub(super) fn listen(
             return Ended::Muted;
         }
         samples.clear();
+        // Before the samples, so that none of another microphone is taken for one of the last.
+        let changes = microphone.changes();
+        if changes.iter().any(|change| matches!(change, Change::Moved { .. })) {
+            canceller.restart_elsewhere();
+        }
         if microphone.take(&mut samples) {
             last = Instant::now();
             played.clear();
-            if feed.take(&mut played) == Continuity::Begins {
-                canceller.restart();
+            match feed.take(&mut played) {
+                Continuity::Continues => {}
+                Continuity::Begins => canceller.restart(),
+                Continuity::Elsewhere => canceller.restart_elsewhere(),
             }
             cleaned.clear();
             canceller.clean(&played, &samples, &mut cleaned);
@@ -123,6 +131,7 @@ pub(super) fn listen(
                 listener.expect(completeness, |event| outbox.tell(event, surely));
             }
             if let Some(lost) = microphone.lost() {
+                canceller.restart();
                 tracing::warn!(?lost, "the machine was too busy to listen");
                 outbox.put(Heard::Notice(format!(
                     "The machine was too busy to listen: {:.1} s of sound were lost.",
@@ -130,7 +139,7 @@ pub(super) fn listen(
                 )));
             }
         }
-        silence.hear(&samples, &mut microphone).into_iter().for_each(|told| outbox.put(told));
+        silence.hear(&samples, changes, &microphone).into_iter().for_each(|told| outbox.put(told));
         // After the samples, so that those that came before the fault are heard.
         if let Some(fault) = microphone.fault() {
             break Ended::Died(fault);

@@ -29,9 +29,14 @@ enum Told {
 }
 
 impl Silence {
-    /// Takes what was heard since the last call, which may be nothing; gives what is to be told.
-    pub(super) fn hear(&mut self, samples: &[f32], microphone: &mut Microphone) -> Vec<Heard> {
-        let changes = microphone.changes();
+    /// Takes what was heard since the last call, which may be nothing, and what has changed before; gives what is to
+    /// be told.
+    pub(super) fn hear(
+        &mut self,
+        samples: &[f32],
+        changes: Vec<Change>,
+        microphone: &Microphone,
+    ) -> Vec<Heard> {
         let name = &microphone.name;
         let mut told: Vec<Heard> = changes.into_iter().map(|change| self.change(change, name)).collect();
         let now = (!self.muted).then(|| self.notices(samples)).flatten();

@@ -37,8 +37,9 @@ const OPEN: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(20);
 /// An idle stream is closed after this.
 const IDLE: Duration = Duration::from_secs(10);
-/// For how long a device may ask for nothing before it is taken for dead.
-const GRACE: Duration = Duration::from_millis(1500);
+/// For how long a device may ask for nothing before it is taken for dead. PulseAudio wakes one that nobody used, and
+/// that is no hardware, every two seconds.
+const GRACE: Duration = Duration::from_secs(3);
 /// How long what the device has taken is still under way to the ear.
 const TAIL: Duration = Duration::from_millis(100);
 /// Frames in a buffer. rodio's own choice loses sound on PulseAudio.
@@ -289,6 +290,7 @@ fn open_here(wish: &Wish, volume: f32, reference: &Reference, told: Told) -> Res
         Place::Server { connection, device } => (at_server(&device)?, Some((connection, device))),
         Place::Alsa(device) => (device, None),
     };
+    let id = device::id(&device);
     let broken = Arc::new(AtomicBool::new(false));
     let latch = Arc::clone(&broken);
     let refused = |error: &dyn std::fmt::Display| {
@@ -306,12 +308,15 @@ fn open_here(wish: &Wish, volume: f32, reference: &Reference, told: Told) -> Res
     let rate = sink.config().sample_rate();
     let (feed, deck) = deck::deck(rate, volume);
     let (signs, other) = deck::deck(rate, volume);
+    reference.goes_to(&id);
     // As the device gets it, so that what is known of it is what is heard.
     sink.mixer().add(reference.tap(deck));
     sink.mixer().add(other);
     told.tell(&name, missing.as_ref());
     // Without a watch it plays all the same.
-    let watch = server.and_then(|(connection, device)| follow(connection, &device, wish.clone(), told).ok());
+    let watch = server.and_then(|(connection, device)| {
+        follow(connection, &device, wish.clone(), reference.clone(), told).ok()
+    });
     Ok(Stream { sink, watch, feed, signs, broken, alive: (0, Instant::now()), empty: None })
 }
 
@@ -322,7 +327,13 @@ fn at_server(device: &Found) -> Result<Device, Trouble> {
 }
 
 /// Watches over this process's stream, until what is returned is dropped.
-fn follow(mut connection: Connection, device: &Found, wish: Wish, told: Told) -> Result<Reading, Trouble> {
+fn follow(
+    mut connection: Connection,
+    device: &Found,
+    wish: Wish,
+    reference: Reference,
+    told: Told,
+) -> Result<Reading, Trouble> {
     connection.subscribe(Direction::Output)?;
     let mut watch = Watch::new(Direction::Output, wish, device);
     Reading::start(connection, "audio-watch", move |connection| {
@@ -332,7 +343,8 @@ fn follow(mut connection: Connection, device: &Found, wish: Wish, told: Told) ->
             }
             match look(&mut watch, connection) {
                 Ok(changes) => changes.iter().for_each(|change| {
-                    if let Change::Moved { name, missing, .. } = change {
+                    if let Change::Moved { name, missing, id } = change {
+                        reference.goes_to(id);
                         told.tell(name, missing.as_ref());
                     }
                 }),

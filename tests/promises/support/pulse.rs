@@ -38,7 +38,7 @@ impl Pulse {
         let socket = dir.join("native");
         let mut script = format!(
             "load-module module-native-protocol-unix socket={}\n\
-             load-module module-null-sink sink_name=speaker rate=48000 channels=2\n",
+             load-module module-null-sink sink_name=speaker rate=48000 channels=2 norewinds=1\n",
             socket.display()
         );
         if source == "vmic" {
@@ -171,23 +171,25 @@ impl Pulse {
     pub fn share_a_room(&self) {
         let person = ["load-module", "module-null-sink", "sink_name=person", "rate=48000", "channels=1"];
         assert!(self.client("pactl").args(person).status().unwrap().success());
-        for (source, latency, volume) in [("speaker.monitor", "60", "-6dB"), ("person.monitor", "20", "0dB")]
-        {
-            let source = format!("source={source}");
-            let latency = format!("latency_msec={latency}");
-            let mut load = self.client("pactl");
-            // A room doesn't change its speed.
-            load.args(["load-module", "module-loopback", &source, "sink=mic", &latency, "adjust_time=0"]);
-            let loaded = load.stdout(Stdio::piped()).output().unwrap();
-            let owner = format!("Owner Module: {}\n", String::from_utf8_lossy(&loaded.stdout).trim());
-            let mut list = self.client("pactl");
-            let listed = list.args(["list", "sink-inputs"]).stdout(Stdio::piped()).output().unwrap();
-            let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
-            let input = listed.split("Sink Input #").find(|input| input.contains(&owner)).unwrap();
-            let number = input.lines().next().unwrap().trim();
-            let set = ["set-sink-input-volume", number, volume];
-            assert!(self.client("pactl").args(set).status().unwrap().success());
-        }
+        self.lets_hear("speaker", 60, "-6dB");
+        self.lets_hear("person", 20, "0dB");
+    }
+
+    /// Lets the microphone hear what a device plays, so many milliseconds later and so loud.
+    pub fn lets_hear(&self, sink: &str, later: u32, volume: &str) {
+        let source = format!("source={sink}.monitor");
+        let latency = format!("latency_msec={later}");
+        let mut load = self.client("pactl");
+        // A room doesn't change its speed.
+        load.args(["load-module", "module-loopback", &source, "sink=mic", &latency, "adjust_time=0"]);
+        let loaded = load.stdout(Stdio::piped()).output().unwrap();
+        let owner = format!("Owner Module: {}\n", String::from_utf8_lossy(&loaded.stdout).trim());
+        let mut list = self.client("pactl");
+        let listed = list.args(["list", "sink-inputs"]).stdout(Stdio::piped()).output().unwrap();
+        let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+        let input = listed.split("Sink Input #").find(|input| input.contains(&owner)).unwrap();
+        let number = input.lines().next().unwrap().trim();
+        self.control(&["set-sink-input-volume", number, volume]);
     }
 
     /// Has the person say something, and goes on.
