@@ -16,7 +16,7 @@ use pulseaudio::protocol::{
 };
 
 use super::device::{Found, Wish};
-use super::pulse::{Connection, Message, Reading, text};
+use super::pulse::{Connection, Event, Message, Reading};
 use super::trouble::{Direction, Trouble};
 use super::watch::{Change, Watch};
 use crate::domain::SAMPLE_RATE;
@@ -93,19 +93,20 @@ impl Recording {
                 self.look(connection, tell)?;
             }
             match connection.message()? {
-                Message::Sound(sound) if !self.astray => tell(News::Sound(sound)),
-                Message::Sound(_) => {}
-                Message::News(Command::SubscribeEvent(_)) => look = true,
-                Message::News(Command::RecordStreamMoved(moved)) => {
-                    let at = text(&moved.device_name);
+                Message::Sound(sound) => {
+                    if !self.astray {
+                        tell(News::Sound(sound));
+                    }
+                }
+                Message::News(Event::Changed) => look = true,
+                Message::News(Event::Moved(at)) => {
                     // Else it tells that it has been moved as was asked for.
                     if at != self.at {
                         (self.at, self.astray) = (at, true);
                         look = true;
                     }
                 }
-                Message::News(Command::RecordStreamKilled(_)) => return Err(Trouble::Gone),
-                Message::News(_) => {}
+                Message::News(Event::Killed) => return Err(Trouble::Gone),
             }
         }
     }
@@ -126,7 +127,9 @@ impl Recording {
             Err(Trouble::NotFound) if connection.has_news() => return Ok(()),
             Err(trouble) => return Err(trouble),
         };
-        changes.into_iter().for_each(|change| tell(News::Changed(change)));
+        for change in changes {
+            tell(News::Changed(change));
+        }
         Ok(())
     }
 }

@@ -99,7 +99,7 @@ pub(super) enum Place {
     /// At the server.
     Server { connection: Connection, device: Found },
     /// A device of ALSA's.
-    Alsa(Device),
+    Alsa(Box<Device>),
 }
 
 /// That the device that was asked for by name is not there.
@@ -243,7 +243,7 @@ fn choose_from_alsa(direction: Direction, wish: &Wish) -> Result<Chosen, Trouble
         return Err(if is_forbidden { Trouble::Forbidden } else { trouble });
     };
     let (at, name, missing) = (pick.device.index as usize, pick.device.name.clone(), pick.missing);
-    Ok(Chosen { place: Place::Alsa(devices.swap_remove(at)), name, missing })
+    Ok(Chosen { place: Place::Alsa(Box::new(devices.swap_remove(at))), name, missing })
 }
 
 /// The default device and the hardware; see [`choose_from_alsa`] for why not all.
@@ -433,7 +433,7 @@ mod tests {
         }
         assert!(!forbidden(Direction::Input, nodes.path()));
         let node = nodes.path().join("pcmC0D0c");
-        std::fs::set_permissions(&node, PermissionsExt::from_mode(0)).unwrap();
+        std::fs::set_permissions(&node, PermissionsExt::from_mode(0o000)).unwrap();
         // Root may open anything.
         let is_root = rustix::process::geteuid().is_root();
         assert_eq!(forbidden(Direction::Input, nodes.path()), !is_root);

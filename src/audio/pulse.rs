@@ -49,7 +49,7 @@ pub(super) struct Connection {
     version: u16,
     asked: u32,
     body: Vec<u8>,
-    news: VecDeque<Command>,
+    news: VecDeque<Event>,
 }
 
 /// What a server offers for one direction.
@@ -66,7 +66,18 @@ pub(super) enum Message<'a> {
     /// Recorded sound.
     Sound(&'a [u8]),
     /// Something that nobody asked for.
-    News(Command),
+    News(Event),
+}
+
+/// What a server tells unasked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Event {
+    /// Something about the devices has changed.
+    Changed,
+    /// The recording is at the device of this id now.
+    Moved(String),
+    /// The recording was ended.
+    Killed,
 }
 
 enum Incoming {
@@ -79,8 +90,8 @@ enum Incoming {
         to: u32,
         error: PulseError,
     },
-    News(Command),
-    /// What this protocol doesn't know.
+    News(Event),
+    /// What is of no use here, or unknown.
     Other,
 }
 
@@ -230,7 +241,12 @@ impl Connection {
                 Incoming::Reply { to, from: usize::try_from(message.position()).unwrap_or(self.body.len()) }
             }
             Ok((to, Command::Error(error))) => Incoming::Refused { to, error },
-            Ok((_, news)) => Incoming::News(news),
+            Ok((_, Command::SubscribeEvent(_))) => Incoming::News(Event::Changed),
+            Ok((_, Command::RecordStreamMoved(moved))) => {
+                Incoming::News(Event::Moved(text(&moved.device_name)))
+            }
+            Ok((_, Command::RecordStreamKilled(_))) => Incoming::News(Event::Killed),
+            Ok(_) => Incoming::Other,
             Err(error) => {
                 tracing::debug!(%error, "the sound server says something unknown");
                 Incoming::Other
@@ -298,7 +314,7 @@ fn sink(info: &SinkInfo) -> Found {
     }
 }
 
-pub(super) fn text(name: &CStr) -> String {
+fn text(name: &CStr) -> String {
     name.to_string_lossy().into_owned()
 }
 

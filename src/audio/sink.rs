@@ -24,7 +24,7 @@ use tokio::sync::{broadcast, oneshot};
 
 use super::deck::{self, Feed};
 use super::device::{self, Chosen, Found, Missing, Place, Wish};
-use super::pulse::{Connection, Message, Reading, ignore};
+use super::pulse::{Connection, Event, Message, Reading, ignore};
 use super::reference::Reference;
 use super::trouble::{Direction, Trouble};
 use super::watch::{Change, Watch};
@@ -288,7 +288,7 @@ fn open_here(wish: &Wish, volume: f32, reference: &Reference, told: Told) -> Res
     let Chosen { place, name, missing } = device::choose(Direction::Output, wish)?;
     let (device, server) = match place {
         Place::Server { connection, device } => (at_server(&device)?, Some((connection, device))),
-        Place::Alsa(device) => (device, None),
+        Place::Alsa(device) => (*device, None),
     };
     let id = device::id(&device);
     let broken = Arc::new(AtomicBool::new(false));
@@ -338,7 +338,7 @@ fn follow(
     let mut watch = Watch::new(Direction::Output, wish, device);
     Reading::start(connection, "audio-watch", move |connection| {
         while let Ok(message) = connection.message() {
-            if !matches!(message, Message::News(Command::SubscribeEvent(_))) {
+            if !matches!(message, Message::News(Event::Changed)) {
                 continue;
             }
             match look(&mut watch, connection) {

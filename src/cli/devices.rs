@@ -32,7 +32,9 @@ pub(super) async fn run(world: &World, json: bool) -> Outcome {
         }
         let listed = found.unwrap_or_default();
         if json {
-            listed.into_iter().for_each(|device| report::json(&Line { kind, device }));
+            for device in listed {
+                report::json(&Line { kind, device });
+            }
             continue;
         }
         report::line(format!("{kind}s{}", if listed.is_empty() { ": none" } else { "" }));

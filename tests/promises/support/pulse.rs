@@ -38,7 +38,7 @@ impl Pulse {
         let socket = dir.join("native");
         let mut script = format!(
             "load-module module-native-protocol-unix socket={}\n\
-             load-module module-null-sink sink_name=speaker rate=48000 channels=2 norewinds=1\n",
+             load-module module-null-sink sink_name=speaker rate=48000 channels=2\n",
             socket.display()
         );
         if source == "vmic" {
