@@ -108,6 +108,10 @@ impl Connection {
                 _ => Trouble::NotFound,
             }
         })?;
+        // A server that has only just let it in may not ask the kernel yet who it is when the first message comes; so
+        // that is said with every one.
+        #[cfg(target_os = "linux")]
+        rustix::net::sockopt::set_socket_passcred(&socket, true).map_err(|error| io_trouble(error.into()))?;
         socket.set_read_timeout(Some(PATIENCE)).map_err(io_trouble)?;
         socket.set_write_timeout(Some(PATIENCE)).map_err(io_trouble)?;
         let mut connection = Self {
