@@ -34,6 +34,7 @@ pub(super) async fn speak(
 ) {
     let now = world.borrow_and_update().clone();
     let mut voice = Voice { synthesisers: now.synthesisers(), mouth: Arc::clone(&mouth.borrow()) };
+    let mut through = voice.mouth.news();
     let mut config = now.config;
     // Behind whatever else there is to do, and in the way of nothing: whoever speaks first waits for what is left.
     let mut preparing = Some(Box::pin(voice.clone().prepare(config.speech.tts.voice.clone(), &progress)));
@@ -83,6 +84,7 @@ pub(super) async fn speak(
                 Err(broadcast::error::RecvError::Lagged(_)) => {}
                 Err(broadcast::error::RecvError::Closed) => return,
             },
+            Ok(told) = through.recv() => send(&inbox, Input::Notice(told)).await,
             // It lives as long as the ear does; without an ear nobody is talked over.
             Ok(()) = somebody_speaks.changed() => {}
             changed = world.changed() => {
@@ -98,6 +100,7 @@ pub(super) async fn speak(
                         send(&inbox, Input::Silent).await;
                     }
                     voice = Voice { synthesisers: now.synthesisers(), mouth: Arc::new(now.mouth()) };
+                    through = voice.mouth.news();
                     mouth.send_replace(Arc::clone(&voice.mouth));
                     preparing =
                         Some(Box::pin(voice.clone().prepare(now.config.speech.tts.voice.clone(), &progress)));

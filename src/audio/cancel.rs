@@ -106,6 +106,8 @@ pub(super) struct Canceller {
     given: u64,
     /// Behind the last sample that was played and is no silence.
     sounded: Option<u64>,
+    /// Until where what was played before a new beginning may be heard.
+    lingers: u64,
     path: Path,
     search: Search,
     /// The mean power of the room while nothing plays.
@@ -148,6 +150,7 @@ impl Canceller {
             together: None,
             given: 0,
             sounded: None,
+            lingers: 0,
             path: Path::Unknown,
             search: Search::default(),
             noise: AUDIBLE,
@@ -155,15 +158,24 @@ impl Canceller {
         }
     }
 
-    /// Another stream of the loudspeaker begins: where its echo will be is not known yet.
+    /// Another stream of the loudspeaker begins, or sound was lost: where its echo will be is not known yet.
     pub(super) fn restart(&mut self) {
-        self.together = None;
-        self.sounded = None;
-        self.far.clear();
         if let Path::Known { .. } = self.path {
             self.path = Path::Unknown;
         }
+        self.lingers = self.silent_from();
+        self.together = None;
+        self.sounded = None;
+        self.far.clear();
         self.search = Search { aligner: self.search.aligner.take(), ..Search::default() };
+    }
+
+    /// Another loudspeaker plays, or another microphone hears it: nor does it say anything that the last one
+    /// wasn't heard.
+    pub(super) fn restart_elsewhere(&mut self) {
+        self.path = Path::Unknown;
+        self.noise = AUDIBLE;
+        self.restart();
     }
 
     /// Takes what was handed to the loudspeaker and what came from the microphone since the last call, and
@@ -185,14 +197,14 @@ impl Canceller {
 
     /// The first sample of the microphone in which nothing can be heard of what was played until now.
     fn silent_from(&self) -> u64 {
-        let (Some(sounded), Some((near, far))) = (self.sounded, self.together) else { return 0 };
+        let (Some(sounded), Some((near, far))) = (self.sounded, self.together) else { return self.lingers };
         let handed_over = (near + sounded).saturating_sub(far);
-        handed_over
-            + match self.path {
-                Path::Known { lag, .. } => lag + TAIL,
-                Path::Absent => 0,
-                Path::Unknown => TAIL_UNKNOWN,
-            }
+        let sounds = match self.path {
+            Path::Known { lag, .. } => lag + TAIL,
+            Path::Absent => 0,
+            Path::Unknown => TAIL_UNKNOWN,
+        };
+        self.lingers.max(handed_over + sounds)
     }
 
     /// Looks for the lag, if it is time to.

@@ -28,13 +28,13 @@ pub(super) struct Energy {
 
 /// First order, 150 Hz.
 #[derive(Debug, Default)]
-struct HighPass {
+pub(super) struct HighPass {
     input: f32,
     output: f32,
 }
 
 impl HighPass {
-    fn next(&mut self, input: f32) -> f32 {
+    pub(super) fn next(&mut self, input: f32) -> f32 {
         self.output = 0.944 * (self.output + input - self.input);
         self.input = input;
         self.output

@@ -6,13 +6,10 @@
 //! tells what was lost and tries again, waiting longer each time. A stream that runs votes success
 //! every [`VOTE`], one that dies votes failure, so the breaker's state is that of the microphone.
 //!
-//! When the sound server may have moved the stream, the microphone is chosen anew at once; that is no
-//! failure of anybody's.
-//!
 //! Isolating the breaker by hand switches the microphone off; resetting it switches it on again.
 //!
-//! **Limits.** A microphone that is plugged in while there is none is noticed by looking, at the
-//! latest after a minute.
+//! **Limits.** A microphone that is plugged in while there is none is noticed by looking, every [`ABSENT`]. Where a
+//! sound server is there that is a connection and three questions; else it is a look at ALSA's default device.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -29,12 +26,13 @@ use crate::config;
 use crate::domain::{Completeness, Degradation, Listening, PauseId, Pcm};
 
 use super::cancel::Cleaned;
-use super::device::{InputDevice, SoundSystem, Wish};
+use super::device::{self, ListedDevice, Missing, Wish};
 use super::gate::Gatekeeper;
 use super::listen::{Ended, Outbox, Senses, Stop, listen};
-use super::microphone::{Microphone, MicrophoneError};
+use super::microphone::Microphone;
 use super::reference::Reference;
 use super::segment::Listener;
+use super::trouble::{Direction, Trouble};
 use super::vad::VoiceDetector;
 
 /// The chain's name.
@@ -45,8 +43,10 @@ const QUEUE: usize = 16;
 const VOTE: Duration = Duration::from_secs(5);
 /// Waits after a failure.
 const AFTER_FAILURE: Backoff = Backoff { base: Duration::from_millis(250), cap: Duration::from_secs(30) };
-/// Waits while there is no microphone at all.
-const WHILE_ABSENT: Backoff = Backoff { base: Duration::from_secs(5), cap: Duration::from_secs(60) };
+/// How often to look while there is no microphone at all.
+const ABSENT: Duration = Duration::from_secs(2);
+/// How often to try whether permission has been given.
+const WHILE_REFUSED: Duration = Duration::from_secs(5);
 /// How often to look whether a breaker that is held open by hand was released.
 const WHILE_HELD: Duration = Duration::from_secs(2);
 
@@ -139,30 +139,26 @@ impl Ear {
     }
 }
 
-/// Lists the input devices, for the user to choose from. A sound system that fails or doesn't answer
-/// is listed too, with its problem. Blocks for some seconds at most.
-pub fn devices() -> Vec<InputDevice> {
+/// Lists the devices of a direction, for the user to choose from; `setting` is what is configured. Blocks for some
+/// seconds at most.
+///
+/// # Errors
+/// What is wrong with the sound system, and the remedy.
+pub fn devices(direction: Direction, setting: &str) -> Result<Vec<ListedDevice>, (String, &'static str)> {
     const LIMIT: Duration = Duration::from_secs(5);
 
     let (sender, receiver) = blocking::sync_channel(1);
+    let setting = setting.to_owned();
     let spawned = thread::Builder::new().name("audio-list".into()).spawn(move || {
-        let listed = catch_unwind(|| SoundSystem::default().list());
+        let listed = catch_unwind(|| device::list(direction, &setting));
         // Nobody may wait any more.
-        let _ = sender.send(listed.unwrap_or(Err(MicrophoneError::Broken)));
+        let _ = sender.send(listed.unwrap_or(Err(Trouble::Broken)));
     });
     let listed = match spawned {
-        Ok(_) => receiver.recv_timeout(LIMIT).unwrap_or(Err(MicrophoneError::Stuck)),
-        Err(_) => Err(MicrophoneError::Broken),
+        Ok(_) => receiver.recv_timeout(LIMIT).unwrap_or(Err(Trouble::Stuck)),
+        Err(_) => Err(Trouble::Broken),
     };
-    listed.unwrap_or_else(|error| {
-        vec![InputDevice {
-            name: "sound system".into(),
-            id: String::new(),
-            host: "any".into(),
-            default: false,
-            problem: Some(error.to_string()),
-        }]
-    })
+    listed.map_err(|trouble| (trouble.what(direction), trouble.remedy(direction)))
 }
 
 struct Supervisor {
@@ -172,10 +168,9 @@ struct Supervisor {
     cancel: CancellationToken,
     /// An attempt to open that has not come back yet.
     opening: Option<Opening>,
-    /// Lent to an attempt to open.
-    system: SoundSystem,
     told: Told,
-    told_instead: bool,
+    /// Whether it was told last that the microphone that was asked for is missing.
+    told_missing: bool,
     /// What was listened to last.
     device: Option<String>,
     /// Attempts that failed since the microphone was last healthy.
@@ -193,7 +188,7 @@ enum Told {
 /// Why the microphone is not heard.
 #[derive(Debug)]
 enum Reason {
-    Fails(MicrophoneError),
+    Fails(Trouble),
     /// The breaker lets nothing through.
     Rejected(Rejected),
 }
@@ -207,15 +202,14 @@ struct Opening {
     opened: Option<Opened>,
 }
 
-type Opened = (SoundSystem, Result<Microphone, MicrophoneError>);
+type Opened = Result<Microphone, Trouble>;
 
 impl Opening {
-    fn start(mut system: SoundSystem, wish: Wish, patience: Duration) -> Self {
+    fn start(wish: Wish, patience: Duration) -> Self {
         let (sender, receiver) = oneshot::channel();
         let spawned = thread::Builder::new().name("audio-open".into()).spawn(move || {
-            let microphone = Microphone::open(&mut system, &wish, patience);
             // Whoever gave up on it lets the microphone close here.
-            let _ = sender.send((system, microphone));
+            let _ = sender.send(Microphone::open(&wish, patience));
         });
         if let Err(error) = spawned {
             tracing::warn!(%error, "no thread to open the microphone on");
@@ -227,15 +221,8 @@ impl Opening {
     async fn ready(&mut self) {
         if self.opened.is_none() {
             let opened = (&mut self.receiver).await;
-            self.opened = Some(opened.unwrap_or((SoundSystem::default(), Err(MicrophoneError::Broken))));
+            self.opened = Some(opened.unwrap_or(Err(Trouble::Broken)));
         }
-    }
-
-    /// Gives the sound system back.
-    fn finish(self, system: &mut SoundSystem) -> Result<Microphone, MicrophoneError> {
-        let (returned, microphone) = self.opened.ok_or(MicrophoneError::Broken)?;
-        *system = returned;
-        microphone
     }
 }
 
@@ -247,9 +234,8 @@ impl Supervisor {
             breaker,
             cancel,
             opening: None,
-            system: SoundSystem::default(),
             told: Told::Nothing,
-            told_instead: false,
+            told_missing: false,
             device: None,
             failures: 0,
         }
@@ -278,8 +264,8 @@ impl Supervisor {
             }
             let reason = match self.open(&senses.outbox).await? {
                 Ok(microphone) => {
-                    let (device, instead) = (microphone.name.clone(), microphone.instead);
-                    self.tell_heard(&mut senses.outbox, device, instead).await?;
+                    let (device, missing) = (microphone.name.clone(), microphone.missing.clone());
+                    self.tell_heard(&mut senses.outbox, device, missing).await?;
                     let (returned, reason) = self.hear(microphone, senses).await?;
                     senses = returned;
                     match reason {
@@ -326,12 +312,11 @@ impl Supervisor {
 
     /// Opens the microphone, on a thread of its own and through the breaker.
     async fn open(&mut self, outbox: &Outbox) -> Result<Result<Microphone, Reason>, Over> {
-        let Self { opening, system, wish, config, breaker, cancel, .. } = self;
+        let Self { opening, wish, config, breaker, cancel, .. } = self;
         let attempt = breaker.call(async {
-            let attempt = opening
-                .get_or_insert_with(|| Opening::start(std::mem::take(system), wish.clone(), config.watchdog));
+            let attempt = opening.get_or_insert_with(|| Opening::start(wish.clone(), config.watchdog));
             attempt.ready().await;
-            opening.take().map_or(Err(MicrophoneError::Broken), |done| done.finish(system))
+            opening.take().and_then(|done| done.opened).unwrap_or(Err(Trouble::Broken))
         });
         let opened = tokio::select! {
             opened = attempt => opened,
@@ -341,29 +326,28 @@ impl Supervisor {
         Ok(opened.map_err(|error| match error {
             CallError::Failed(error) => Reason::Fails(error),
             // The attempt goes on; should it succeed, it is taken up.
-            CallError::TimedOut { .. } => Reason::Fails(MicrophoneError::Stuck),
+            CallError::TimedOut { .. } => Reason::Fails(Trouble::Stuck),
             CallError::Rejected(rejected) => {
-                if opening.as_ref().is_some_and(|opening| opening.opened.is_some())
-                    && let Some(done) = opening.take()
-                {
-                    drop(done.finish(system));
+                if opening.as_ref().is_some_and(|opening| opening.opened.is_some()) {
+                    *opening = None;
                 }
                 Reason::Rejected(rejected)
             }
         }))
     }
 
-    /// Listens until the microphone dies or is switched off, or has to be chosen anew (no reason).
+    /// Listens until the microphone dies, is switched off, or is muted or to be chosen anew (no reason).
     async fn hear(
         &mut self,
         microphone: Microphone,
         senses: Senses,
     ) -> Result<(Senses, Option<Reason>), Over> {
+        let nodes = microphone.waits_for_nodes().then(device::nodes);
         let stop = Arc::new(Stop::default());
         let mut session = session(microphone, senses, Arc::clone(&stop), &self.config);
         let mut votes = interval_at(tokio::time::Instant::now() + VOTE, VOTE);
         votes.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut held = None;
+        let (mut held, mut anew) = (None, false);
         let (senses, ended) = loop {
             tokio::select! {
                 ended = &mut session => break ended.map_err(|_| Over)?,
@@ -374,49 +358,51 @@ impl Supervisor {
                     return Err(Over);
                 }
                 _ = votes.tick(), if held.is_none() => {
-                    match self.breaker.call_sync(|| Ok::<(), MicrophoneError>(())) {
+                    match self.breaker.call_sync(|| Ok::<(), Trouble>(())) {
                         Err(CallError::Rejected(rejected)) => {
                             stop.ask();
                             held = Some(rejected);
                         }
                         _ => self.failures = 0,
                     }
+                    // A small directory, in memory.
+                    if nodes.as_ref().is_some_and(|before| *before != device::nodes()) {
+                        stop.ask();
+                        anew = true;
+                    }
                 }
             }
         };
         match (held, ended) {
             (Some(rejected), _) => Ok((senses, Some(Reason::Rejected(rejected)))),
-            (None, Ended::Moved) => {
-                tracing::info!("the sound server may have moved the stream; the microphone is chosen anew");
-                Ok((senses, None))
-            }
             (None, Ended::Muted) => Ok((senses, None)),
+            (None, Ended::Stopped) if anew => Ok((senses, None)),
             (None, Ended::Died(error)) => {
                 tracing::warn!(%error, "the microphone died");
                 let _ = self.breaker.call_sync(|| Err::<(), _>(error));
-                self.system.forget();
                 Ok((senses, Some(Reason::Fails(error))))
             }
             (None, Ended::Stopped | Ended::Unheard) => Err(Over),
         }
     }
 
-    async fn tell_heard(&mut self, outbox: &mut Outbox, device: String, instead: bool) -> Result<(), Over> {
+    async fn tell_heard(
+        &mut self,
+        outbox: &mut Outbox,
+        device: String,
+        missing: Option<Missing>,
+    ) -> Result<(), Over> {
         let before = self.device.replace(device.clone()).filter(|_| self.told == Told::Heard);
         self.told = Told::Heard;
-        if before.is_some_and(|before| before != device) {
-            let notice = Heard::Notice(format!("The microphone has changed; listening to {device}."));
-            send(&self.cancel, outbox, notice).await?;
-        }
-        let notice = (instead && !self.told_instead).then(|| {
-            let wish = self.config.input.trim();
-            format!(
-                "No microphone is called “{wish}”; listening to {device}. `voice-terminal doctor` lists them."
-            )
-        });
+        let has_changed = before.is_some_and(|before| before != device);
+        let tell = match &missing {
+            Some(_) => !self.told_missing,
+            None => has_changed,
+        };
+        self.told_missing = missing.is_some();
+        let notice = tell.then(|| changed(&device, missing.as_ref()));
         send(&self.cancel, outbox, Heard::Recovered { device }).await?;
         if let Some(notice) = notice {
-            self.told_instead = true;
             send(&self.cancel, outbox, Heard::Notice(notice)).await?;
         }
         Ok(())
@@ -428,7 +414,7 @@ impl Supervisor {
         }
         self.told = Told::Lost;
         let (what, remedy) = match reason {
-            Reason::Fails(error) => (sentence(&error.to_string()), error.remedy()),
+            Reason::Fails(error) => (sentence(&error.what(Direction::Input)), error.remedy(Direction::Input)),
             Reason::Rejected(Rejected { retry_in: None, .. }) => (
                 "The microphone is switched off".into(),
                 "switch it on: voice-terminal breakers reset audio-input",
@@ -438,28 +424,20 @@ impl Supervisor {
                 "it is tried again by and by; the log has the details",
             ),
         };
-        let degradation = Degradation {
-            chain: CHAIN.into(),
-            now: "text-input-mode".into(),
-            what: format!("{what}; type instead."),
-            remedy: remedy.into(),
-        };
-        send(&self.cancel, outbox, Heard::Lost { degradation }).await
+        send(&self.cancel, outbox, Heard::Lost { degradation: deaf(&what, remedy) }).await
     }
 
     fn wait_after(&mut self, reason: &Reason) -> Duration {
-        let attempt = self.failures;
         match reason {
-            Reason::Fails(error) => {
+            Reason::Fails(Trouble::NotFound) => ABSENT,
+            Reason::Fails(Trouble::Forbidden | Trouble::Refused) => WHILE_REFUSED,
+            Reason::Fails(_) => {
                 self.failures = self.failures.saturating_add(1);
-                match error {
-                    MicrophoneError::NotFound => WHILE_ABSENT.delay(attempt),
-                    _ => AFTER_FAILURE.delay(attempt),
-                }
+                AFTER_FAILURE.delay(self.failures - 1)
             }
             Reason::Rejected(Rejected { retry_in: None, .. }) => WHILE_HELD,
             Reason::Rejected(Rejected { retry_in: Some(wait), .. }) => {
-                (*wait).clamp(AFTER_FAILURE.base, WHILE_ABSENT.cap)
+                (*wait).clamp(AFTER_FAILURE.base, 2 * AFTER_FAILURE.cap)
             }
         }
     }
@@ -489,7 +467,7 @@ fn session(
             // Only the neural network does anything that could; without it there is less to go wrong.
             senses.listener = Listener::new(VoiceDetector::energy(), &endpoint);
             senses.outbox.put(Heard::Degraded(by_loudness()));
-            Ended::Died(MicrophoneError::Broken)
+            Ended::Died(Trouble::Broken)
         });
         let _ = sender.send((senses, ended));
     });
@@ -503,6 +481,29 @@ async fn came_back(opening: &mut Option<Opening>) {
     match opening {
         Some(opening) => opening.ready().await,
         None => std::future::pending().await,
+    }
+}
+
+/// That nobody is heard.
+fn deaf(what: &str, remedy: &str) -> Degradation {
+    Degradation {
+        chain: CHAIN.into(),
+        now: "text-input-mode".into(),
+        what: format!("{what}; type instead."),
+        remedy: remedy.into(),
+    }
+}
+
+/// That a microphone is muted at the sound server, and by what command that ends.
+pub(super) fn muted(name: &str, unmute: &str) -> Degradation {
+    deaf(&format!("The microphone is muted ({name})"), &format!("unmute it: {unmute}"))
+}
+
+/// That sound comes from another microphone now.
+pub(super) fn changed(device: &str, missing: Option<&Missing>) -> String {
+    match missing {
+        Some(missing) => missing.told(Direction::Input, &format!("listening to {device}")),
+        None => format!("The microphone has changed; listening to {device}."),
     }
 }
 

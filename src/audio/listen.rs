@@ -22,17 +22,18 @@ use super::cancel::{Canceller, Cleaned};
 use super::endpoint::Event;
 use super::gate::Gatekeeper;
 use super::guarded::Heard;
-use super::microphone::{Microphone, MicrophoneError};
+use super::microphone::Microphone;
 use super::reference::{Continuity, Feed};
 use super::segment::Listener;
+use super::silence::Silence;
+use super::trouble::Trouble;
+use super::watch::Change;
 use crate::domain::{Completeness, PauseId};
 
 /// Events that wait beyond the consumer's queue.
 const WAITING: usize = 16;
 /// How often a waiting event is offered again.
 const RETRY: Duration = Duration::from_millis(50);
-/// Exact silence for this long comes from a muted microphone: an open one always hisses.
-const MUTED_AFTER: usize = 10 * crate::domain::SAMPLE_RATE as usize;
 
 /// Why listening ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,10 +44,8 @@ pub(super) enum Ended {
     Unheard,
     /// The microphone is to be closed: it is muted.
     Muted,
-    /// The sound may come from somewhere else by now.
-    Moved,
     /// The microphone died.
-    Died(MicrophoneError),
+    Died(Trouble),
 }
 
 /// Stops a listening thread.
@@ -77,8 +76,7 @@ pub(super) struct Senses {
     pub(super) cancels: bool,
 }
 
-/// Listens until the end. What was being said when it comes is an utterance too, unless somebody else
-/// may have said it.
+/// Listens until the end. What was being said when it comes is an utterance too.
 pub(super) fn listen(
     mut microphone: Microphone,
     senses: &mut Senses,
@@ -92,7 +90,7 @@ pub(super) fn listen(
     microphone.wake_me();
     let mut samples = Vec::new();
     let mut last = Instant::now();
-    let mut muted = Muted::default();
+    let mut silence = Silence::default();
     outbox.forget();
     gate.begin();
     feed.begin();
@@ -100,21 +98,24 @@ pub(super) fn listen(
         if stop.asked.load(Ordering::Acquire) {
             break Ended::Stopped;
         }
-        if microphone.moved() {
-            listener.finish(drop);
-            return Ended::Moved;
-        }
         if gate.is_off() {
             listener.finish(drop);
             outbox.put(Heard::NothingSaid);
             return Ended::Muted;
         }
         samples.clear();
+        // Before the samples, so that none of another microphone is taken for one of the last.
+        let changes = microphone.changes();
+        if changes.iter().any(|change| matches!(change, Change::Moved { .. })) {
+            canceller.restart_elsewhere();
+        }
         if microphone.take(&mut samples) {
             last = Instant::now();
             played.clear();
-            if feed.take(&mut played) == Continuity::Begins {
-                canceller.restart();
+            match feed.take(&mut played) {
+                Continuity::Continues => {}
+                Continuity::Begins => canceller.restart(),
+                Continuity::Elsewhere => canceller.restart_elsewhere(),
             }
             cleaned.clear();
             canceller.clean(&played, &samples, &mut cleaned);
@@ -129,13 +130,8 @@ pub(super) fn listen(
                 let surely = listener.is_surely_a_person();
                 listener.expect(completeness, |event| outbox.tell(event, surely));
             }
-            if muted.notices(&samples) {
-                outbox.put(Heard::Notice(format!(
-                    "Nothing but exact silence comes from {}: it may be muted, or a permission is missing.",
-                    microphone.name
-                )));
-            }
             if let Some(lost) = microphone.lost() {
+                canceller.restart();
                 tracing::warn!(?lost, "the machine was too busy to listen");
                 outbox.put(Heard::Notice(format!(
                     "The machine was too busy to listen: {:.1} s of sound were lost.",
@@ -143,13 +139,14 @@ pub(super) fn listen(
                 )));
             }
         }
+        silence.hear(&samples, changes, &microphone).into_iter().for_each(|told| outbox.put(told));
         // After the samples, so that those that came before the fault are heard.
         if let Some(fault) = microphone.fault() {
             break Ended::Died(fault);
         }
         let silent_for = last.elapsed();
         if silent_for >= watchdog {
-            break Ended::Died(MicrophoneError::Silent);
+            break Ended::Died(Trouble::Silent);
         }
         if !outbox.flush() {
             break Ended::Unheard;
@@ -160,24 +157,6 @@ pub(super) fn listen(
     let surely = listener.is_surely_a_person();
     listener.finish(|event| outbox.tell(event, surely));
     ended
-}
-
-/// Notices when a microphone delivers nothing but zeros. Says so once.
-#[derive(Debug, Default)]
-struct Muted {
-    zeros: usize,
-    told: bool,
-}
-
-impl Muted {
-    fn notices(&mut self, samples: &[f32]) -> bool {
-        // Plus or minus zero: everything but the sign bit is clear.
-        let trailing = samples.iter().rev().take_while(|sample| sample.to_bits() << 1 == 0).count();
-        self.zeros = if trailing == samples.len() { self.zeros + trailing } else { trailing };
-        let notices = self.zeros >= MUTED_AFTER && !self.told;
-        self.told |= notices;
-        notices
-    }
 }
 
 /// Events on their way to the consumer.
@@ -393,16 +372,5 @@ mod tests {
         assert!(outbox.flush());
         drop(queue);
         assert!(!outbox.flush());
-    }
-
-    #[test]
-    fn exact_silence_is_told_once_and_hiss_never() {
-        let mut muted = Muted::default();
-        let mut chunk = [0.0; 1000];
-        let told: usize = (0..1000).map(|_| usize::from(muted.notices(&chunk))).sum();
-        assert_eq!(told, 1);
-        let mut hissing = Muted::default();
-        chunk[500] = 1.0 / 32_768.0;
-        assert!((0..1000).all(|_| !hissing.notices(&chunk)));
     }
 }

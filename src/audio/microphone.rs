@@ -1,14 +1,14 @@
 //! A microphone that is open and delivers.
 //!
-//! **Mechanics.** The sound system calls back on its own thread whenever it has samples. The
-//! callback turns them into floats, pushes them into a lock-free ring and wakes the listening
-//! thread, nothing else: a callback that waits loses sound. Errors are latched, once: some failures
-//! call back hundreds of thousands of times a second.
+//! **Mechanics.** Sound comes from the server's connection ([`capture`]) or from ALSA's callback, on a thread of
+//! its own. What comes is turned into floats, pushed into a lock-free ring, and the listening thread is woken,
+//! nothing else: a callback that waits loses sound. Errors are latched, once: some failures call back hundreds of
+//! thousands of times a second.
 //!
 //! The ring holds [`RING`] of sound. If the listening thread is starved for longer, the newest
 //! samples are dropped and counted, and the listener says so.
 //!
-//! A dead stream may hang for ever when it is dropped, so that happens on a spare thread.
+//! A dead stream of ALSA's may hang for ever when it is dropped, so that happens on a spare thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,76 +18,27 @@ use std::time::{Duration, Instant};
 
 use cpal::traits::{DeviceTrait, StreamTrait};
 use cpal::{BufferSize, Device, ErrorKind, FromSample, SampleFormat, SizedSample, Stream, StreamConfig};
+use parking_lot::Mutex;
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use crate::breaker::{Class, Classify};
 use crate::domain::SAMPLE_RATE;
 
-use super::device::{Chosen, Place, SoundSystem, Wish};
+use super::capture::{self, News};
+use super::device::{self, Found, Missing, Place, Wish};
+use super::pulse::{Connection, Reading};
 use super::resample::{Resampler, downmix};
-use super::whereabouts::Whereabouts;
+use super::trouble::{Direction, Trouble};
+use super::vad::CHUNK;
+use super::watch::Change;
 
 /// How much sound the ring holds.
 const RING: Duration = Duration::from_secs(8);
-/// Samples asked for at a time: twice the detector's chunk, since every delivery costs the sound
-/// server's library far more than the samples in it.
+/// Frames that ALSA is asked for at a time.
 const PERIOD: u32 = 1024;
-
-/// Why a microphone can't be heard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum MicrophoneError {
-    #[error("no microphone was found")]
-    NotFound,
-    #[error("the microphone is used by another program")]
-    Busy,
-    #[error("the microphone may not be used")]
-    Forbidden,
-    #[error("the microphone delivers no kind of sound that is understood")]
-    Unsupported,
-    #[error("the sound server has gone")]
-    ServerGone,
-    #[error("the microphone delivers nothing")]
-    Silent,
-    #[error("the sound system does not answer")]
-    Stuck,
-    #[error("the sound system does not work")]
-    Broken,
-}
-
-impl MicrophoneError {
-    /// What the user can do about it.
-    pub(super) fn remedy(self) -> &'static str {
-        match self {
-            Self::NotFound => "plug one in, and it is taken up; `voice-terminal doctor` lists what there is",
-            Self::Busy => "close the program that uses it, or choose another one with audio.input",
-            Self::Forbidden => {
-                "allow it in the system's privacy settings, or add yourself to the group `audio`"
-            }
-            Self::Unsupported => "choose another one with audio.input; `voice-terminal doctor` lists them",
-            Self::ServerGone => {
-                "it is taken up again when the server is back: systemctl --user restart pipewire-pulse (or pulseaudio)"
-            }
-            Self::Silent => "unplug it and plug it in again, or restart the sound server",
-            Self::Stuck | Self::Broken => "restart the sound server; the log has the details",
-        }
-    }
-}
-
-impl Classify for MicrophoneError {
-    /// A machine without a microphone has a sound system that works: that it has none is an answer,
-    /// and must not delay taking one up that is plugged in.
-    fn class(&self) -> Class {
-        match self {
-            Self::NotFound => Class::Caller,
-            _ => Class::Failure,
-        }
-    }
-}
 
 /// An open stream of sound.
 pub(super) struct Microphone {
-    stream: Option<Stream>,
-    whereabouts: Option<Whereabouts>,
+    stream: Option<Source>,
     shared: Arc<Shared>,
     ring: Consumer<f32>,
     channels: usize,
@@ -96,8 +47,19 @@ pub(super) struct Microphone {
     mono: Vec<f32>,
     /// Its name, to tell the user.
     pub(super) name: String,
-    /// Whether it is not the one that was asked for by name.
-    pub(super) instead: bool,
+    /// That it is not the one that was asked for by name.
+    pub(super) missing: Option<Missing>,
+}
+
+/// Where sound comes from.
+enum Source {
+    Server {
+        /// Held open.
+        _recording: Reading,
+        /// The command that unmutes it.
+        unmute: String,
+    },
+    Alsa(Stream),
 }
 
 /// What the callbacks and the listening thread share.
@@ -106,8 +68,9 @@ struct Shared {
     listener: OnceLock<Thread>,
     arrived: AtomicBool,
     dropped: AtomicU64,
-    moved: AtomicBool,
-    fault: OnceLock<ErrorKind>,
+    has_changed: AtomicBool,
+    changes: Mutex<Vec<Change>>,
+    fault: OnceLock<Trouble>,
 }
 
 impl Shared {
@@ -117,92 +80,87 @@ impl Shared {
         }
     }
 
-    fn fail(&self, kind: ErrorKind) {
-        // These leave the stream running.
-        if matches!(kind, ErrorKind::Xrun | ErrorKind::RealtimeDenied | ErrorKind::DeviceChanged) {
-            return;
-        }
-        if self.fault.get().is_none() && self.fault.set(kind).is_ok() {
+    fn fail(&self, trouble: Trouble) {
+        if self.fault.get().is_none() && self.fault.set(trouble).is_ok() {
             self.wake();
         }
+    }
+
+    fn tell(&self, change: Change) {
+        self.changes.lock().push(change);
+        self.has_changed.store(true, Ordering::Release);
+        self.wake();
     }
 }
 
 impl Microphone {
     /// Opens the microphone that is wished for, and waits until sound arrives from it, at most
-    /// `patience`. Blocks, possibly for ever: call it on a thread that can be left behind.
-    pub(super) fn open(
-        system: &mut SoundSystem,
-        wish: &Wish,
-        patience: Duration,
-    ) -> Result<Self, MicrophoneError> {
-        let opened = catch_unwind(AssertUnwindSafe(|| {
-            let mut chosen = system.choose(wish)?;
-            let place = chosen.place.take();
-            Ok((Self::start(chosen)?, place))
-        }));
-        let opened = opened.unwrap_or(Err(MicrophoneError::Broken));
-        let opened = opened.and_then(|(microphone, place)| Ok((microphone.delivering(patience)?, place)));
-        match opened {
-            Ok((mut microphone, place)) => {
-                microphone.stay(std::mem::take(system), place);
-                Ok(microphone)
+    /// `patience`. Blocks, with ALSA possibly for ever: call it on a thread that can be left behind.
+    pub(super) fn open(wish: &Wish, patience: Duration) -> Result<Self, Trouble> {
+        let open = AssertUnwindSafe(|| {
+            let chosen = device::choose(Direction::Input, wish)?;
+            match chosen.place {
+                Place::Server { connection, device } => Self::at_server(connection, &device, wish),
+                Place::Alsa(device) => Self::of_alsa(&device),
             }
-            Err(error) => {
-                if error != MicrophoneError::NotFound {
-                    system.forget();
-                }
-                Err(error)
-            }
-        }
+            .map(|mut microphone| {
+                (microphone.name, microphone.missing) = (chosen.name, chosen.missing);
+                microphone
+            })
+        });
+        let microphone = catch_unwind(open).unwrap_or(Err(Trouble::Broken))?;
+        tracing::info!(microphone.rate, microphone.channels, "listening to {}", microphone.name);
+        microphone.delivering(patience)
     }
 
-    /// From now on it is noticed when the sound server moves the stream.
-    fn stay(&mut self, system: SoundSystem, place: Option<Place>) {
-        let shared = Arc::clone(&self.shared);
-        let moved = move || {
-            shared.moved.store(true, Ordering::Release);
-            shared.wake();
+    fn at_server(connection: Connection, device: &Found, wish: &Wish) -> Result<Self, Trouble> {
+        let shared = Arc::new(Shared::default());
+        let (mut producer, ring) = RingBuffer::new(RING.as_secs() as usize * SAMPLE_RATE as usize);
+        let told = Arc::clone(&shared);
+        let tell = move |news: News<'_>| match news {
+            News::Sound(bytes) => {
+                let (samples, _) = bytes.as_chunks();
+                let samples = samples.iter().map(|&sample| i16::from_le_bytes(sample));
+                deliver(samples, 1, &mut producer, &told);
+            }
+            News::Changed(change) => told.tell(change),
+            News::Failed(trouble) => told.fail(trouble),
         };
-        self.whereabouts = place.map(|place| Whereabouts::watch(system, place, moved));
+        let recording = capture::record(connection, device, wish.clone(), tell)?;
+        let unmute = device::unmute(Direction::Input, &device.id);
+        Self::with(Source::Server { _recording: recording, unmute }, shared, ring, 1, SAMPLE_RATE)
     }
 
-    fn start(Chosen { device, name, instead, .. }: Chosen) -> Result<Self, MicrophoneError> {
+    fn of_alsa(device: &Device) -> Result<Self, Trouble> {
         let best =
             StreamConfig { channels: 1, sample_rate: SAMPLE_RATE, buffer_size: BufferSize::Fixed(PERIOD) };
-        let (stream, config, shared, ring) = match build(&device, best, SampleFormat::I16) {
-            Ok((stream, shared, ring)) => (stream, best, shared, ring),
+        let (config, (stream, shared, ring)) = match build(device, best, SampleFormat::I16) {
+            Ok(built) => (best, built),
             Err(error) => {
                 tracing::debug!(%error, "no 16 kHz mono from this device; taking what it has");
                 let native = device.default_input_config()?;
-                let config = native.config();
-                let (stream, shared, ring) = build(&device, config, native.sample_format())?;
-                (stream, config, shared, ring)
+                (native.config(), build(device, native.config(), native.sample_format())?)
             }
         };
-        let resampler = Resampler::new(config.sample_rate).map_err(|_| MicrophoneError::Unsupported)?;
+        stream.play()?;
         let channels = usize::from(config.channels).max(1);
-        let microphone = Self {
-            stream: Some(stream),
-            whereabouts: None,
-            shared,
-            ring,
-            channels,
-            rate: config.sample_rate,
-            resampler,
-            mono: Vec::new(),
-            name,
-            instead,
-        };
-        if let Some(stream) = &microphone.stream {
-            stream.play()?;
-        }
-        tracing::info!(rate = config.sample_rate, channels, "listening to {}", microphone.name);
-        Ok(microphone)
+        Self::with(Source::Alsa(stream), shared, ring, channels, config.sample_rate)
+    }
+
+    fn with(
+        stream: Source,
+        shared: Arc<Shared>,
+        ring: Consumer<f32>,
+        channels: usize,
+        rate: u32,
+    ) -> Result<Self, Trouble> {
+        let resampler = Resampler::new(rate).map_err(|_| Trouble::Unsupported)?;
+        let (stream, mono, name) = (Some(stream), Vec::new(), String::new());
+        Ok(Self { stream, shared, ring, channels, rate, resampler, mono, name, missing: None })
     }
 
     /// Waits for the first sound.
-    fn delivering(self, patience: Duration) -> Result<Self, MicrophoneError> {
+    fn delivering(self, patience: Duration) -> Result<Self, Trouble> {
         // Polled, since this thread may not be the one that listens later.
         const POLL: Duration = Duration::from_millis(5);
         let begun = Instant::now();
@@ -214,7 +172,7 @@ impl Microphone {
                 return Err(fault);
             }
             if begun.elapsed() >= patience {
-                return Err(MicrophoneError::Silent);
+                return Err(Trouble::Silent);
             }
             std::thread::sleep(POLL);
         }
@@ -246,18 +204,38 @@ impl Microphone {
     }
 
     /// What went wrong with the stream, if it is known to be dead.
-    pub(super) fn fault(&self) -> Option<MicrophoneError> {
-        self.shared.fault.get().map(|&kind| match MicrophoneError::from(cpal::Error::new(kind)) {
-            // It was there a moment ago.
-            MicrophoneError::Unsupported => MicrophoneError::Broken,
-            fault => fault,
-        })
+    pub(super) fn fault(&self) -> Option<Trouble> {
+        self.shared.fault.get().copied()
     }
 
-    /// Whether the sound server may have moved the stream: what comes from now on, and came a moment
-    /// ago, may be anything, such as what the loudspeaker plays.
-    pub(super) fn moved(&self) -> bool {
-        self.shared.moved.load(Ordering::Acquire)
+    /// What has changed since the last call, though it goes on delivering.
+    pub(super) fn changes(&mut self) -> Vec<Change> {
+        if !self.shared.has_changed.swap(false, Ordering::AcqRel) {
+            return Vec::new();
+        }
+        let changes = std::mem::take(&mut *self.shared.changes.lock());
+        for change in &changes {
+            if let (Change::Moved { name, id, .. }, Some(Source::Server { unmute, .. })) =
+                (change, &mut self.stream)
+            {
+                self.name.clone_from(name);
+                *unmute = device::unmute(Direction::Input, id);
+            }
+        }
+        changes
+    }
+
+    /// Whether it serves in the place of one that comes without a word from the sound system.
+    pub(super) fn waits_for_nodes(&self) -> bool {
+        self.missing.is_some() && matches!(self.stream, Some(Source::Alsa(_)))
+    }
+
+    /// What to do where nothing but silence comes from it.
+    pub(super) fn unmuting(&self) -> String {
+        match &self.stream {
+            Some(Source::Server { unmute, .. }) => format!("Try its own switch, or `{unmute}`."),
+            _ => "Try its own switch, or `alsamixer` (F4).".into(),
+        }
     }
 
     /// How much sound, since the last call, found the ring full and was lost.
@@ -270,16 +248,10 @@ impl Microphone {
 
 impl Drop for Microphone {
     fn drop(&mut self) {
-        if let Some(stream) = self.stream.take() {
-            let whereabouts = self.whereabouts.take();
+        if let Some(Source::Alsa(stream)) = self.stream.take() {
             let spare = std::thread::Builder::new().name("audio-drop".into());
-            let close = move || {
-                // The connection closes with the stream's own farewell, if nobody else holds it then.
-                drop(whereabouts);
-                drop(stream);
-            };
             // Without a thread to spare, leaking a stream is better than hanging on it.
-            if let Err(error) = spare.spawn(close) {
+            if let Err(error) = spare.spawn(move || drop(stream)) {
                 tracing::warn!(%error, "no thread to close a stream on");
             }
         }
@@ -288,7 +260,7 @@ impl Drop for Microphone {
 
 type Built = (Stream, Arc<Shared>, Consumer<f32>);
 
-fn build(device: &Device, config: StreamConfig, format: SampleFormat) -> Result<Built, MicrophoneError> {
+fn build(device: &Device, config: StreamConfig, format: SampleFormat) -> Result<Built, Trouble> {
     match format {
         SampleFormat::I8 => build_as::<i8>(device, config),
         SampleFormat::I16 => build_as::<i16>(device, config),
@@ -298,11 +270,11 @@ fn build(device: &Device, config: StreamConfig, format: SampleFormat) -> Result<
         SampleFormat::U16 => build_as::<u16>(device, config),
         SampleFormat::F32 => build_as::<f32>(device, config),
         SampleFormat::F64 => build_as::<f64>(device, config),
-        _ => Err(MicrophoneError::Unsupported),
+        _ => Err(Trouble::Unsupported),
     }
 }
 
-fn build_as<T>(device: &Device, config: StreamConfig) -> Result<Built, MicrophoneError>
+fn build_as<T>(device: &Device, config: StreamConfig) -> Result<Built, Trouble>
 where
     T: SizedSample,
     f32: FromSample<T>,
@@ -317,25 +289,51 @@ where
     let (of_data, of_errors) = (Arc::clone(&shared), Arc::clone(&shared));
     let stream = device.build_input_stream(
         config,
-        move |data: &[T], _: &cpal::InputCallbackInfo| deliver(data, channels, &mut producer, &of_data),
-        move |error: cpal::Error| of_errors.fail(error.kind()),
+        move |data: &[T], _: &cpal::InputCallbackInfo| {
+            deliver(data.iter().copied(), channels, &mut producer, &of_data);
+        },
+        move |error: cpal::Error| {
+            // These leave the stream running. One that was told is dead, and needn't be told again.
+            let alive = [ErrorKind::Xrun, ErrorKind::RealtimeDenied, ErrorKind::DeviceChanged];
+            if !alive.contains(&error.kind()) && of_errors.fault.get().is_none() {
+                of_errors.fail(fault(error));
+            }
+        },
         Some(PATIENCE),
     )?;
     Ok((stream, shared, consumer))
 }
 
+/// What an error means to a stream that ran.
+fn fault(error: cpal::Error) -> Trouble {
+    match Trouble::from(error) {
+        // It was there a moment ago.
+        Trouble::NotFound => Trouble::Gone,
+        Trouble::Unsupported => Trouble::Broken,
+        trouble => trouble,
+    }
+}
+
 /// Runs on the sound system's thread. The ring only ever holds whole frames.
-fn deliver<T: Copy>(data: &[T], channels: usize, ring: &mut Producer<f32>, shared: &Shared)
-where
+fn deliver<T>(
+    data: impl ExactSizeIterator<Item = T>,
+    channels: usize,
+    ring: &mut Producer<f32>,
+    shared: &Shared,
+) where
     f32: FromSample<T>,
 {
-    let room = ring.slots().min(data.len()) / channels * channels;
+    let length = data.len();
+    let room = ring.slots().min(length) / channels * channels;
     if let Ok(chunk) = ring.write_chunk_uninit(room) {
-        chunk.fill_from_iter(data.iter().map(|&sample| <f32 as FromSample<T>>::from_sample_(sample)));
+        chunk.fill_from_iter(data.map(<f32 as FromSample<T>>::from_sample_));
     }
-    if room < data.len() {
-        shared.dropped.fetch_add((data.len() - room) as u64, Ordering::Relaxed);
+    if room < length {
+        shared.dropped.fetch_add((length - room) as u64, Ordering::Relaxed);
     }
     shared.arrived.store(true, Ordering::Release);
-    shared.wake();
+    // Some devices deliver a few samples at a time. Less than a chunk is no work yet.
+    if ring.buffer().capacity() - ring.slots() >= CHUNK * channels {
+        shared.wake();
+    }
 }

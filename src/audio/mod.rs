@@ -10,8 +10,9 @@
 //! [`endpoint::Endpointer`], a pure state machine that counts time in samples, makes utterances of
 //! them. [`recording`] and [`segment`] do that for files; [`microphone`] captures, and [`guarded`]
 //! keeps it alive behind the breaker `audio-input`. What is spoken goes the other way: [`mouth`] takes
-//! it, [`sink`] keeps the device behind the breaker `audio-output`, and a [`deck`] is what the device plays. A [`gate`] drops what is said while nobody is
-//! listened to.
+//! it, [`sink`] keeps the device behind the breaker `audio-output`, and a [`deck`] is what the device plays. A [`gate`]
+//! drops what is said while nobody is listened to. Which device it is, [`device`] chooses; where a sound server runs,
+//! [`pulse`] talks to it, [`capture`] records there, and [`watch`] keeps the streams where they belong.
 //!
 //! What is played comes back through the microphone. [`mod@reference`] knows every sample of it, [`align`] finds out
 //! how late it comes, [`cancel`] takes it away, and [`barge_in`] decides whether what is left is a person.
@@ -32,6 +33,7 @@
 mod align;
 mod barge_in;
 mod cancel;
+mod capture;
 mod cue;
 mod deck;
 mod device;
@@ -42,20 +44,25 @@ mod guarded;
 mod listen;
 mod microphone;
 mod mouth;
+mod pulse;
 mod recording;
 mod reference;
 mod resample;
 mod segment;
+mod silence;
 mod silero;
 mod sink;
+mod still;
+mod trouble;
 mod vad;
-mod whereabouts;
+mod watch;
 
-pub use device::InputDevice;
+pub use device::ListedDevice;
 pub use endpoint::{Endpointer, Event, Segment};
 pub use guarded::{Ear, Heard, devices};
 pub use mouth::{Mouth, Talk};
 pub use recording::{Recording, RecordingError, Remark};
 pub use reference::Reference;
 pub use segment::Segments;
+pub use trouble::Direction;
 pub use vad::{CHUNK, VadError, VoiceDetector};

@@ -5,12 +5,13 @@ use std::sync::{Arc, mpsc as blocking};
 use std::thread;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{broadcast, oneshot};
 
 use super::cue;
 use super::device::Wish;
 use super::reference::Reference;
-use super::sink::{Order, Sink, SinkError};
+use super::sink::{Order, Sink};
+use super::trouble::{Direction, Trouble};
 use crate::breaker::{Breaker, CallError};
 use crate::config;
 use crate::domain::{Cue, Failure, FailureKind, Sound};
@@ -25,6 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// silent has made no more in vain.
 const AHEAD: Duration = Duration::from_secs(8);
 
+/// News that wait for whoever tells them.
+const NEWS: usize = 4;
+
 /// Plays sound. The device is opened by the first sound and closed when it has been idle for a while.
 /// Ends with what is queued dropped when this is dropped.
 #[derive(Debug)]
@@ -33,19 +37,26 @@ pub struct Mouth {
     orders: Option<blocking::SyncSender<Order>>,
     /// Whoever was cut off is not heard any more, however much of it is still to come.
     cut_off: AtomicBool,
+    news: broadcast::Sender<String>,
 }
 
 impl Mouth {
     /// Starts the thread that plays. With `audio.output = "none"` there is none, and nothing is heard.
     /// `reference` learns what is played.
     pub fn start(config: &config::Audio, breaker: Arc<Breaker>, reference: &Reference) -> Self {
+        let news = broadcast::Sender::new(NEWS);
         let orders = Wish::parse(&config.output).and_then(|wish| {
             let (orders, receiver) = blocking::sync_channel(QUEUE);
-            let sink = Sink::new(wish, config.volume, breaker, reference.clone());
+            let sink = Sink::new(wish, config.volume, breaker, reference.clone(), news.clone());
             let spawned = thread::Builder::new().name("audio-out".into()).spawn(move || sink.run(&receiver));
             spawned.is_ok().then_some(orders)
         });
-        Self { orders, cut_off: AtomicBool::new(false) }
+        Self { orders, cut_off: AtomicBool::new(false), news }
+    }
+
+    /// What the user is to be told, beside how playing goes: that another device plays.
+    pub fn news(&self) -> broadcast::Receiver<String> {
+        self.news.subscribe()
     }
 
     /// Whether anything can be heard at all, as configured.
@@ -133,9 +144,9 @@ impl Drop for Talk<'_> {
     }
 }
 
-fn unavailable(error: &CallError<SinkError>) -> Failure {
+fn unavailable(error: &CallError<Trouble>) -> Failure {
     let (what, remedy) = match error {
-        CallError::Failed(error) => (error.to_string(), "`voice-terminal doctor` lists what there is"),
+        CallError::Failed(trouble) => (trouble.what(Direction::Output), trouble.remedy(Direction::Output)),
         _ => (
             "the loudspeaker is not used for a while, because it failed".into(),
             "it is tried again by itself; `voice-terminal breakers` shows when",
@@ -146,5 +157,5 @@ fn unavailable(error: &CallError<SinkError>) -> Failure {
 
 fn stuck() -> Failure {
     let remedy = "replies are printed until it does";
-    Failure::new(FailureKind::Unavailable, CHAIN, SinkError::Stuck.to_string(), remedy)
+    Failure::new(FailureKind::Unavailable, CHAIN, Trouble::Stuck.to_string(), remedy)
 }

@@ -3,7 +3,8 @@
 //! **Mechanics.** A tap sits where the sound goes to the device, behind volume and mixing, and puts every
 //! sample into a lock-free ring; the listening thread takes them out. The tap runs on the sound system's thread
 //! and never waits. Every stream of the loudspeaker has a ring of its own, so that it is noticed when another
-//! one begins; so is sound that found its ring full, because then nobody knows any more which sample is which.
+//! one begins; so is sound that found its ring full, because then nobody knows any more which sample is which; and
+//! so is it when sound goes to another loudspeaker, in a new stream or in the midst of one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +22,17 @@ const RING: Duration = Duration::from_secs(4);
 
 /// Joins a [`Mouth`](super::Mouth) with the [`Ear`](super::Ear) that shares its room.
 #[derive(Debug, Clone, Default)]
-pub struct Reference(Arc<Mutex<Option<Stream>>>);
+pub struct Reference(Arc<Mutex<Loudspeaker>>);
+
+/// Where sound goes.
+#[derive(Debug, Default)]
+struct Loudspeaker {
+    /// A stream that nobody has taken yet.
+    stream: Option<Stream>,
+    device: String,
+    /// Whether that is another one than when this was looked at last.
+    is_another: bool,
+}
 
 /// A stream of the loudspeaker that nobody has taken yet.
 struct Stream {
@@ -37,6 +48,15 @@ impl std::fmt::Debug for Stream {
 }
 
 impl Reference {
+    /// From now on sound goes to the device of this name.
+    pub(super) fn goes_to(&self, device: &str) {
+        let mut loudspeaker = self.0.lock();
+        if loudspeaker.device != device {
+            device.clone_into(&mut loudspeaker.device);
+            loudspeaker.is_another = true;
+        }
+    }
+
     /// Sees to it that what comes from this source, and goes to the device as it is, is known.
     pub(super) fn tap<S: Source>(&self, source: S) -> Tap<S> {
         let rate = source.sample_rate().get();
@@ -44,7 +64,8 @@ impl Reference {
         let overrun = Arc::<AtomicBool>::default();
         // At a rate that can't be resampled it isn't known what is played; nothing comes out of a ring without reader.
         let stream = Resampler::new(rate).ok();
-        *self.0.lock() = stream.map(|resampler| Stream { ring, overrun: Arc::clone(&overrun), resampler });
+        self.0.lock().stream =
+            stream.map(|resampler| Stream { ring, overrun: Arc::clone(&overrun), resampler });
         Tap { source, producer, overrun, channel: 0, sum: 0.0 }
     }
 
@@ -117,16 +138,24 @@ pub(super) enum Continuity {
     Continues,
     /// It is another stream, or some of this one is missing.
     Begins,
+    /// It is heard from another loudspeaker.
+    Elsewhere,
 }
 
 impl Feed {
     /// Appends what was handed to the device since the last call.
     pub(super) fn take(&mut self, out: &mut Vec<f32>) -> Continuity {
-        let mut continuity = Continuity::Continues;
-        if let Some(new) = self.reference.0.lock().take() {
-            self.stream = Some(new);
-            continuity = Continuity::Begins;
-        }
+        let (new, is_another) = {
+            let mut loudspeaker = self.reference.0.lock();
+            (loudspeaker.stream.take(), std::mem::take(&mut loudspeaker.is_another))
+        };
+        let begins = new.is_some();
+        self.stream = new.or(self.stream.take());
+        let mut continuity = match (is_another, begins) {
+            (true, _) => Continuity::Elsewhere,
+            (false, true) => Continuity::Begins,
+            (false, false) => Continuity::Continues,
+        };
         let Some(stream) = &mut self.stream else { return continuity };
         let closed = stream.ring.is_abandoned();
         if let Ok(chunk) = stream.ring.read_chunk(stream.ring.slots()) {
@@ -137,7 +166,7 @@ impl Feed {
             chunk.commit_all();
             stream.resampler.push(&self.mono, out);
         }
-        if stream.overrun.swap(false, Ordering::AcqRel) {
+        if stream.overrun.swap(false, Ordering::AcqRel) && continuity == Continuity::Continues {
             continuity = Continuity::Begins;
         }
         if closed {
@@ -157,7 +186,7 @@ impl Drop for Feed {
     fn drop(&mut self) {
         // Whoever listens next goes on with it, unless there is another one by then.
         if let Some(stream) = self.stream.take() {
-            self.reference.0.lock().get_or_insert(stream);
+            self.reference.0.lock().stream.get_or_insert(stream);
         }
     }
 }
@@ -190,6 +219,29 @@ mod tests {
         assert!(feed.stream.is_none(), "a closed stream is let go");
         drop(reference.tap(source(vec![0.1], 1)));
         assert_eq!(feed.take(&mut known), Continuity::Begins);
+    }
+
+    #[test]
+    fn another_loudspeaker_is_noticed_in_the_midst_of_a_stream_and_with_the_next() {
+        let reference = Reference::default();
+        let (mut feed, mut known) = (reference.feed(), Vec::new());
+        reference.goes_to("one");
+        let mut tap = reference.tap(source(vec![0.1; 9], 1));
+        assert_eq!(feed.take(&mut known), Continuity::Elsewhere, "the first is another than none");
+        tap.by_ref().take(3).for_each(drop);
+        reference.goes_to("one");
+        assert_eq!(feed.take(&mut known), Continuity::Continues);
+        tap.by_ref().take(3).for_each(drop);
+        reference.goes_to("other");
+        assert_eq!(feed.take(&mut known), Continuity::Elsewhere);
+        assert_eq!(feed.take(&mut known), Continuity::Continues, "it is told once");
+        assert_eq!(known.len(), 6);
+        drop(tap);
+        for (device, told) in [("other", Continuity::Begins), ("one", Continuity::Elsewhere)] {
+            reference.goes_to(device);
+            drop(reference.tap(source(vec![0.1], 1)));
+            assert_eq!(feed.take(&mut known), told);
+        }
     }
 
     #[test]

@@ -5,25 +5,32 @@
 //! probability of speech and the next state. It runs on one thread: the work of a chunk (about
 //! 0.2 ms) is too small to be shared.
 //!
-//! In silence that no microphone could tell from nothing (below [`INAUDIBLE`]) the network is not
-//! asked once it has settled; recognition of the next sound is unharmed, as the tests show on
+//! While a room is as still as it has been ([`Stillness`]) and the network surely hears nobody, it is asked but once in
+//! [`SPARE`] chunks. As soon as a chunk stands out, it is given the newest of those that it was spared, and then every
+//! chunk, until it has been sure for a while again. First words are heard as without that, as the tests show on
 //! recordings.
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 
 use rten::{Model, NodeId, RunOptions, ThreadPool, Value, ValueView};
 
+use super::still::Stillness;
 use super::vad::{CHUNK, VadError};
 use crate::onnx::{self, LoadError};
 
 const CONTEXT: usize = 64;
 const STATE: usize = 128;
 
-/// The mean square below which a chunk can't be speech: −72 dB, some ten steps of a 16-bit sample.
-const INAUDIBLE: f32 = 6e-8;
-/// Silent chunks after which the network has settled, and needn't be asked: half a second.
+/// Below this probability the network is sure that nobody speaks.
+const SURE: f32 = 0.1;
+/// For how many chunks it must have been, before it is spared any: half a second.
 const SETTLED: u32 = 16;
+/// How many chunks it is spared at most, one after the other: a second.
+const SPARE: u32 = 32;
+/// How many of these it is given when one stands out: an eighth of a second.
+const CAUGHT_UP: usize = 4;
 
 pub(super) struct Silero {
     model: Model,
@@ -34,7 +41,15 @@ pub(super) struct Silero {
     window: [f32; CONTEXT + CHUNK],
     h: Vec<f32>,
     c: Vec<f32>,
-    silent: u32,
+    stillness: Stillness,
+    /// Whether the network is asked for every chunk.
+    always: bool,
+    /// For how many chunks it has been sure that nobody speaks.
+    sure: u32,
+    /// How many chunks it has been spared since it was asked last, and the newest of them.
+    spared: u32,
+    newest: VecDeque<[f32; CHUNK]>,
+    last: f32,
 }
 
 impl std::fmt::Debug for Silero {
@@ -60,7 +75,12 @@ impl Silero {
             window: [0.0; CONTEXT + CHUNK],
             h: vec![0.0; STATE],
             c: vec![0.0; STATE],
-            silent: 0,
+            stillness: Stillness::default(),
+            always: false,
+            sure: 0,
+            spared: 0,
+            newest: VecDeque::with_capacity(CAUGHT_UP),
+            last: 0.0,
         };
         // A model with the right names may still have other shapes.
         silero.ask().ok_or(VadError::WrongModel)?;
@@ -68,24 +88,45 @@ impl Silero {
         Ok(silero)
     }
 
+    /// Has the network asked for every chunk.
+    pub(super) fn always(&mut self) {
+        self.always = true;
+    }
+
     pub(super) fn probability(&mut self, chunk: &[f32; CHUNK]) -> f32 {
-        self.window.copy_within(CHUNK.., 0);
-        self.window[CONTEXT..].copy_from_slice(chunk);
-        let power = chunk.iter().map(|sample| sample * sample).sum::<f32>() / CHUNK as f32;
-        self.silent = if power < INAUDIBLE { self.silent.saturating_add(1) } else { 0 };
-        if self.silent > SETTLED {
-            return 0.0;
+        let is_still = self.stillness.is_still(chunk);
+        if is_still && self.sure >= SETTLED && self.spared < SPARE && !self.always {
+            self.spared += 1;
+            if self.newest.len() == CAUGHT_UP {
+                self.newest.pop_front();
+            }
+            self.newest.push_back(*chunk);
+            return self.last;
         }
-        // The model ran with these very shapes when it was loaded; were it to fail all the same, no
-        // speech is the harmless answer.
-        self.ask().unwrap_or(0.0)
+        while let Some(spared) = self.newest.pop_front() {
+            self.take(&spared);
+        }
+        self.spared = 0;
+        self.last = self.take(chunk);
+        self.sure = if self.last < SURE { self.sure.saturating_add(1) } else { 0 };
+        self.last
     }
 
     pub(super) fn reset(&mut self) {
         self.window.fill(0.0);
         self.h.fill(0.0);
         self.c.fill(0.0);
-        self.silent = 0;
+        self.stillness = Stillness::default();
+        (self.sure, self.spared, self.last) = (0, 0, 0.0);
+        self.newest.clear();
+    }
+
+    fn take(&mut self, chunk: &[f32; CHUNK]) -> f32 {
+        self.window.copy_within(CHUNK.., 0);
+        self.window[CONTEXT..].copy_from_slice(chunk);
+        // The model ran with these very shapes when it was loaded; were it to fail all the same, no
+        // speech is the harmless answer.
+        self.ask().unwrap_or(0.0)
     }
 
     fn ask(&mut self) -> Option<f32> {

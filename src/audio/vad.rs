@@ -49,6 +49,15 @@ impl VoiceDetector {
         Self(Kind::Energy(Energy::default()))
     }
 
+    /// The same, at work on every chunk, however still it is: slower, and no better as far as is known.
+    #[must_use]
+    pub fn always(mut self) -> Self {
+        if let Kind::Silero(silero) = &mut self.0 {
+            silero.always();
+        }
+        self
+    }
+
     /// Its name, to tell the user.
     pub fn name(&self) -> &'static str {
         match &self.0 {

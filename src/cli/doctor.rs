@@ -6,9 +6,10 @@ use std::time::Instant;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use super::devices;
 use super::report::{self, Outcome};
 use crate::app::World;
-use crate::audio::devices;
+use crate::audio::{Direction, ListedDevice};
 use crate::config::Paths;
 use crate::domain::Sound;
 use crate::domain::Terminal;
@@ -34,7 +35,7 @@ fn fails(part: &'static str, what: impl Into<String>, remedy: impl Into<String>)
 pub(super) async fn run(world: &World, json: bool) -> Outcome {
     let cancel = CancellationToken::new();
     let (microphone, recogniser, (voice, loudspeaker), tmux, history, running) = tokio::join!(
-        microphone(),
+        microphone(world),
         recogniser(world, cancel.child_token()),
         voice(world),
         tmux(world, cancel.child_token()),
@@ -85,24 +86,38 @@ fn configuration(world: &World) -> Finding {
     works("configuration", from)
 }
 
-async fn microphone() -> Finding {
-    let Ok(devices) = tokio::task::spawn_blocking(devices).await else {
-        return fails("microphone", "the sound system can't be asked", "see the log");
-    };
-    let usable: Vec<String> = devices
-        .iter()
-        .filter(|device| device.problem.is_none())
-        .map(|device| format!("{}{} ({})", device.name, if device.default { "*" } else { "" }, device.host))
-        .collect();
-    if !usable.is_empty() {
-        return works("microphone", usable.join(", "));
+async fn microphone(world: &World) -> Finding {
+    let part = "microphone";
+    if world.config.audio.input == "none" {
+        return works(part, "switched off by configuration");
     }
-    let problems: Vec<String> = devices
+    match devices::find(world, Direction::Input).await {
+        Err((what, remedy)) => fails(part, what, remedy),
+        Ok(listed) => match listed.iter().find(|device| device.in_use) {
+            Some(ListedDevice { problem: Some(problem), name, .. }) => {
+                fails(part, format!("{name}: {problem}"), "voice-terminal devices")
+            }
+            Some(device) => works(part, in_use(device, &listed)),
+            None => {
+                let problem = |it: &ListedDevice| Some(format!("{}: {}", it.name, it.problem.as_ref()?));
+                let problems: Vec<String> = listed.iter().filter_map(problem).collect();
+                let what = if problems.is_empty() { "none was found".into() } else { problems.join("; ") };
+                fails(part, what, "plug one in, or start your sound server (PulseAudio or PipeWire)")
+            }
+        },
+    }
+}
+
+/// The device that is used, and the others that could be.
+fn in_use(used: &ListedDevice, all: &[ListedDevice]) -> String {
+    let mark = |device: &ListedDevice| if device.default { " (default)" } else { "" };
+    let others: Vec<String> = all
         .iter()
-        .filter_map(|device| device.problem.as_ref().map(|problem| format!("{}: {problem}", device.name)))
+        .filter(|device| !device.in_use && device.problem.is_none())
+        .map(|device| format!("{}{}", device.name, mark(device)))
         .collect();
-    let what = if problems.is_empty() { "none was found".into() } else { problems.join("; ") };
-    fails("microphone", what, "plug one in, or start your sound server (PulseAudio or PipeWire)")
+    let others = if others.is_empty() { String::new() } else { format!("; also: {}", others.join(", ")) };
+    format!("{}{}, through {}{others}", used.name, mark(used), used.host)
 }
 
 fn voice_detection(world: &World) -> Finding {
@@ -166,8 +181,12 @@ async fn voice(world: &World) -> (Finding, Finding) {
     };
     let silence = Sound::new(vec![0.0; 2205], 22_050);
     let loudspeaker = match mouth.talk().play(silence).await {
-        Ok(()) => works(speaker, "opens and plays"),
-        Err(failure) => fails(speaker, failure.what, "connect one, or set audio.output = \"none\""),
+        Ok(()) => {
+            let listed = devices::find(world, Direction::Output).await.unwrap_or_default();
+            let used = listed.iter().find(|device| device.in_use);
+            works(speaker, used.map_or_else(|| "opens and plays".into(), |used| in_use(used, &listed)))
+        }
+        Err(failure) => fails(speaker, failure.what, failure.remedy),
     };
     (voice, loudspeaker)
 }

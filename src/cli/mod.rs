@@ -5,6 +5,7 @@
 
 mod breakers;
 mod config;
+mod devices;
 mod doctor;
 mod forget;
 mod hear;
@@ -113,6 +114,8 @@ enum Command {
     },
     /// What works on this machine, what doesn't, and the remedy
     Doctor,
+    /// List microphones and loudspeakers, and which ones are used
+    Devices,
     /// How a running voice-terminal stands: mode, tiers in use, breakers, queues
     Status,
     /// Tell a running voice-terminal to listen or not: for desktop shortcuts
@@ -210,6 +213,7 @@ async fn dispatch(arguments: Arguments) -> Outcome {
             history::run(&world, search.as_deref(), limit, json).await
         }
         Some(Command::Doctor) => doctor::run(&world, json).await,
+        Some(Command::Devices) => devices::run(&world, json).await,
         // Served before there is a world.
         Some(Command::Worker { .. }) => Ok(ExitCode::SUCCESS),
         Some(Command::Status) => status::run(&world, json).await,

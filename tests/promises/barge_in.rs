@@ -108,6 +108,33 @@ async fn in_one_room_its_own_voice_is_nobody_and_a_person_over_it_is_heard_from_
 }
 
 #[tokio::test]
+async fn from_another_loudspeaker_in_mid_answer_its_own_voice_is_nobody_either() {
+    let (user, pulse) = user().await;
+    // Across the room, and loud.
+    pulse.connect_another("far", "Far-Away");
+    pulse.lets_hear("far", 230, "-3dB");
+    let daemon = daemon(&user);
+    let (near, far) = (pulse.meter("speaker"), pulse.meter("far"));
+    // It gets to know the room.
+    let asked = ask_for_help(&user, &near);
+    speaks(&near, asked, Duration::from_secs(4));
+    for (round, ([from, to], default)) in
+        [([&near, &far], "far"), ([&far, &near], "speaker"), ([&near, &far], "far")].into_iter().enumerate()
+    {
+        let asked = ask_for_help(&user, from);
+        speaks(from, asked, Duration::from_millis(2500));
+        let moved = Instant::now();
+        pulse.control(&["set-default-sink", default]);
+        speaks(to, moved, Duration::from_secs(1));
+        let told = daemon.said().matches("The loudspeaker has changed").count();
+        assert_eq!(told, round + 1, "{}", daemon.said());
+        is_silent(to);
+    }
+    assert!(spoken(&user).is_empty(), "{:#?}\n{}", spoken(&user), daemon.said());
+    assert_eq!(interruptions(&daemon, "voice"), 0, "{}", daemon.said());
+}
+
+#[tokio::test]
 async fn a_line_and_the_key_to_talk_cut_it_off_and_stop_means_only_that() {
     let (user, pulse) = user().await;
     let daemon = daemon(&user);

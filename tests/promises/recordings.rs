@@ -7,12 +7,14 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use voice_terminal::audio::{Recording, RecordingError, Remark, Segment, Segments, VoiceDetector};
+use voice_terminal::audio::{
+    Endpointer, Event, Recording, RecordingError, Remark, Segment, Segments, VoiceDetector,
+};
 use voice_terminal::config::Endpoint;
 use voice_terminal::domain::{Failure, FailureKind};
 
 use crate::support::models;
-use crate::support::recordings::{commands, path, silero, sox, wavs};
+use crate::support::recordings::{Nobody, commands, path, silero, sox, wavs};
 
 fn samples(file: &Path) -> (Vec<f32>, Option<Remark>) {
     let mut recording = Recording::open(file).unwrap();
@@ -155,6 +157,46 @@ fn silence_noise_and_beeps_are_no_utterance() {
         let file = dir.path().join(format!("{name}.wav"));
         sox(&[&["-n", "-r", "16000", "-c", "1", "-b", "16", path(&file)], effects].concat());
         assert!(segments(&file).is_empty(), "{name}");
+    }
+}
+
+/// The utterances of 16 kHz samples.
+fn found(samples: &[f32], mut detector: VoiceDetector) -> Vec<(Duration, Duration)> {
+    let mut endpointer = Endpointer::new(&Endpoint::default());
+    let mut found = Vec::new();
+    let events =
+        samples.as_chunks().0.iter().map(|chunk| endpointer.push(chunk, detector.probability(chunk)));
+    for event in events {
+        if let Some(Event::Utterance { segment, .. }) = event {
+            found.push((segment.start, segment.end()));
+        }
+    }
+    found
+}
+
+#[test]
+fn a_detector_that_rests_while_a_room_is_still_hears_every_first_word() {
+    let dir = tempfile::tempdir().unwrap();
+    let files: Vec<PathBuf> = commands(dir.path()).into_iter().chain(wavs()).collect();
+    for (n, file) in files.iter().enumerate() {
+        let (sound, _) = samples(file);
+        let level = (sound.iter().map(|s| s * s).sum::<f32>() / sound.len() as f32).sqrt();
+        let room = [Nobody::White, Nobody::Pink, Nobody::Hum][n % 3];
+        // Decibels between the voice and the room.
+        for distance in [40, 25, 12] {
+            let noise =
+                room.pcm(6.0 + sound.len() as f32 / 16_000.0, level / 10_f32.powf(distance as f32 / 20.0));
+            let mut samples = noise.samples().to_vec();
+            samples[4 * 16_000..].iter_mut().zip(&sound).for_each(|(sample, said)| *sample += said);
+            let (rested, unrested) = (found(&samples, silero()), found(&samples, silero().always()));
+            let name = format!("{} in {room:?} at {distance} dB: {rested:?}, {unrested:?}", file.display());
+            assert_eq!(rested.len(), unrested.len(), "{name}");
+            for (one, other) in rested.iter().zip(&unrested) {
+                let apart = |one: Duration, other: Duration| one.abs_diff(other);
+                assert!(apart(one.0, other.0) <= Duration::from_millis(64), "{name}");
+                assert!(apart(one.1, other.1) <= Duration::from_millis(200), "{name}");
+            }
+        }
     }
 }
 

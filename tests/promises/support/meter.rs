@@ -3,7 +3,9 @@
 use std::io::Read;
 use std::process::{Child, ChildStdout};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use super::user::until;
 
 /// Louder than this is sound: a fiftieth of full scale.
 const SOUND: u16 = 650;
@@ -28,6 +30,14 @@ impl Meter {
     /// The first sound after that moment.
     pub fn first_after(&self, begin: Instant) -> Option<Instant> {
         self.loud.lock().unwrap().iter().copied().find(|at| *at > begin)
+    }
+
+    /// Waits until something was said after that moment, and then nothing for a while.
+    pub fn has_spoken_since(&self, begin: Instant) {
+        until("it has spoken", || {
+            let last = self.last().filter(|last| *last > begin);
+            last.is_some_and(|last| last.elapsed() > Duration::from_secs(2))
+        });
     }
 
     /// The last sound.

@@ -118,9 +118,14 @@ impl Pulse {
 
     /// Records what the loudspeaker plays, until the recording is ended.
     pub fn record(&self, wav: &Path) -> Recording {
+        self.record_from("speaker", wav)
+    }
+
+    /// Records what another loudspeaker plays.
+    pub fn record_from(&self, sink: &str, wav: &Path) -> Recording {
         let mut parec = self.client("parec");
         parec.args([
-            "--device=speaker.monitor",
+            &*format!("--device={sink}.monitor"),
             "--rate=16000",
             "--channels=1",
             "--format=s16le",
@@ -131,11 +136,34 @@ impl Pulse {
         Recording(child)
     }
 
+    /// Has the server do something, as `pactl` does.
+    pub fn control(&self, words: &[&str]) {
+        assert!(self.client("pactl").args(words).status().unwrap().success(), "pactl {words:?}");
+    }
+
+    /// Plugs in another microphone. It hears the same.
+    pub fn plug_in_another(&self, id: &str, name: &str) {
+        let (id, name) =
+            (format!("source_name={id}"), format!("source_properties=device.description={name}"));
+        self.control(&["load-module", "module-remap-source", "master=mic.monitor", &id, &name]);
+    }
+
+    /// Connects another loudspeaker.
+    pub fn connect_another(&self, id: &str, name: &str) {
+        let (id, name) = (format!("sink_name={id}"), format!("sink_properties=device.description={name}"));
+        self.control(&["load-module", "module-null-sink", "rate=48000", "channels=2", &id, &name]);
+    }
+
+    /// The cookie that it lets in.
+    pub fn cookie(&self) -> PathBuf {
+        self.dir.join(".config/pulse/cookie")
+    }
+
     /// Lets the microphone hear the loudspeaker, as in a room.
     pub fn join(&self) {
         let loopback =
             ["load-module", "module-loopback", "source=speaker.monitor", "sink=mic", "latency_msec=30"];
-        assert!(self.client("pactl").args(loopback).status().unwrap().success());
+        self.control(&loopback);
     }
 
     /// Puts microphone, loudspeaker and a person into one room: the loudspeaker is heard a little later and half as
@@ -143,23 +171,25 @@ impl Pulse {
     pub fn share_a_room(&self) {
         let person = ["load-module", "module-null-sink", "sink_name=person", "rate=48000", "channels=1"];
         assert!(self.client("pactl").args(person).status().unwrap().success());
-        for (source, latency, volume) in [("speaker.monitor", "60", "-6dB"), ("person.monitor", "20", "0dB")]
-        {
-            let source = format!("source={source}");
-            let latency = format!("latency_msec={latency}");
-            let mut load = self.client("pactl");
-            // A room doesn't change its speed.
-            load.args(["load-module", "module-loopback", &source, "sink=mic", &latency, "adjust_time=0"]);
-            let loaded = load.stdout(Stdio::piped()).output().unwrap();
-            let owner = format!("Owner Module: {}\n", String::from_utf8_lossy(&loaded.stdout).trim());
-            let mut list = self.client("pactl");
-            let listed = list.args(["list", "sink-inputs"]).stdout(Stdio::piped()).output().unwrap();
-            let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
-            let input = listed.split("Sink Input #").find(|input| input.contains(&owner)).unwrap();
-            let number = input.lines().next().unwrap().trim();
-            let set = ["set-sink-input-volume", number, volume];
-            assert!(self.client("pactl").args(set).status().unwrap().success());
-        }
+        self.lets_hear("speaker", 60, "-6dB");
+        self.lets_hear("person", 20, "0dB");
+    }
+
+    /// Lets the microphone hear what a device plays, so many milliseconds later and so loud.
+    pub fn lets_hear(&self, sink: &str, later: u32, volume: &str) {
+        let source = format!("source={sink}.monitor");
+        let latency = format!("latency_msec={later}");
+        let mut load = self.client("pactl");
+        // A room doesn't change its speed.
+        load.args(["load-module", "module-loopback", &source, "sink=mic", &latency, "adjust_time=0"]);
+        let loaded = load.stdout(Stdio::piped()).output().unwrap();
+        let owner = format!("Owner Module: {}\n", String::from_utf8_lossy(&loaded.stdout).trim());
+        let mut list = self.client("pactl");
+        let listed = list.args(["list", "sink-inputs"]).stdout(Stdio::piped()).output().unwrap();
+        let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+        let input = listed.split("Sink Input #").find(|input| input.contains(&owner)).unwrap();
+        let number = input.lines().next().unwrap().trim();
+        self.control(&["set-sink-input-volume", number, volume]);
     }
 
     /// Has the person say something, and goes on.
@@ -183,18 +213,21 @@ impl Pulse {
         String::from_utf8_lossy(&listed.stdout).lines().filter(|line| line.contains("native")).count()
     }
 
+    /// How many programs play something through a loudspeaker, but for the feeder.
+    pub fn players(&self) -> usize {
+        let mut list = self.client("pactl");
+        let listed = list.args(["list", "short", "sink-inputs"]).stdout(Stdio::piped()).output().unwrap();
+        String::from_utf8_lossy(&listed.stdout).lines().count() - usize::from(self.feeder.is_some())
+    }
+
     /// Takes the microphone away, as somebody does who pulls its plug.
     pub fn unplug(&self) {
-        assert!(
-            self.client("pactl").args(["unload-module", "module-remap-source"]).status().unwrap().success()
-        );
+        self.control(&["unload-module", "module-remap-source"]);
     }
 
     /// Puts it back.
     pub fn plug_in(&self) {
-        let mut load = self.client("pactl");
-        load.args(["load-module", "module-remap-source", "master=mic.monitor", "source_name=vmic"]);
-        assert!(load.status().unwrap().success());
+        self.control(&["load-module", "module-remap-source", "master=mic.monitor", "source_name=vmic"]);
     }
 
     /// Plays a file into the microphone, in real time, and returns at its end.

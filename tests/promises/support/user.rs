@@ -1,6 +1,7 @@
 //! A user of the real program: directories, a configuration and a tmux of their own, all gone with
 //! the test.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -19,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct User {
     dir: tempfile::TempDir,
     environment: Vec<(String, String)>,
+    /// What starts the program, in place of itself.
+    wrapper: Vec<String>,
 }
 
 impl User {
@@ -34,7 +37,7 @@ impl User {
     /// One who has fetched nothing.
     pub fn without_models() -> Self {
         let dir = tempfile::Builder::new().prefix("vt-").tempdir().unwrap();
-        let mut user = Self { dir, environment: Vec::new() };
+        let mut user = Self { dir, environment: Vec::new(), wrapper: Vec::new() };
         for (name, place) in [
             ("HOME", "home"),
             ("XDG_CONFIG_HOME", "config"),
@@ -95,10 +98,20 @@ impl User {
         self.environment.retain(|(set, _)| set != name);
     }
 
+    /// Has the program started by another one from now on, in the name of nobody (65534), whom everything belongs
+    /// to then. Only root can do that.
+    pub fn become_nobody(&mut self, first: &[&str]) {
+        let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+        self.wrapper = first.iter().chain(&nobody).map(|&word| word.to_owned()).collect();
+        let given = Command::new("chown").args(["-R", "65534:65534"]).arg(self.dir.path()).status().unwrap();
+        assert!(given.success());
+    }
+
     /// The program with these arguments, in nothing but the user's environment.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(program());
-        command.args(arguments).env_clear().current_dir(self.path("home"));
+        let mut words = self.wrapper.iter().map(OsString::from).chain([program().into()]);
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words).args(arguments).env_clear().current_dir(self.path("home"));
         // What tells everybody that was started for these tests.
         let kept = ["PATH", "VT_TEST_RUN"];
         command.envs(kept.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
