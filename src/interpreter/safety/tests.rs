@@ -27,7 +27,7 @@ fn lines_made_to_take_long_take_no_longer_than_others() {
     ] {
         let line = unit.repeat(10_000);
         let start = std::time::Instant::now();
-        let _ = policy.judge(&Intent::Run { command: line }, Doubt::None);
+        let _ = policy.judge(&Intent::Run { command: line }, Doubt::None, &ShellNames::default());
         assert!(start.elapsed().as_secs_f64() < 2.0, "{unit} took {:?}", start.elapsed());
     }
 }
