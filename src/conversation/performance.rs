@@ -17,8 +17,8 @@ use super::turn::{self, Asked, Place, Step};
 use super::wording;
 use crate::domain::{
     Action, Command, Confidence, Cue, Degradation, Event, Failure, FailureKind, InputMode, Intent,
-    Interpretation, Listening, Mode, Outcome, Puzzle, Reply, ShellNames, Situation, Stage, Target, UtteranceId,
-    Verdict,
+    Interpretation, Listening, Mode, Outcome, Puzzle, Reply, ShellNames, Situation, Stage, Target,
+    UtteranceId, Verdict,
 };
 
 /// All that can be said takes minutes to say.

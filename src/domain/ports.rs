@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::{
     Command, Completeness, Confidence, Digest, Expectation, Failure, InputMode, Intent, Interpretation,
-    LiveNames, Outcome, Pcm, Printed, Record, SessionId, SessionInfo, ShellNames, Stage, Target, Transcript, Utterance,
-    UtteranceId, Whereabouts,
+    LiveNames, Outcome, Pcm, Printed, Record, SessionId, SessionInfo, ShellNames, Stage, Target, Transcript,
+    Utterance, UtteranceId, Whereabouts,
 };
 
 /// A boxed future, so that ports can be trait objects.

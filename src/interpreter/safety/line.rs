@@ -203,11 +203,10 @@ impl Policy {
     /// A function has the name of the program that the rules are about, or of none.
     fn shadowed(&self, words: &[Word], look: &Look<'_>) -> Judgement {
         let is_function = |word: &&Word| look.shell.aliases.functions.contains(&word.text);
-        let may_be_called = words.iter().take(if shell::comes_before_commands(&words[0]) { MOST_WRAPPED } else { 1 });
+        let may_be_called =
+            words.iter().take(if shell::comes_before_commands(&words[0]) { MOST_WRAPPED } else { 1 });
         match may_be_called.into_iter().find(is_function) {
-            Some(word) => {
-                Judgement::new(Grade::Unclear, filled(&self.rules.sentences.function, &word.text))
-            }
+            Some(word) => Judgement::new(Grade::Unclear, filled(&self.rules.sentences.function, &word.text)),
             None => Judgement::HARMLESS,
         }
     }

@@ -103,10 +103,7 @@ fn the_line_that_is_typed_is_told() {
     panes.printed("%1", b"\x1b]133;L;4;4;a;b ;n1\x07a;b suggested");
     assert!(panes.typed("%1").is_some_and(|typed| typed.is("a;b ")));
     panes.printed("%1", b"\r\n\x1b]133;C;n1\x07\x1b]133;L;1;1;x;n1\x07");
-    assert_eq!(
-        (panes.phase("%1"), panes.typed("%1"), panes.times_typed("%1")),
-        (Phase::Running, None, 3)
-    );
+    assert_eq!((panes.phase("%1"), panes.typed("%1"), panes.times_typed("%1")), (Phase::Running, None, 3));
 }
 
 #[test]
