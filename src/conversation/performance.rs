@@ -17,7 +17,8 @@ use super::turn::{self, Asked, Place, Step};
 use super::wording;
 use crate::domain::{
     Action, Command, Confidence, Cue, Degradation, Event, Failure, FailureKind, InputMode, Intent,
-    Interpretation, Listening, Mode, Outcome, Puzzle, Reply, Situation, Stage, Target, UtteranceId,
+    Interpretation, Listening, Mode, Outcome, Puzzle, Reply, ShellNames, Situation, Stage, Target,
+    UtteranceId, Verdict,
 };
 
 /// All that can be said takes minutes to say.
@@ -97,6 +98,13 @@ pub(super) struct Performance {
     id: UtteranceId,
 }
 
+/// Whether what names mean to the shell can make a difference. What is refused without that stays refused.
+fn depends_on_shell(interpretation: &Interpretation) -> bool {
+    let has_line = |intent: &Intent| matches!(intent, Intent::Run { .. } | Intent::Undo);
+    let is_refused = matches!(interpretation.verdict, Verdict::Refuse { .. });
+    !is_refused && interpretation.intent.steps().iter().any(has_line)
+}
+
 /// A turn that ended before its time.
 enum Cut {
     Failed(Failure),
@@ -173,7 +181,7 @@ impl Performance {
             Ok(sessions) => (sessions, None),
             Err(failure) => (Vec::new(), Some(failure).filter(|it| it.kind == FailureKind::Unavailable)),
         };
-        let situation = Situation {
+        let mut situation = Situation {
             sessions,
             question_open: self.question.is_some(),
             degraded: words.degraded,
@@ -181,9 +189,14 @@ impl Performance {
             input: words.input,
             last: self.last.clone(),
             names: Arc::clone(&self.ports.names.borrow()),
+            shell: Arc::default(),
         };
         let mut interpretation = self.ports.interpreter.interpret(&words.text, words.confidence, &situation);
-        if let Some(better) = self.assist(&interpretation, words, &situation).await? {
+        if unreachable.is_none() && depends_on_shell(&interpretation) {
+            situation.shell = self.shell().await?;
+            interpretation = self.ports.interpreter.interpret(&words.text, words.confidence, &situation);
+        }
+        if let Some(better) = self.assist(&interpretation, words, &mut situation).await? {
             interpretation = better;
         }
         self.note(&Stage::Understood(interpretation.clone())).await;
@@ -250,7 +263,7 @@ impl Performance {
         &mut self,
         by_rules: &Interpretation,
         words: &Words,
-        situation: &Situation,
+        situation: &mut Situation,
     ) -> Result<Option<Interpretation>, Cut> {
         let assistant = Arc::clone(&self.ports.assistant);
         let is_puzzle = matches!(by_rules.intent, Intent::Unknown { .. })
@@ -271,7 +284,23 @@ impl Performance {
             Err(failure) => (Err(failure), None),
         };
         self.assisted = Some(assisted);
-        Ok(intent.map(|intent| self.ports.interpreter.judge(intent, words.confidence, situation)))
+        let Some(intent) = intent else { return Ok(None) };
+        let judged = self.ports.interpreter.judge(intent, words.confidence, situation);
+        if !depends_on_shell(&judged) {
+            return Ok(Some(judged));
+        }
+        situation.shell = self.shell().await?;
+        Ok(Some(self.ports.interpreter.judge(judged.intent, words.confidence, situation)))
+    }
+
+    /// The shell that a line would go to. That it isn't known is no reason not to go on: then there is hardly
+    /// one that would take a line.
+    async fn shell(&self) -> Result<Arc<ShellNames>, Cut> {
+        let shell = self.unless_cancelled(self.ports.terminal.shell()).await?;
+        Ok(Arc::new(shell.unwrap_or_else(|failure| {
+            tracing::debug!(%failure, "what names mean to the shell is not known");
+            ShellNames::default()
+        })))
     }
 
     /// What the current session shows, if there is one.

@@ -6,6 +6,7 @@
 //!
 //! **Architecture invariant:** `domain` knows nobody.
 
+mod aliases;
 mod command;
 mod event;
 mod expectation;
@@ -28,6 +29,7 @@ mod transcript;
 mod utterance;
 mod verdict;
 
+pub use aliases::{Alias, AliasPlace, Aliases, ShellNames};
 pub use command::{
     Action, Activity, Command, Outcome, PaneId, Ran, SessionId, SessionInfo, Stop, Surveyed, Target,
 };

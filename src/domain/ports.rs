@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::{
     Command, Completeness, Confidence, Digest, Expectation, Failure, InputMode, Intent, Interpretation,
-    LiveNames, Outcome, Pcm, Printed, Record, SessionId, SessionInfo, Stage, Target, Transcript, Utterance,
-    UtteranceId, Whereabouts,
+    LiveNames, Outcome, Pcm, Printed, Record, SessionId, SessionInfo, ShellNames, Stage, Target, Transcript,
+    Utterance, UtteranceId, Whereabouts,
 };
 
 /// A boxed future, so that ports can be trait objects.
@@ -59,6 +59,8 @@ pub struct Situation {
     pub last: Option<Intent>,
     /// What else has a name.
     pub names: Arc<LiveNames>,
+    /// The shell that a line would go to; nothing is known of it until there is a line.
+    pub shell: Arc<ShellNames>,
 }
 
 /// Words to meaning and verdict. Pure: no I/O, no waiting.
@@ -128,6 +130,10 @@ pub trait Terminal: Send + Sync {
 
     /// Where commands go now, and what has a name there; nothing when nothing has been made current yet.
     fn whereabouts(&self) -> BoxFuture<'_, Result<Whereabouts, Failure>>;
+
+    /// What names mean to the shell that a line would go to now; makes the default session if there is
+    /// none. A shell that is about to show its prompt is waited for, for a moment.
+    fn shell(&self) -> BoxFuture<'_, Result<ShellNames, Failure>>;
 
     /// Does one thing, at most once. Dropping the future stops the waiting, not a program that
     /// already runs in a pane.

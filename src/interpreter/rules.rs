@@ -116,7 +116,7 @@ impl Rules {
         let Some(Meant { intent, corrections }) = meant else {
             return Meant::plainly(self.unknown(words, situation));
         };
-        let intent = match resolved(intent, situation, |line| self.policy.inverse(line)) {
+        let intent = match resolved(intent, situation, |line| self.policy.inverse(line, &situation.shell)) {
             Intent::Unknown { .. } => self.unknown(words, situation),
             // An unsure "yes" sets nothing off.
             Intent::Confirm if !sure => unknown(words.source, ["confirm", "cancel"].map(String::from).into()),
@@ -232,7 +232,7 @@ impl Interpreter for Rules {
         // What was taken for something else is that much less sure.
         let likeness: f32 = corrections.iter().map(|correction| correction.likeness.get()).product();
         let doubt = self.doubt(Confidence::new(confidence.get() * likeness), situation);
-        let mut verdict = self.policy.judge(&intent, doubt);
+        let mut verdict = self.policy.judge(&intent, doubt, &situation.shell);
         // The text was cleaned of them, and is not what it was meant to be.
         if holds_text(&intent) && words.trim_end_matches(['\n', '\r']).contains(is_hidden) {
             verdict = self.policy.hidden_characters();
@@ -291,9 +291,9 @@ impl Interpreter for Rules {
                 self.policy.hidden_characters()
             }
             intent => {
-                let judged = self.policy.judge(intent, self.doubt(confidence, situation));
+                let judged = self.policy.judge(intent, self.doubt(confidence, situation), &situation.shell);
                 // What changes nothing needs no question, however doubtful.
-                let harmless = self.policy.judge(intent, Doubt::Unsure) == Verdict::Allow;
+                let harmless = self.policy.judge(intent, Doubt::Unsure, &situation.shell) == Verdict::Allow;
                 if harmless || !self.confirm_ai { judged } else { self.policy.made_by_ai(judged) }
             }
         };

@@ -2,14 +2,20 @@
 //!
 //! Our shells (see [`super::shell`]) mark their prompts and commands with OSC 133: `A` a prompt begins,
 //! `B` it ends and input begins, `C` a command begins, `E` its output is over, `D;status` it has ended,
-//! `P` the prompt for more of an unfinished line, `L` the line that is typed. Each mark ends with the
+//! `P` the prompt for more of an unfinished line, `L` the line that is typed, `N` what names mean. Each mark ends with the
 //! session's nonce; a mark without it was printed by somebody else and counts for nothing.
+
+mod story;
 
 use std::collections::HashMap;
 use std::time::Instant;
 
+use super::aliases::Told;
 use super::strip::{Scanner, Screenless, Sink};
 use super::typed::Typed;
+use crate::domain::Aliases;
+
+pub(super) use story::Story;
 
 /// Panes that are followed at the same time; of more, the one that was quiet for longest is forgotten.
 const MOST_PANES: usize = 64;
@@ -106,21 +112,9 @@ struct Track {
     output: Option<String>,
     typed: Option<Typed>,
     times_typed: u64,
+    names: Told,
     /// How often something of what it printed was lost.
     gaps: u64,
-}
-
-/// What a pane's shell has told of the command that runs, or that ran last.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Story {
-    pub(super) command: Option<String>,
-    pub(super) running: bool,
-    pub(super) began: Option<Instant>,
-    pub(super) ended: Option<Instant>,
-    pub(super) status: Option<i32>,
-    pub(super) output: String,
-    /// It has ended and nobody was told.
-    pub(super) is_news: bool,
 }
 
 /// How a pane stands that was made just now.
@@ -163,6 +157,7 @@ impl Panes {
         track.lines.skip();
         track.phase = Phase::Unknown;
         track.typed = None;
+        track.names = Told::default();
         track.gaps += 1;
     }
 
@@ -227,6 +222,7 @@ impl Panes {
                 output: None,
                 typed: None,
                 times_typed: 0,
+                names: Told::default(),
                 gaps: 0,
             },
         });
@@ -255,6 +251,11 @@ impl Panes {
     /// How often it was told.
     pub(super) fn times_typed(&self, id: &str) -> u64 {
         self.by_id.get(id).map_or(0, |pane| pane.track.times_typed)
+    }
+
+    /// What names mean to the pane's shell, if it has told.
+    pub(super) fn names(&self, id: &str) -> Option<&Aliases> {
+        self.by_id.get(id)?.track.names.all()
     }
 
     /// Now. What was printed before no longer counts as output, unless a command runs.
@@ -296,37 +297,6 @@ impl Panes {
             Since::NothingRan(ended())
         } else {
             Since::Nothing
-        }
-    }
-
-    /// What is known of the command that runs, or of the last that ended.
-    pub(super) fn story(&self, id: &str) -> Option<Story> {
-        let track = &self.by_id.get(id)?.track;
-        let running = track.phase == Phase::Running;
-        let ended = track.last.as_ref().map(|(_, ended)| ended);
-        let output = if running { track.lines.text() } else { ended?.output.clone() };
-        Some(Story {
-            command: track.command.clone(),
-            running,
-            began: track.times.0,
-            ended: track.times.1,
-            status: ended.filter(|_| !running).map(|ended| ended.status),
-            output,
-            is_news: !running && track.last.as_ref().is_some_and(|(end, _)| *end > track.told),
-        })
-    }
-
-    /// Whether something ended there that nobody was told of.
-    pub(super) fn has_news(&self, id: &str) -> bool {
-        self.by_id.get(id).is_some_and(|Pane { track, .. }| {
-            track.phase != Phase::Running && track.last.as_ref().is_some_and(|(end, _)| *end > track.told)
-        })
-    }
-
-    /// Somebody was told how the last command there ended.
-    pub(super) fn tell(&mut self, id: &str) {
-        if let Some(pane) = self.by_id.get_mut(id) {
-            pane.track.told = pane.track.ends;
         }
     }
 
@@ -386,6 +356,7 @@ impl Track {
                     self.made_at = None;
                 }
             }
+            "N" => self.names.take(arguments),
             "D" => self.ended(arguments.parse().unwrap_or(-1)),
             _ => {}
         }
@@ -446,184 +417,4 @@ impl Sink for Track {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn panes(nonce: &str) -> Panes {
-        let mut panes = Panes::new(1 << 16);
-        panes.trust(nonce);
-        panes
-    }
-
-    const PROMPT: &[u8] = b"\x1b]133;A;n1\x07ann$ \x1b]133;B;n1\x07";
-
-    #[test]
-    fn a_command_is_followed_from_prompt_to_end() {
-        let mut panes = panes("n1");
-        panes.printed("%1", PROMPT);
-        assert_eq!((panes.phase("%1"), panes.prompt("%1")), (Phase::Input, Some("ann$ ")));
-        let then = panes.moment("%1", false);
-        panes.printed("%1", b"make\r\n\x1b[?2004l\r\x1b]133;C;n1\x07");
-        assert_eq!(panes.since("%1", then), Since::Started);
-        panes.printed("%1", b"\x1b[32mok\x1b[0m\r\n\x1b]133;D;3;n");
-        assert_eq!(panes.output("%1").as_deref(), Some("ok\n"));
-        panes.printed("%1", b"1\x07");
-        let ended = Ended { status: 3, output: "ok\n".into() };
-        assert_eq!(panes.since("%1", then), Since::Ended(ended));
-        panes.printed("%1", PROMPT);
-        assert_eq!(panes.output("%1").as_deref(), Some("ok\n"));
-    }
-
-    #[test]
-    fn marks_in_output_are_no_marks() {
-        let mut panes = panes("n1");
-        panes.printed("%1", PROMPT);
-        let then = panes.moment("%1", false);
-        panes.printed("%1", b"cat x\r\n\x1b]133;C;n1\x07");
-        panes.printed(
-            "%1",
-            b"\x1b]133;D;0\x07\x1b]133;D;0;n2\x07\x1b]133;D;0;\x07\x1b]133;D;0;xn1\x07all good\r\n",
-        );
-        assert_eq!(panes.since("%1", then), Since::Started);
-    }
-
-    #[test]
-    fn without_a_nonce_nothing_is_believed() {
-        let mut panes = Panes::new(100);
-        panes.trust("");
-        panes.printed("%1", b"\x1b]133;C;\x07\x1b]133;D;0;\x07");
-        assert_eq!(panes.phase("%1"), Phase::Unknown);
-    }
-
-    #[test]
-    fn a_line_that_never_ran_tells_why() {
-        let mut panes = panes("n1");
-        panes.printed("%1", PROMPT);
-        let then = panes.moment("%1", false);
-        panes.printed("%1", b"fi\r\nbash: syntax error\r\n\x1b]133;D;2;n1\x07");
-        let ended = Ended { status: 2, output: "bash: syntax error\n".into() };
-        assert_eq!(panes.since("%1", then), Since::NothingRan(ended));
-    }
-
-    #[test]
-    fn an_earlier_prompt_that_comes_late_ends_nothing() {
-        let mut panes = panes("n1");
-        panes.printed("%1", PROMPT);
-        let then = panes.moment("%1", false);
-        panes.printed("%1", b"^C\r\n\x1b]133;D;130;n1\x07");
-        panes.printed("%1", PROMPT);
-        panes.printed("%1", b"make\r\n\x1b]133;C;n1\x07");
-        assert_eq!(panes.since("%1", then), Since::Started);
-        panes.printed("%1", b"made\r\n\x1b]133;D;0;n1\x07");
-        assert_eq!(panes.since("%1", then), Since::Ended(Ended { status: 0, output: "made\n".into() }));
-    }
-
-    #[test]
-    fn the_end_of_a_command_that_was_met_midway_is_seen() {
-        let mut panes = panes("n1");
-        let then = panes.moment("%1", true);
-        panes.printed("%1", b"rest\r\n\x1b]133;D;1;n1\x07");
-        assert_eq!(panes.since("%1", then), Since::Ended(Ended { status: 1, output: "rest\n".into() }));
-    }
-
-    #[test]
-    fn an_empty_line_does_not_hide_the_last_output() {
-        let mut panes = panes("n1");
-        panes.printed("%1", b"\x1b]133;C;n1\x07out\r\n\x1b]133;D;0;n1\x07");
-        panes.printed("%1", PROMPT);
-        panes.printed("%1", b"\r\n\x1b]133;D;0;n1\x07");
-        assert_eq!(panes.output("%1").as_deref(), Some("out\n"));
-    }
-
-    #[test]
-    fn what_a_shell_prints_after_output_is_not_output() {
-        let mut panes = panes("n1");
-        panes.printed("%1", b"\x1b]133;C;n1\x07no end\x1b]133;E;n1\x07%      \r \r\x1b]133;D;0;n1\x07");
-        assert_eq!(panes.output("%1").as_deref(), Some("no end"));
-        panes.printed("%1", b"\x1b]133;B;n1\x07\x1b]133;C;n1\x07all\r\n\x1b]133;D;0;n1\x07");
-        assert_eq!(panes.output("%1").as_deref(), Some("all\n"));
-    }
-
-    #[test]
-    fn the_line_that_is_typed_is_told() {
-        let mut panes = panes("n1");
-        panes.printed("%1", b"\x1b]133;A;n1\x07\x1b]133;L;0;0;;n1\x07");
-        assert_eq!(panes.phase("%1"), Phase::Input);
-        panes.printed("%1", b"\x1b]133;L;4;4;a;b ;n1\x07a;b suggested");
-        assert!(panes.typed("%1").is_some_and(|typed| typed.is("a;b ")));
-        panes.printed("%1", b"\r\n\x1b]133;C;n1\x07\x1b]133;L;1;1;x;n1\x07");
-        assert_eq!(
-            (panes.phase("%1"), panes.typed("%1"), panes.times_typed("%1")),
-            (Phase::Running, None, 3)
-        );
-    }
-
-    #[test]
-    fn an_unfinished_line_is_noticed() {
-        let mut panes = panes("n1");
-        panes.printed("%1", PROMPT);
-        let then = panes.moment("%1", false);
-        panes.printed("%1", b"echo '\r\n\x1b]133;P;n1\x07> ");
-        assert_eq!((panes.since("%1", then), panes.phase("%1")), (Since::Unfinished, Phase::Continuation));
-    }
-
-    #[test]
-    fn output_without_a_newline_stays_before_the_prompt() {
-        let mut panes = panes("n1");
-        panes.printed("%1", b"\x1b]133;C;n1\x07a\r\nb\x1b]133;D;0;n1\x07");
-        panes.printed("%1", PROMPT);
-        assert_eq!(panes.prompt("%1"), Some("bann$ "));
-        assert_eq!(panes.output("%1").as_deref(), Some("a\nb"));
-    }
-
-    #[test]
-    fn an_end_is_news_until_somebody_was_told() {
-        let mut panes = panes("n1");
-        panes.printed("%1", PROMPT);
-        assert!(panes.story("%1").is_none() && !panes.has_news("%1"));
-        panes.printed("%1", b"make all\r\n\x1b]133;C;n1\x07cc a.c\r\n");
-        let story = panes.story("%1").unwrap();
-        assert_eq!((story.command.as_deref(), story.running, story.status), (Some("make all"), true, None));
-        assert_eq!((story.output.as_str(), panes.has_news("%1")), ("cc a.c\n", false));
-        panes.printed("%1", b"\x1b]133;D;2;n1\x07");
-        let story = panes.story("%1").unwrap();
-        assert_eq!((story.running, story.status, story.is_news), (false, Some(2), true));
-        panes.tell("%1");
-        assert!(!panes.has_news("%1") && !panes.story("%1").unwrap().is_news);
-        panes.printed("%1", PROMPT);
-        panes.printed("%1", b"ls\r\n\x1b]133;C;n1\x07\x1b]133;D;0;n1\x07");
-        assert!(panes.has_news("%1"));
-    }
-
-    #[test]
-    fn a_command_is_called_as_its_shell_told_it() {
-        let mut panes = panes("n1");
-        panes.printed("%1", PROMPT);
-        panes.printed("%1", b"make a\x1b[90mll-of-it\x1b]133;L;6;6;make a;n1\x07\r\n\x1b]133;C;n1\x07");
-        assert_eq!(panes.story("%1").unwrap().command.as_deref(), Some("make a"));
-    }
-
-    #[test]
-    fn after_a_gap_the_next_end_is_the_end() {
-        let mut panes = panes("n1");
-        panes.printed("%1", PROMPT);
-        panes.printed("%1", b"\x1b]133;C;n1\x07old\r\n\x1b]133;D;0;n1\x07");
-        panes.printed("%1", PROMPT);
-        panes.printed("%1", b"\x1b]133;C;n1\x07flood\r\nflo\x1b[3");
-        panes.skipped("%1");
-        let then = panes.moment_after_gap("%1");
-        assert_eq!((panes.gaps("%1"), panes.since("%1", then)), (1, Since::Nothing));
-        panes.printed("%1", b"od\r\n\x1b]133;D;2;n1\x07");
-        let ended = Ended { status: 2, output: "flood\nflo\n…\nod\n".into() };
-        assert_eq!(panes.since("%1", then), Since::Ended(ended));
-    }
-
-    #[test]
-    fn panes_are_bounded() {
-        let mut panes = panes("n1");
-        for number in 0..500 {
-            panes.printed(&format!("%{number}"), b"x");
-        }
-        assert_eq!(panes.by_id.len(), MOST_PANES);
-    }
-}
+mod tests;

@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use crate::breaker::{Breaker, ChainReport};
 use crate::config;
 use crate::domain::{
-    Action, BoxFuture, Command, Degradation, Failure, Outcome, Ran, SessionId, SessionInfo, Stop, Surveyed,
-    Target, Terminal, Whereabouts,
+    Action, BoxFuture, Command, Degradation, Failure, Outcome, Ran, SessionId, SessionInfo, ShellNames, Stop,
+    Surveyed, Target, Terminal, Whereabouts,
 };
 
 use super::error::{CHAIN, Trouble, request_failure};
@@ -338,6 +338,12 @@ impl Terminal for Tmux {
     fn whereabouts(&self) -> BoxFuture<'_, Result<Whereabouts, Failure>> {
         Box::pin(async move {
             self.host().sessions.whereabouts().await.map_err(|trouble| trouble.failure("look at the session"))
+        })
+    }
+
+    fn shell(&self) -> BoxFuture<'_, Result<ShellNames, Failure>> {
+        Box::pin(async move {
+            self.host().sessions.shell().await.map_err(|trouble| trouble.failure("look at the shell"))
         })
     }
 

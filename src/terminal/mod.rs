@@ -33,6 +33,7 @@
 //! but the configured ones is ever spoken to.
 
 mod activity;
+mod aliases;
 mod client;
 mod completion;
 mod control;

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::domain::{Failure, Front, Outcome, SessionId, SessionInfo, Target, Whereabouts};
+use crate::domain::{Failure, Front, Outcome, SessionId, SessionInfo, ShellNames, Target, Whereabouts};
 
+use super::aliases;
 use super::error::{Refusal, Trouble, request_failure};
 use super::front;
 use super::guarded::Notice;
@@ -115,6 +116,13 @@ impl Sessions {
         let place = Place::current(&self.tmux, session).await.ok()?;
         let client = self.tmux.watch(session).await;
         Some(front::of(&place, client.as_deref()))
+    }
+
+    /// What names mean to the shell in the pane that commands go to.
+    pub(super) async fn shell(&self) -> Result<ShellNames, Trouble> {
+        let target = self.current().await?;
+        let Some(client) = self.tmux.watch(&target.session).await else { return Ok(ShellNames::default()) };
+        aliases::of(&self.tmux, &client, &target).await
     }
 
     /// Where commands go: the session chosen last; else the one that a person looks at; else the

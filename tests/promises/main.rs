@@ -1,6 +1,7 @@
 //! What users are promised, tested against the real thing: a module per promise.
 #![cfg(test)]
 
+mod aliases;
 mod arrows;
 mod assistant;
 mod barge_in;

@@ -120,6 +120,9 @@ pub(super) struct Sentences {
     pub(super) here_document: String,
     pub(super) comment: String,
     pub(super) quoting: String,
+    pub(super) alias: String,
+    pub(super) aliases: String,
+    pub(super) function: String,
 }
 
 /// Why a command that is known to be harmless isn't, this time.

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::data::FILE;
 use super::line::is_plain;
 use super::shell::{Script, Word};
+use crate::domain::Aliases;
 use crate::interpreter::GrammarError;
 
 /// A rule as it is written.
@@ -100,11 +101,14 @@ impl Inverse {
     }
 }
 
-/// The line that takes a line back, by the first rule that is about it.
-pub(super) fn inverse(rules: &[Inverse], line: &str) -> Option<String> {
-    let script = Script::parse(line);
+/// The line that takes a line back, by the first rule that is about it, or about what its alias stands for.
+pub(super) fn inverse(rules: &[Inverse], line: &str, aliases: &Aliases) -> Option<String> {
+    let script = Script::expand(line, aliases);
     let [command] = script.commands.as_slice() else { return None };
     if !script.puzzles.is_empty() || !is_plain(command) {
+        return None;
+    }
+    if script.is_doubtful || aliases.functions.contains(&command.words[0].text) {
         return None;
     }
     let (rights, words) = match command.words.as_slice() {
@@ -139,7 +143,7 @@ mod tests {
             ("git commit -m {word}", "git reset --soft HEAD~1"),
         ])
         .unwrap();
-        let undo = |line: &str| inverse(&rules, line);
+        let undo = |line: &str| inverse(&rules, line, &Aliases::default());
         assert_eq!(undo("git add a.rs src/b.rs").as_deref(), Some("git restore --staged a.rs src/b.rs"));
         assert_eq!(undo("git stash").as_deref(), Some("git stash pop"));
         assert_eq!(undo("sudo mkdir /opt/x").as_deref(), Some("sudo rmdir /opt/x"));

@@ -3,9 +3,9 @@
 use std::cell::Cell;
 
 use super::data::{Doubt, Harmless, Wrapper, base_name};
-use super::shell::{self, Puzzle, Redirect, Script, Simple, Word};
+use super::shell::{self, Puzzle, Redirect, Script, Simple, StandsFor, Word};
 use super::{Policy, filled, pattern};
-use crate::domain::Verdict;
+use crate::domain::{ShellNames, Verdict};
 
 /// How deep lines may lie in lines: `bash -c "bash -c …"`.
 const DEEPEST: usize = 4;
@@ -29,16 +29,17 @@ enum Grade {
     Refused,
 }
 
-/// How far commands in commands are still looked into.
+/// How far commands in commands are still looked into, and what names mean there.
 #[derive(Debug)]
-struct Depth {
+pub(super) struct Look<'a> {
     left: Cell<usize>,
     depth: Cell<usize>,
+    shell: &'a ShellNames,
 }
 
-impl Depth {
-    fn new() -> Self {
-        Self { left: Cell::new(MOST_LOOKED_THROUGH), depth: Cell::new(0) }
+impl<'a> Look<'a> {
+    fn new(shell: &'a ShellNames) -> Self {
+        Self { left: Cell::new(MOST_LOOKED_THROUGH), depth: Cell::new(0), shell }
     }
 
     /// Takes what looking through `characters` costs, if there is so much left.
@@ -49,13 +50,13 @@ impl Depth {
     }
 
     /// Looks one level deeper, unless that is too deep.
-    fn deeper(&self, look: impl FnOnce() -> Judgement) -> Judgement {
+    fn deeper(&self, judge: impl FnOnce() -> Judgement) -> Judgement {
         let depth = self.depth.get();
         if depth >= DEEPEST {
             return Judgement::HARMLESS;
         }
         self.depth.set(depth + 1);
-        let found = look();
+        let found = judge();
         self.depth.set(depth);
         found
     }
@@ -89,29 +90,55 @@ impl Judgement {
 }
 
 impl Policy {
-    /// Judges a command line.
-    pub(super) fn command_line(&self, line: &str) -> Verdict {
-        self.line(line, &Depth::new()).verdict()
+    /// Judges a command line for this shell.
+    pub(super) fn command_line(&self, line: &str, shell: &ShellNames) -> Verdict {
+        self.line(line, &Look::new(shell)).verdict()
     }
 
-    fn line(&self, line: &str, depth: &Depth) -> Judgement {
-        let sentences = &self.rules.sentences;
+    fn line(&self, line: &str, look: &Look<'_>) -> Judgement {
         if shell::is_fork_bomb(line) {
-            return Judgement::new(Grade::Refused, &sentences.fork_bomb);
+            return Judgement::new(Grade::Refused, &self.rules.sentences.fork_bomb);
         }
-        let script = Script::parse(line);
+        let script = Script::expand(line, &look.shell.aliases);
+        let judged = self.script(&script, look);
+        if script.alias.is_none() {
+            return judged;
+        }
+        // A line inside of a line may be read by a program that knows no alias.
+        let is_certain = look.shell.certain && !script.is_doubtful && look.depth.get() == 0;
+        let as_it_stands = Script::parse(line);
+        if !is_certain {
+            return judged.or_worse(self.script(&as_it_stands, look));
+        }
+        // The user may have meant the alias by what is allowed.
+        let is_grave = judged.grade >= Grade::Grave;
+        if !is_grave && self.is_allowed_by_user(&as_it_stands) { Judgement::HARMLESS } else { judged }
+    }
+
+    fn script(&self, script: &Script, look: &Look<'_>) -> Judgement {
         let mut worst = Judgement::HARMLESS;
         for puzzle in &script.puzzles {
-            worst = worst.or_worse(Judgement::new(Grade::Unclear, self.puzzling(*puzzle)));
+            let puzzling = Judgement::new(Grade::Unclear, self.puzzling(*puzzle));
+            worst = worst.or_worse(self.explained(puzzling, script.alias.as_ref()));
         }
         for command in &script.commands {
-            worst = worst.or_worse(self.command(command, depth));
+            worst = worst.or_worse(self.explained(self.command(command, look), command.alias.as_ref()));
         }
-        worst = worst.or_worse(self.flow(&script));
-        if worst.grade < Grade::Refused && depth.depth.get() == 0 && self.is_allowed_by_user(&script) {
+        worst = worst.or_worse(self.explained(self.flow(script), script.alias.as_ref()));
+        if worst.grade < Grade::Refused && look.depth.get() == 0 && self.is_allowed_by_user(script) {
             return Judgement::HARMLESS;
         }
         worst
+    }
+
+    /// With what the alias stands for, without which nobody could tell why.
+    fn explained(&self, judgement: Judgement, alias: Option<&StandsFor>) -> Judgement {
+        let Some(StandsFor { name, text }) = alias else { return judgement };
+        if judgement.grade == Grade::Harmless {
+            return judgement;
+        }
+        let stands_for = filled(&filled(&self.rules.sentences.alias, name), text.trim());
+        Judgement { sentence: format!("{stands_for} {}", judgement.sentence), ..judgement }
     }
 
     fn puzzling(&self, puzzle: Puzzle) -> &str {
@@ -124,6 +151,7 @@ impl Policy {
             Puzzle::HereDocument => &sentences.here_document,
             Puzzle::Comment => &sentences.comment,
             Puzzle::Quoting => &sentences.quoting,
+            Puzzle::Alias => &sentences.aliases,
         }
     }
 
@@ -155,7 +183,7 @@ impl Policy {
         self.rules.wrappers.iter().find(|wrapper| wrapper.names.contain(name))
     }
 
-    fn command(&self, command: &Simple, depth: &Depth) -> Judgement {
+    fn command(&self, command: &Simple, look: &Look<'_>) -> Judgement {
         let sentences = &self.rules.sentences;
         let mut worst = Judgement::HARMLESS;
         for name in &command.assignments {
@@ -166,7 +194,21 @@ impl Policy {
         for redirect in &command.redirects {
             worst = worst.or_worse(self.redirect(redirect));
         }
-        if command.words.is_empty() { worst } else { worst.or_worse(self.words(&command.words, depth)) }
+        if command.words.is_empty() {
+            return worst;
+        }
+        worst.or_worse(self.shadowed(&command.words, look)).or_worse(self.words(&command.words, look))
+    }
+
+    /// A function has the name of the program that the rules are about, or of none.
+    fn shadowed(&self, words: &[Word], look: &Look<'_>) -> Judgement {
+        let is_function = |word: &&Word| look.shell.aliases.functions.contains(&word.text);
+        let may_be_called =
+            words.iter().take(if shell::comes_before_commands(&words[0]) { MOST_WRAPPED } else { 1 });
+        match may_be_called.into_iter().find(is_function) {
+            Some(word) => Judgement::new(Grade::Unclear, filled(&self.rules.sentences.function, &word.text)),
+            None => Judgement::HARMLESS,
+        }
     }
 
     fn redirect(&self, redirect: &Redirect) -> Judgement {
@@ -192,7 +234,7 @@ impl Policy {
     }
 
     /// Judges the words of one command.
-    fn words(&self, words: &[Word], depth: &Depth) -> Judgement {
+    fn words(&self, words: &[Word], look: &Look<'_>) -> Judgement {
         let sentences = &self.rules.sentences;
         if let Some(rule) = self.rules.refused(words) {
             return Judgement::new(Grade::Refused, &rule.sentence);
@@ -207,9 +249,9 @@ impl Policy {
             return Judgement::new(Grade::Unclear, &sentences.program_dynamic);
         }
         if let Some(wrapper) = self.wrapper(base_name(&name.text)) {
-            return self.wrapped(wrapper, words, depth);
+            return self.wrapped(wrapper, words, look);
         }
-        let listed = self.danger(words, depth);
+        let listed = self.danger(words, look);
         if listed.grade > Grade::Harmless {
             return listed;
         }
@@ -222,7 +264,7 @@ impl Policy {
     }
 
     /// What the lists say against a command, looking into the lines that it is to run.
-    fn danger(&self, words: &[Word], depth: &Depth) -> Judgement {
+    fn danger(&self, words: &[Word], look: &Look<'_>) -> Judgement {
         let shells = &self.rules.shells;
         let name = base_name(&words[0].text);
         let mut worst = Judgement::HARMLESS;
@@ -238,10 +280,10 @@ impl Policy {
             let consequence = if is_shell { &shells.consequence } else { &shells.evaluators_consequence };
             worst = worst.or_worse(Judgement::new(Grade::Dangerous, consequence));
             for line in inner_lines(words, is_shell) {
-                if !depth.spend(line.len()) {
+                if !look.spend(line.len()) {
                     break;
                 }
-                let inner = depth.deeper(|| self.line(&line, depth));
+                let inner = look.deeper(|| self.line(&line, look));
                 // What the inner line does is worth more words than that it is one.
                 if inner.grade >= Grade::Dangerous && inner.grade >= worst.grade {
                     worst = inner;
@@ -252,7 +294,7 @@ impl Policy {
     }
 
     /// A command that runs another: where that one begins depends on options, so every place is tried.
-    fn wrapped(&self, wrapper: &Wrapper, words: &[Word], depth: &Depth) -> Judgement {
+    fn wrapped(&self, wrapper: &Wrapper, words: &[Word], look: &Look<'_>) -> Judgement {
         if wrapper.transparent && self.rules.harmless(&words[1..]) == Harmless::Yes {
             return Judgement::HARMLESS;
         }
@@ -261,8 +303,8 @@ impl Policy {
             None => Judgement::new(Grade::Touches, &wrapper.consequence),
         };
         let inner = (1..words.len().min(MOST_WRAPPED))
-            .take_while(|start| depth.spend(8 * (words.len() - start)))
-            .map(|start| self.danger(&words[start..], depth))
+            .take_while(|start| look.spend(8 * (words.len() - start)))
+            .map(|start| self.danger(&words[start..], look))
             .fold(Judgement::HARMLESS, Judgement::or_worse);
         own.or_worse(inner)
     }

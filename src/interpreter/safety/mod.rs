@@ -6,8 +6,12 @@
 //! words; whatever isn't listed or not followed is asked first. Doubt about what was heard makes the
 //! verdict one step stricter for anything that changes something, and never laxer.
 //!
-//! **Limits.** Aliases, functions and settings that the user's shell or project defines can give a
-//! harmless name another meaning; they are the user's own, and are not known here.
+//! Of the shell that a line goes to, the aliases are put in first, as the shell does, and what they stand for
+//! is judged. By the name of a function nothing is known: it is asked first.
+//!
+//! **Limits.** Aliases and functions are known of a shell that tells them; of another one (`sh`, one at the
+//! other end of `ssh`), the names are taken for what they are elsewhere. So are suffix aliases of zsh, programs
+//! of the user's own that come first in the search path, and settings that a project defines.
 
 mod data;
 mod inverse;
@@ -19,9 +23,11 @@ use data::Rules;
 use line::is_plain;
 use shell::{Script, Word};
 
+use std::borrow::Cow;
+
 use super::GrammarError;
 use crate::config;
-use crate::domain::{Intent, KeyPress, Verdict};
+use crate::domain::{Intent, KeyPress, ShellNames, Verdict};
 use crate::redact::is_redacted;
 
 /// Why what was heard may not be what was said.
@@ -69,8 +75,8 @@ impl Policy {
             || rules.dangerous(&[Word::plain(name)]).is_some()
     }
 
-    /// Judges a meaning.
-    pub(super) fn judge(&self, intent: &Intent, doubt: Doubt) -> Verdict {
+    /// Judges a meaning. A line in it goes to this shell.
+    pub(super) fn judge(&self, intent: &Intent, doubt: Doubt, shell: &ShellNames) -> Verdict {
         let sentences = &self.rules.sentences;
         let ask = |consequence: &str| Verdict::Confirm { consequence: consequence.into() };
         let verdict = match intent {
@@ -78,7 +84,7 @@ impl Policy {
             Intent::Run { command: text } | Intent::Type { text } if is_redacted(text) => {
                 Verdict::Refuse { reason: sentences.redacted.clone() }
             }
-            Intent::Run { command } => self.command_line(command),
+            Intent::Run { command } => self.command_line(command, shell),
             Intent::Press { press } => self.key(press),
             Intent::KillSession { name } => {
                 let which = name.as_deref().unwrap_or("the current session");
@@ -86,7 +92,15 @@ impl Policy {
             }
             // All of it is as bad as the worst of it.
             Intent::Sequence { steps } => {
-                let verdicts = steps.iter().map(|step| self.judge(step, doubt));
+                let mut shell = Cow::Borrowed(shell);
+                let verdicts = steps.iter().map(|step| {
+                    let verdict = self.judge(step, doubt, &shell);
+                    // What comes next may go to another shell.
+                    if shell.certain && !matches!(step, Intent::Run { .. }) {
+                        shell.to_mut().certain = false;
+                    }
+                    verdict
+                });
                 return verdicts.fold(Verdict::Allow, Verdict::with);
             }
             Intent::CloseWindow => ask(&sentences.close_window),
@@ -130,8 +144,8 @@ impl Policy {
     }
 
     /// The line that takes back what a line did, if there is one.
-    pub(super) fn inverse(&self, line: &str) -> Option<String> {
-        inverse::inverse(&self.rules.inverses, line)
+    pub(super) fn inverse(&self, line: &str, shell: &ShellNames) -> Option<String> {
+        inverse::inverse(&self.rules.inverses, line, &shell.aliases)
     }
 
     /// The verdict on text with characters in it that do other things than they show.

@@ -8,15 +8,22 @@
 //!
 //! The time is linear in the length of the line; nesting is bounded.
 
+mod expansion;
 mod splitter;
 
 use splitter::Splitter;
+
+use crate::domain::Aliases;
 
 /// A command line.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Script {
     /// Every simple command in it, those in substitutions too.
     pub(super) commands: Vec<Simple>,
+    /// The first alias in it.
+    pub(super) alias: Option<StandsFor>,
+    /// An alias was put in where it may not be one.
+    pub(super) is_doubtful: bool,
     /// What was not followed.
     pub(super) puzzles: Vec<Puzzle>,
 }
@@ -34,6 +41,15 @@ pub(super) struct Simple {
     pub(super) fed: bool,
     /// Whether it ended in `&`.
     pub(super) background: bool,
+    /// The alias, as it was typed, that it comes from.
+    pub(super) alias: Option<StandsFor>,
+}
+
+/// An alias and what it stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct StandsFor {
+    pub(super) name: String,
+    pub(super) text: String,
 }
 
 impl Simple {
@@ -83,6 +99,8 @@ pub(super) enum Puzzle {
     Comment,
     /// `'\'`: fish goes on where other shells end the quote.
     Quoting,
+    /// Aliases that were not followed.
+    Alias,
 }
 
 /// Words that are grammar where a command begins.
@@ -92,8 +110,14 @@ const RESERVED: [&str; 23] = [
 ];
 
 impl Script {
+    /// As it stands.
     pub(super) fn parse(line: &str) -> Self {
-        let mut splitter = Splitter::new(line, 0);
+        Self::expand(line, &Aliases::default())
+    }
+
+    /// With what its aliases stand for.
+    pub(super) fn expand(line: &str, aliases: &Aliases) -> Self {
+        let mut splitter = Splitter::new(line, aliases, 0);
         if splitter.peek() == Some('^') {
             splitter.puzzle(Puzzle::History);
         }
@@ -110,6 +134,11 @@ impl Word {
 
     fn quote(&mut self) {
         self.unquoted.get_or_insert(self.text.len());
+    }
+
+    /// Known as it stands, and written without quotes.
+    fn is_bare(&self) -> bool {
+        self.unquoted.is_none() && !self.dynamic && self.variables.is_empty()
     }
 
     fn is_reserved(&self) -> bool {
@@ -136,6 +165,11 @@ impl Word {
             && base.chars().all(|c| c == '_' || c.is_ascii_alphanumeric());
         (is_plain && is_name).then_some(name)
     }
+}
+
+/// Whether shells look for functions and aliases behind this word.
+pub(super) fn comes_before_commands(word: &Word) -> bool {
+    word.is_bare() && expansion::BEFORE_COMMANDS.contains(&word.text.as_str())
 }
 
 /// Whether a line defines a function that starts itself more than once: `:(){ :|:& };:`.

@@ -1,21 +1,25 @@
 //! The splitter itself: one pass over the characters of a line.
 
+use super::expansion::Expansion;
 use super::{Puzzle, Redirect, Script, Simple, Word};
+use crate::domain::Aliases;
 
 /// How deep substitutions may lie in each other.
 const DEEPEST: usize = 16;
 
-pub(super) struct Splitter {
-    chars: Vec<char>,
-    at: usize,
+pub(super) struct Splitter<'a> {
+    pub(super) chars: Vec<char>,
+    pub(super) at: usize,
     depth: usize,
     pub(super) script: Script,
-    current: Simple,
+    pub(super) current: Simple,
+    pub(super) expansion: Expansion<'a>,
 }
 
-impl Splitter {
-    pub(super) fn new(text: &str, depth: usize) -> Self {
+impl<'a> Splitter<'a> {
+    pub(super) fn new(text: &str, aliases: &'a Aliases, depth: usize) -> Self {
         Self {
+            expansion: Expansion::new(aliases),
             chars: text.chars().collect(),
             at: 0,
             depth,
@@ -59,6 +63,7 @@ impl Splitter {
             self.script.commands.push(command);
         }
         self.current.fed = feeds;
+        self.current.alias = self.alias_around();
     }
 
     /// Commands up to the end, or up to an unquoted `close`, which is eaten.
@@ -129,6 +134,7 @@ impl Splitter {
             return;
         }
         let outer = std::mem::take(&mut self.current);
+        self.current.alias = self.alias_around();
         self.depth += 1;
         self.list(Some(close));
         self.depth -= 1;
@@ -159,6 +165,9 @@ impl Splitter {
         let duplicates = self.eat('&');
         self.blanks();
         let target = self.word();
+        if self.is_global(&target) {
+            self.puzzle(Puzzle::Alias);
+        }
         if target.text.is_empty() && !target.dynamic {
             self.puzzle(Puzzle::Unfinished);
             return;
@@ -177,7 +186,11 @@ impl Splitter {
     }
 
     fn plain_word(&mut self) {
+        let start = self.at;
         let word = self.word();
+        if self.expanded(&word, start) {
+            return;
+        }
         let before_redirect = matches!(self.peek(), Some('<' | '>'));
         if before_redirect && !word.text.is_empty() && word.text.bytes().all(|b| b.is_ascii_digit()) {
             return;
@@ -408,8 +421,12 @@ impl Splitter {
             self.puzzle(Puzzle::Compound);
             return;
         }
-        let mut splitter = Splitter::new(text, self.depth + 1);
+        let mut splitter = Splitter::new(text, self.expansion.aliases(), self.depth + 1);
+        splitter.expansion.take_over(&self.expansion);
         splitter.list(None);
+        self.expansion.count(&splitter.expansion);
+        self.script.is_doubtful |= splitter.script.is_doubtful;
+        self.script.alias = self.script.alias.take().or(splitter.script.alias);
         self.script.commands.append(&mut splitter.script.commands);
         for puzzle in splitter.script.puzzles {
             self.puzzle(puzzle);
