@@ -124,7 +124,9 @@ mod tests {
 
     fn told(marks: &[&str]) -> Told {
         let mut told = Told::default();
-        marks.iter().for_each(|mark| told.take(mark));
+        for mark in marks {
+            told.take(mark);
+        }
         told
     }
 
@@ -149,7 +151,7 @@ mod tests {
         assert!(told(&["", "0;all␟ls␞", "x"]).all().is_none());
         let odd = told(&["1;␞␞a␞é␞x␟␟y␞"]);
         assert!(odd.all().unwrap().functions.is_empty());
-        let record: String = (0..100).map(|at| format!("a{at}␟{}␞", "x".repeat(100))).collect();
+        let record = (0..100).map(|at| format!("a{at}␟{}␞", "x".repeat(100))).collect::<Vec<_>>().concat();
         let mut many = told(&["1;"]);
         (0..100).for_each(|at| many.take(&format!("0;{}", record.replace('a', &format!("a{at}")))));
         assert!(many.all().unwrap().aliases.len() <= MOST && many.all().unwrap().aliases.len() > 1000);
