@@ -550,6 +550,12 @@ impl Coordinator {
         }
     }
 
+    fn is_echo(&self, transcript: &Transcript) -> bool {
+        let completeness = self.ports.interpreter.completeness(&transcript.text, &self.moment());
+        let means_something = completeness != Completeness::Unknown;
+        self.echo.is(&transcript.text, transcript.confidence, means_something)
+    }
+
     async fn heard(&mut self, progress: Progress) {
         let (id, may_be_echo, answer, result) = match progress {
             Progress::Heard { id, may_be_echo, answer, result } => (id, may_be_echo, answer, result),
@@ -577,7 +583,7 @@ impl Coordinator {
                     self.condition.serving("voice-stt", "I understand speech again.")
                 };
                 self.tell_all(events);
-                if may_be_echo && self.echo.is(&transcript.text) {
+                if may_be_echo && self.is_echo(&transcript) {
                     tracing::info!(%id, "our own voice came back, and is not answered");
                     self.note(id, Stage::Transcribed(transcript)).await;
                     self.note(id, Stage::Abandoned { reason: "it was the program's own voice".into() }).await;

@@ -99,7 +99,7 @@ fn a_line_is_judged_by_what_its_aliases_stand_for() {
         ("echo $(cat x)", Some("`cat` stands for `rm -rf`: ")),
         ("ls && cat x", Some("`cat` stands for `rm -rf`: ")),
         ("echo `cat x`", Some("`cat` stands for `rm -rf`: ")),
-        ("one cat x", Some("`one` stands for `ls &&`: ")),
+        ("one cat x", Some("`cat` stands for `rm -rf`: ")),
         ("two", Some("`two` stands for `ls; rm -rf x`: ")),
         ("gs", Some("`gs` stands for `git stash drop`: ")),
         ("sudo cat x", Some("`sudo` stands for `sudo`: ")),
@@ -110,7 +110,6 @@ fn a_line_is_judged_by_what_its_aliases_stand_for() {
         ("echo cat", None),
         ("\\cat x", None),
         ("'cat' x", None),
-        ("command cat x", None),
     ] {
         match (judged(line, &shell), expected) {
             (Verdict::Allow, None) => {}
@@ -118,6 +117,7 @@ fn a_line_is_judged_by_what_its_aliases_stand_for() {
             (verdict, _) => panic!("{line}: {verdict:?}"),
         }
     }
+    assert_eq!(judged("command cat x", &shell), judged("command cat x", &ShellNames::default()));
     // The alias of an alias is looked up behind a blank.
     let Verdict::Confirm { consequence } = judged("sudo cat x", &shell) else { panic!() };
     assert_ne!(judged("sudo echo x", &shell), Verdict::Confirm { consequence });
@@ -125,7 +125,7 @@ fn a_line_is_judged_by_what_its_aliases_stand_for() {
 
 #[test]
 fn where_it_is_not_certain_the_worse_of_both_counts() {
-    let certain = shell(AliasPlace::Command, &["rmdir=ls", "ls=rm -rf"]);
+    let certain = shell(AliasPlace::Command, &["rmdir=echo", "ls=rm -rf"]);
     assert_eq!(judged("rmdir x", &certain), Verdict::Allow);
     let uncertain = ShellNames { certain: false, ..certain };
     for line in ["rmdir x", "ls x"] {
@@ -164,7 +164,7 @@ fn by_the_name_of_a_function_nothing_is_known() {
         let Verdict::Confirm { consequence } = judged(line, &shell) else { panic!("{line}") };
         assert!(consequence.starts_with("`ls` is a function"), "{line}: {consequence}");
     }
-    assert_eq!(judged("command ls", &shell), Verdict::Allow);
+    assert_eq!(judged("command ls", &shell), judged("command ls", &ShellNames::default()));
     assert!(matches!(judged("rm -rf /", &shell), Verdict::Refuse { .. }));
 }
 

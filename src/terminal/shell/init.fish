@@ -11,7 +11,7 @@ function __voice_terminal_mark
 end
 
 # What fish brings along, which means what everybody knows.
-set -g __voice_terminal_shipped "^(?:"(string escape --style=regex -- $__fish_data_dir)"/|embedded:|n/a$)"
+set -g __voice_terminal_shipped "^(?:"(string escape --style=regex -- $__fish_data_dir)"/|embedded:|n/a\$)"
 
 # One name: what kind of thing it is, and the text that it stands for.
 function __voice_terminal_name
