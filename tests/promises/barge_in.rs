@@ -126,7 +126,7 @@ async fn from_another_loudspeaker_in_mid_answer_its_own_voice_is_nobody_either()
         let moved = Instant::now();
         pulse.control(&["set-default-sink", default]);
         speaks(to, moved, Duration::from_secs(1));
-        let told = daemon.said().matches("The loudspeaker has changed").count();
+        let told = daemon.said().matches("\"text\":\"The loudspeaker has changed").count();
         assert_eq!(told, round + 1, "{}", daemon.said());
         is_silent(to);
     }
