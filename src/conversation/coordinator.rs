@@ -553,7 +553,7 @@ impl Coordinator {
     fn is_echo(&self, transcript: &Transcript) -> bool {
         let completeness = self.ports.interpreter.completeness(&transcript.text, &self.moment());
         let means_something = completeness != Completeness::Unknown;
-        self.echo.is(&transcript.text, transcript.confidence, means_something)
+        self.echo.is(&transcript.text, means_something)
     }
 
     async fn heard(&mut self, progress: Progress) {

@@ -2,19 +2,16 @@
 //!
 //! Where a loudspeaker and a microphone share a room, what is spoken comes back. The ear is deaf while
 //! something plays, but sound systems are late by more than one can know; so what is heard around the
-//! time of an answer, and says what the answer said, is taken for its echo. A single word that means
+//! time of an answer, and says what the answer said, is taken for its echo. So is a single word that
+//! means nothing: it is what cancelling leaves of an echo, and Whisper may be sure of it. One that means
 //! something never is: "Say confirm, or cancel" must not swallow the "confirm" that follows.
 
 use std::time::{Duration, Instant};
-
-use crate::domain::Confidence;
 
 /// How late an echo may come.
 const LATE: Duration = Duration::from_secs(3);
 /// The share of an utterance's words that must stand in the answer, in order. Whisper mishears some.
 const SHARE: f64 = 0.7;
-/// Whisper is less sure than this of a single word that is what cancelling has left of an echo.
-const UNSURE: f32 = 0.5;
 
 /// What was spoken last.
 #[derive(Debug, Default)]
@@ -46,18 +43,13 @@ impl Echo {
     }
 
     /// Whether what was heard says what was spoken.
-    pub(super) fn is(&self, heard: &str, confidence: Confidence, means_something: bool) -> bool {
+    pub(super) fn is(&self, heard: &str, means_something: bool) -> bool {
         let heard = words(heard);
-        if let [word] = heard.as_slice() {
-            let is_unsure = confidence.get() < UNSURE;
-            return !means_something
-                && (is_unsure || self.words.iter().any(|spoken| resembles(word, spoken)));
+        match heard.len() {
+            0 => false,
+            1 => !means_something,
+            many => in_order(&heard, &self.words) as f64 >= SHARE * many as f64,
         }
-        if heard.is_empty() {
-            return false;
-        }
-        let found = in_order(&heard, &self.words);
-        found as f64 >= SHARE * heard.len() as f64
     }
 }
 
@@ -67,12 +59,6 @@ fn words(text: &str) -> Vec<String> {
         .filter(|word| !word.is_empty())
         .map(str::to_lowercase)
         .collect()
-}
-
-/// Whether one is the other with a letter or two more, as in "kills" and "kill".
-fn resembles(one: &str, other: &str) -> bool {
-    let (short, long) = if one.len() < other.len() { (one, other) } else { (other, one) };
-    long.starts_with(short) && long.len() - short.len() <= short.len() / 2
 }
 
 /// How many words of one are found in the other in the same order: the longest common subsequence.
@@ -97,7 +83,7 @@ mod tests {
     fn an_echo_is_known_by_its_words_and_its_time() {
         let now = Instant::now();
         let mut echo = Echo::default();
-        let is = |echo: &Echo, heard: &str| echo.is(heard, Confidence::CERTAIN, false);
+        let is = |echo: &Echo, heard: &str| echo.is(heard, true);
         assert!(!echo.may_return(now));
         echo.begin("New session build. There was a session of that name already.", now);
         assert!(echo.may_return(now));
@@ -118,11 +104,9 @@ mod tests {
     #[test]
     fn an_answer_to_a_question_is_no_echo() {
         let mut echo = Echo::default();
-        let (sure, unsure) = (Confidence::CERTAIN, Confidence::new(0.4));
         echo.begin("Shall I kill session build? Say confirm, or cancel.", Instant::now());
-        assert!(!echo.is("Confirm", unsure, true));
-        assert!(!echo.is("Yes, do it.", sure, true));
-        assert!(!echo.is("Hello", sure, false));
-        assert!(echo.is("Kills.", sure, false) && echo.is("Hills.", unsure, false), "it means nothing");
+        assert!(!echo.is("Confirm", true));
+        assert!(!echo.is("Yes, do it.", true));
+        assert!(echo.is("Kills.", false) && echo.is("Hills.", false), "it means nothing");
     }
 }

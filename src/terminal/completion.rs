@@ -6,16 +6,19 @@
 //! session's nonce; a mark without it was printed by somebody else and counts for nothing.
 
 mod story;
+mod told;
+mod typed;
 
 use std::collections::HashMap;
 use std::time::Instant;
 
-use super::aliases::Told;
 use super::strip::{Scanner, Screenless, Sink};
-use super::typed::Typed;
 use crate::domain::Aliases;
 
+use told::Told;
+
 pub(super) use story::Story;
+pub(super) use typed::Typed;
 
 /// Panes that are followed at the same time; of more, the one that was quiet for longest is forgotten.
 const MOST_PANES: usize = 64;

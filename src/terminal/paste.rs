@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::domain::{Failure, Front, Outcome, PaneId, Target};
 
 use super::client::Client;
-use super::completion::Phase;
+use super::completion::{Phase, Typed};
 use super::error::{Trouble, request_failure};
 use super::foreground;
 use super::front;
@@ -25,7 +25,7 @@ use super::request::Request;
 use super::shell::Kind;
 use super::shown::{await_line, cursor_line, squeezed};
 use super::strip::{clean, width};
-use super::typed::{self, Typed};
+use super::typed;
 
 /// How long inserting waits for the text to be shown.
 const SHOWN_DUE: Duration = Duration::from_secs(1);

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::{Failure, FailureKind, Front, Outcome, Ran, Target};
 
 use super::client::{Client, Farewell};
-use super::completion::{Moment, Phase, Since};
+use super::completion::{Moment, Phase, Since, Typed};
 use super::error::{CHAIN, Refusal, Trouble, request_failure};
 use super::front;
 use super::link::Link;
@@ -24,7 +24,7 @@ use super::shell::Kind;
 use super::shown::squeezed;
 use super::strip::{clean, strip};
 use super::tty;
-use super::typed::{self, Typed};
+use super::typed;
 
 /// A shell that makes marks, for all one knows, has made the first by then.
 const MARKS_DUE: Duration = Duration::from_secs(1);

@@ -53,10 +53,6 @@ fn ask_for_help(user: &User, meter: &Meter) -> Instant {
     asked
 }
 
-fn spoken(user: &User) -> Vec<serde_json::Value> {
-    user.history().into_iter().filter(|record| record["origin"] == "microphone").collect()
-}
-
 /// Until which sound it went on, once it fell silent for a second.
 fn fell_silent(meter: &Meter) -> Instant {
     until("it falls silent", || meter.last().is_some_and(|last| last.elapsed() > Duration::from_secs(1)));
@@ -74,7 +70,7 @@ async fn in_one_room_its_own_voice_is_nobody_and_a_person_over_it_is_heard_from_
         speaks(&speaker, asked, Duration::from_secs(4));
     }
     is_silent(&speaker);
-    assert!(spoken(&user).is_empty(), "{:#?}\n{}", spoken(&user), daemon.said());
+    assert!(user.spoken().is_empty(), "{:#?}\n{}", user.spoken(), daemon.said());
     assert_eq!(interruptions(&daemon, "voice"), 0, "{}", daemon.said());
 
     // A phrase that the answer has in it, too. On a busy machine a small recogniser mishears now and then, and
@@ -101,7 +97,7 @@ async fn in_one_room_its_own_voice_is_nobody_and_a_person_over_it_is_heard_from_
         }
     }
     println!("from their first sound to its last: {cut_off:?}");
-    let heard: Vec<_> = spoken(&user).iter().map(|record| record["text"].clone()).collect();
+    let heard: Vec<_> = user.spoken().iter().map(|record| record["text"].clone()).collect();
     assert!(user.tmux(&["list-sessions"]).contains("build"), "{heard:?}\n{}", daemon.said());
     // The answer would have gone on for seconds.
     assert!(cut_off.iter().any(|time| *time < Duration::from_millis(1500)), "{cut_off:?}\n{}", daemon.said());
@@ -130,7 +126,7 @@ async fn from_another_loudspeaker_in_mid_answer_its_own_voice_is_nobody_either()
         assert_eq!(told, round + 1, "{}", daemon.said());
         is_silent(to);
     }
-    assert!(spoken(&user).is_empty(), "{:#?}\n{}", spoken(&user), daemon.said());
+    assert!(user.spoken().is_empty(), "{:#?}\n{}", user.spoken(), daemon.said());
     assert_eq!(interruptions(&daemon, "voice"), 0, "{}", daemon.said());
 }
 
@@ -198,6 +194,6 @@ async fn where_it_is_switched_off_nobody_is_heard_while_it_speaks() {
         assert!(speaker.last().unwrap().elapsed() < Duration::from_secs(1), "it goes on");
     }
     is_silent(&speaker);
-    assert!(spoken(&user).is_empty(), "{:#?}", spoken(&user));
+    assert!(user.spoken().is_empty(), "{:#?}", user.spoken());
     assert_eq!(interruptions(&daemon, "voice"), 0, "{}", daemon.said());
 }

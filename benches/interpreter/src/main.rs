@@ -9,7 +9,7 @@ pub mod interpreter;
 pub mod domain;
 
 #[path = "../../../src/redact/mod.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports)]
 mod redact;
 
 #[allow(dead_code)]

@@ -2,8 +2,8 @@
 //! mark of the shell's.
 
 use super::completion::{Panes, Phase};
-use super::is_hidden;
 use super::strip::{Scanner, Screenless, clean, strip};
+use crate::is_hidden;
 
 const LIMIT: usize = 1 << 12;
 const NONCE: &str = "0194f3a1c0de7000b000feedfacecafe";

@@ -1,5 +1,5 @@
 //! What must hold for any input; see Cargo.toml. A target is a function that panics when it doesn't.
-#![allow(dead_code, reason = "what the product needs, and these checks don't")]
+#![allow(dead_code, unused_imports, reason = "what the product needs, and these checks don't")]
 
 #[path = "../../../src/domain/mod.rs"]
 pub mod domain;
@@ -12,22 +12,27 @@ mod redact;
 #[path = "../../../benches/interpreter/src/config.rs"]
 pub mod config;
 
-#[path = "../../../src/terminal/completion.rs"]
-mod completion;
-#[path = "../../../src/terminal/control.rs"]
-mod control;
-#[path = "../../../src/terminal/strip.rs"]
-mod strip;
+// Of the terminal, what is pure, and the checks of it.
+#[path = "../../../src/terminal"]
+mod terminal {
+    mod completion;
+    mod control;
+    mod strip;
 
-mod escapes;
+    #[path = "../../tests/fuzz/src/escapes.rs"]
+    mod escapes;
+    #[path = "../../tests/fuzz/src/protocol.rs"]
+    mod protocol;
+
+    pub use escapes::escapes;
+    pub use protocol::control;
+}
 mod grammar;
-mod protocol;
 mod shell;
 
-pub use escapes::escapes;
 pub use grammar::grammar;
-pub use protocol::control;
 pub use shell::shell;
+pub use terminal::{control, escapes};
 
 use std::sync::LazyLock;
 

@@ -196,6 +196,14 @@ impl User {
         ran.json()
     }
 
+    /// What it heard, and didn't know for its own voice.
+    pub fn spoken(&self) -> Vec<serde_json::Value> {
+        let is_speech = |record: &serde_json::Value| {
+            record["origin"] == "microphone" && record["abandoned"] != "it was the program's own voice"
+        };
+        self.history().into_iter().filter(is_speech).collect()
+    }
+
     /// Every process that was started in this user's name and still runs.
     pub fn processes(&self) -> Vec<(u32, String)> {
         let mark = format!("HOME={}", self.path("home").display());
