@@ -9,6 +9,7 @@ and word error rate; with --wrong also each command that was misunderstood.
 import argparse
 import atexit
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -97,7 +98,7 @@ def main():
             line += f"{percent(total.accuracy) + ' / ' + percent(total.word_error_rate):>15}"
         print(line)
     took.sort()
-    print(f"\nrecognition: median {took[len(took) // 2]:.3f} s, p95 {took[len(took) * 95 // 100]:.3f} s", end="")
+    print(f"\nrecognition: median {took[len(took) // 2]:.3f} s, p95 {took[math.ceil(len(took) * 0.95) - 1]:.3f} s", end="")
     print(f"; {len(took)} recordings in {time.time() - began:.0f} s")
     if options.wrong:
         for voice, condition, said, heard in wrong:

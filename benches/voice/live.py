@@ -41,7 +41,8 @@ class Daemon:
         threading.Thread(target=self.read, daemon=True).start()
         self.room = room
         began = time.time()
-        self.until(began, lambda event: event["event"] == "mode_changed" and event["mode"] == "voice", 60)
+        if not self.until(began, lambda event: event["event"] == "mode_changed" and event["mode"] == "voice", 60):
+            raise SystemExit("the daemon does not listen")
         # Something to talk about; its answer is spoken.
         subprocess.run([*run, "do", "new session build"], stdin=subprocess.DEVNULL, capture_output=True)
         time.sleep(2)
@@ -129,13 +130,17 @@ def listen(make_run, room, clean, count, idle):
         with procs.Peak(daemon.pid) as peak:
             turns, missed = [], 0
             for at in range(count):
-                done = turn(daemon, sources[VOICES[at // len(SAID) % len(VOICES)], SAID[at % len(SAID)]])
-                turns, missed = (turns + [done], missed) if done else (turns, missed + 1)
+                words = SAID[at % len(SAID)]
+                done = turn(daemon, sources[VOICES[at // len(SAID) % len(VOICES)], words])
+                turns, missed = (turns + [done | {"words": words}], missed) if done else (turns, missed + 1)
         # The loudspeaker is closed when it has been idle for a while.
         time.sleep(12)
+        began = time.time()
         before = procs.use(procs.tree(daemon.pid))
         time.sleep(idle)
         after = procs.use(procs.tree(daemon.pid))
+        if news := [event for at, event in daemon.events if at >= began]:
+            raise SystemExit(f"something happened while nobody spoke: {news[0]}")
         return {
             "turns": turns,
             "missed": missed,

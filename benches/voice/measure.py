@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import tomllib
+import zlib
 from pathlib import Path
 
 import procs
@@ -25,6 +26,8 @@ from speaking import Peer, synthesis
 
 HERE = Path(__file__).parent
 SEED = 20_261_124
+# Where the peer is also told beforehand what is likely.
+TOLD = ("clean", "white-10", "babble-10")
 
 
 def machine():
@@ -51,6 +54,14 @@ def likely():
     return " ".join(f"{phrase.capitalize()}." for phrase in reversed(grammar["likely"]))
 
 
+def is_other_noise(recording):
+    """Whether a voice says a phrase in the noise that is not its turn: half of all suffices."""
+    if recording["means"] is None or recording["condition"] == "clean":
+        return False
+    turn = zlib.crc32(f"{recording['voice']} {recording['words']}".encode()) % 2
+    return recording["condition"].startswith(("white", "babble")[turn])
+
+
 def recognition(run, peer, meanings, recordings):
     """Each group by one, then by the other, in turns; and by the other told what is likely."""
     groups = {}
@@ -59,7 +70,8 @@ def recognition(run, peer, meanings, recordings):
     results = []
     for at, ((voice, condition), group) in enumerate(groups.items()):
         told = {}
-        for who in ("ours", "theirs", "told") if at % 2 == 0 else ("told", "theirs", "ours"):
+        three = ["ours", "theirs"] + ["told"] * (condition in TOLD)
+        for who in three if at % 2 == 0 else reversed(three):
             if who == "ours":
                 heard = transcribe(run, group)
                 told[who] = [(one["text"], seconds(one["took"])) for one in heard]
@@ -97,11 +109,25 @@ def threads(make_run, peer, recordings, rounds):
     return [{"who": who, "threads": count, "busy": busy, "took": all} for (who, count, busy), all in took.items()]
 
 
-def peers_memory(recording):
+def speaking(run, peer, replies, rounds):
+    """Each reply, each round with a process of its own, and once more with both cores busy."""
+    told = {}
+    for busy in (False,) * rounds + (True,):
+        loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() * busy)]
+        try:
+            told.setdefault(busy, []).extend(synthesis(run, peer, replies))
+        finally:
+            for loop in loops:
+                loop.kill()
+                loop.wait()
+    return {"synthesis": told[False], "synthesis_busy": told[True]}
+
+
+def peers_memory(recordings):
     """The most that faster-whisper and Piper use in one process of their own."""
     peer = Peer()
     with procs.Peak(peer.process.pid) as peak:
-        for _ in range(3):
+        for recording in recordings:
             peer.ask(do="transcribe", file=recording["file"], threads=os.cpu_count())
             peer.ask(do="speak", text="Three windows are open. Nothing is waiting for an answer.")
     peer.close()
@@ -136,27 +162,36 @@ def main():
     clean = [one for one in commands if one["condition"] == "clean"]
     some = random.Random(SEED).sample(clean, 10 if options.quick else 30)
     meanings = Meanings(make_run())
+
+    def keep():
+        """After each part, so that none is lost with a later one."""
+        options.out.write_text(json.dumps(results, indent=1))
+
     peer = Peer()
     peer.ask(do="transcribe", file=clean[0]["file"], threads=os.cpu_count())
     if wanted("recognition"):
-        chosen = everything
+        # Each phrase by each voice in the one noise or the other, by turns.
+        chosen = [one for one in everything if not is_other_noise(one)]
         if options.quick:
             # Each voice says every tenth phrase, in the quiet and in middling noise.
             few = {one["words"] for one in clean[: len(clean) // 5 : 10]}
-            chosen = [one for one in everything if one["condition"] in ("clean", "white-10", "babble-10")]
+            chosen = [one for one in everything if one["condition"] in TOLD]
             chosen = [one for one in chosen if one["means"] is None or one["words"] in few]
         results["recognition"] = recognition(make_run(), peer, meanings, chosen)
+        keep()
     if wanted("threads"):
         results["threads"] = threads(make_run, peer, some, 1 if options.quick else 3)
+        keep()
     if wanted("synthesis"):
         replies = (HERE / "replies.txt").read_text().splitlines()
-        results["synthesis"] = synthesis(make_run(), peer, replies[::3] if options.quick else replies)
+        results |= speaking(make_run(), peer, replies, 1 if options.quick else 5)
+        keep()
     peer.close()
     if wanted("live"):
         with Room() as room:
             results["live"] = listen(make_run, room, clean, 8 if options.quick else 40, 15 if options.quick else 60)
-        results["peers_memory"] = peers_memory(clean[0])
-    options.out.write_text(json.dumps(results, indent=1))
+        results["peers_memory"] = peers_memory(some)
+        keep()
     print(f"{time.strftime('%H:%M:%S')} done", file=sys.stderr)
 
 

@@ -2,6 +2,7 @@
 
 import array
 import os
+import random
 import shutil
 import subprocess
 import tempfile
@@ -20,6 +21,8 @@ set-default-source vmic
 SERVER = "pulseaudio -n --exit-idle-time=-1 --daemonize=no --use-pid-file=no --disallow-exit --realtime=no \
 --high-priority=no -F"
 PIECE = 0.01
+# Of the noise of the room, 66 dB below full scale. No microphone gives exact silence, and one that does is told of.
+NOISE = 16
 
 
 class Meter:
@@ -74,15 +77,26 @@ class Room:
             self.close()
             raise SystemExit("PulseAudio does not start")
         # Without somebody who always plays, a null sink works in blocks of two seconds.
-        feeder = "pacat --playback --raw --rate=48000 --format=s16le --channels=1 --latency-msec=20 --device=mic /dev/zero"
-        self.start(feeder.split(), self.environment)
+        feeder = "pacat --playback --raw --rate=48000 --format=s16le --channels=1 --latency-msec=20 --device=mic"
+        self.start(feeder.split(), self.environment, stdin=subprocess.PIPE)
+        threading.Thread(target=self.murmur, args=(self.children[-1].stdin,), daemon=True).start()
         time.sleep(2)
         self.mic, self.speaker = Meter(self, "mic.monitor"), Meter(self, "speaker.monitor")
         self.children += [self.mic.child, self.speaker.child]
 
-    def start(self, command, environment):
+    def start(self, command, environment, stdin=subprocess.DEVNULL):
         quiet = subprocess.DEVNULL
-        self.children.append(subprocess.Popen(command, env=environment, stdin=quiet, stdout=quiet, stderr=quiet))
+        self.children.append(subprocess.Popen(command, env=environment, stdin=stdin, stdout=quiet, stderr=quiet))
+
+    def murmur(self, feeder):
+        """The noise of the room, ten seconds of it again and again."""
+        chance = random.Random("room")
+        noise = array.array("h", (int(chance.gauss(0, NOISE)) for _ in range(480_000))).tobytes()
+        try:
+            while True:
+                feeder.write(noise)
+        except (BrokenPipeError, ValueError):
+            pass
 
     def say(self, wav):
         """Plays a file into the microphone, to its end."""

@@ -92,7 +92,7 @@ class Meanings:
             return False
         found = {key: value for key, value in found.items() if value is not None}
         return all(alike(found.get(key)) == alike(value) for key, value in means.items()) and not (
-            found.keys() - means.keys() - {"verdict", "consequence", "reason"}
+            found.keys() - means.keys() - {"verdict", "consequence", "reason", "corrections"}
         )
 
 

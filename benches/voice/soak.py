@@ -11,6 +11,7 @@ printed as they go. Growth from the second quarter to the last is a failure.
 import argparse
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from statistics import median
@@ -87,7 +88,8 @@ def simulated(run, recording):
     # Something to talk about.
     subprocess.run([*run, "do", "new session build"], stdin=subprocess.DEVNULL, capture_output=True)
     command = [*run, "--json", "hear", str(recording)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    troubles = tempfile.TemporaryFile("w+")
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=troubles, text=True)
     watch, turns = Watch(process.pid, "hear"), 0
     # The first turns load what is loaded once.
     for line in process.stdout:
@@ -95,8 +97,9 @@ def simulated(run, recording):
             turns += 1
             if turns >= 5 and turns % 5 == 0:
                 watch.look(f"{turns} turns")
-    trouble = process.stderr.read()
     process.wait()
+    troubles.seek(0)
+    trouble = troubles.read()
     print(f"{turns} turns in {time.time() - begin:.0f} s {trouble.strip()}")
     return watch, turns
 

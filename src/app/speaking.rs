@@ -38,7 +38,7 @@ pub(super) async fn speak(
     let mut config = now.config;
     // Behind whatever else there is to do, and in the way of nothing: whoever speaks first waits for what is left.
     let mut preparing = Some(Box::pin(voice.clone().prepare(config.speech.tts.voice.clone(), &progress)));
-    let mut speaking: Option<BoxFuture<'static, Result<Option<Degradation>, Failure>>> = None;
+    let mut speaking: Option<BoxFuture<'static, Result<Said, Failure>>> = None;
     let mut waiting: VecDeque<String> = VecDeque::new();
     loop {
         if speaking.is_none()
@@ -132,39 +132,55 @@ impl Voice {
         }
     }
 
-    /// Says a text to its end; tells if another than the first voice had to.
-    async fn say(self, text: String) -> Result<Option<Degradation>, Failure> {
+    /// Says a text to its end.
+    async fn say(self, text: String) -> Result<Said, Failure> {
         let talk = self.mouth.talk();
         let mut clauses = self.synthesisers.say(&text);
-        let mut instead = None;
+        let mut said = Said::default();
         while let Some(clause) = clauses.recv().await {
             let mut clause = clause?;
-            if !self.synthesisers.is_first(&clause.tier) {
-                instead = Some(Degradation {
-                    chain: synthesis::CHAIN.into(),
-                    now: clause.tier.clone(),
-                    what: "My usual voice doesn't work; a simpler one speaks instead".into(),
-                    remedy: "`voice-terminal doctor` tells why".into(),
-                });
+            match clause.tier {
+                Some(tier) if self.synthesisers.is_first(&tier) => said.by_the_first = true,
+                Some(tier) => said.by_another = Some(tier),
+                None => {}
             }
             while let Some(sound) = clause.parts.recv().await {
+                said.heard = true;
                 talk.play(sound).await?;
             }
         }
-        talk.finished().await?;
-        Ok(instead)
+        said.heard &= talk.finished().await?;
+        Ok(said)
     }
 }
 
+/// How a text was said.
+#[derive(Debug, Default)]
+struct Said {
+    /// Whether the first voice said some of it anew.
+    by_the_first: bool,
+    /// Another voice that had to.
+    by_another: Option<String>,
+    /// Whether there was a sound, and it was heard to its end.
+    heard: bool,
+}
+
 /// What the conversation is told of how speaking went.
-fn news(said: Result<Option<Degradation>, Failure>) -> Vec<Input> {
+fn news(said: Result<Said, Failure>) -> Vec<Input> {
     let serving = |chain: &str, what: &str| Input::Serving { chain: chain.into(), what: what.into() };
     match said {
-        Ok(None) => vec![
-            serving(synthesis::CHAIN, "My usual voice is back."),
-            serving("audio-output", "I can be heard again."),
-        ],
-        Ok(Some(instead)) => vec![Input::Degraded(instead)],
+        Ok(Said { by_the_first, by_another, heard }) => {
+            let voice = match by_another {
+                Some(tier) => Some(Input::Degraded(Degradation {
+                    chain: synthesis::CHAIN.into(),
+                    now: tier,
+                    what: "My usual voice doesn't work; a simpler one speaks instead".into(),
+                    remedy: "`voice-terminal doctor` tells why".into(),
+                })),
+                None => by_the_first.then(|| serving(synthesis::CHAIN, "My usual voice is back.")),
+            };
+            voice.into_iter().chain(heard.then(|| serving("audio-output", "I can be heard again."))).collect()
+        }
         Err(failure) => {
             vec![Input::Degraded(Degradation { now: "text-output-only".into(), ..degradation(failure) })]
         }

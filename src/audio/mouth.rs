@@ -123,15 +123,16 @@ impl Talk<'_> {
         Ok(())
     }
 
-    /// Waits until all has been heard, or was stopped. Cancel-safe.
+    /// Waits until all has been heard, or was stopped; tells whether it was heard. Cancel-safe.
     ///
     /// # Errors
     /// The device was lost before.
-    pub async fn finished(mut self) -> Result<(), Failure> {
-        let Some(orders) = self.orders.take() else { return Ok(()) };
+    pub async fn finished(mut self) -> Result<bool, Failure> {
+        let Some(orders) = self.orders.take() else { return Ok(false) };
         let (ended, end) = oneshot::channel();
         orders.try_send(Order::End(Some(ended))).map_err(|_| stuck())?;
-        end.await.map_err(|_| stuck())?.map_err(|error| unavailable(&error))
+        end.await.map_err(|_| stuck())?.map_err(|error| unavailable(&error))?;
+        Ok(!self.cut_off.load(Ordering::Acquire))
     }
 }
 

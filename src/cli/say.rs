@@ -83,14 +83,17 @@ impl Voice {
         let mut clauses = self.synthesisers.say(text);
         while let Some(clause) = clauses.recv().await {
             let mut clause = clause?;
-            if !self.synthesisers.is_first(&clause.tier) && !std::mem::replace(&mut self.told, true) {
+            // What was kept is of no tier.
+            let tier = clause.tier.unwrap_or_else(|| "cache".into());
+            let instead = tier != "cache" && !self.synthesisers.is_first(&tier);
+            if instead && !std::mem::replace(&mut self.told, true) {
                 report::warn(
-                    &format!("{} speaks instead of the usual voice", clause.tier),
+                    &format!("{tier} speaks instead of the usual voice"),
                     "`voice-terminal doctor` tells why",
                 );
             }
-            if !tiers.contains(&clause.tier) {
-                tiers.push(clause.tier);
+            if !tiers.contains(&tier) {
+                tiers.push(tier);
             }
             while let Some(sound) = clause.parts.recv().await {
                 took = began.elapsed();

@@ -186,7 +186,7 @@ impl Decoder {
             written = self.write(&first, most, abort)?;
         }
         let is_expected = leaning.phrases && !written.twice && !abort.is_set();
-        let believed = if is_expected { self.command(&first, &written, leaning, most)? } else { None };
+        let believed = if is_expected { self.command(&first, &written, leaning, most, abort)? } else { None };
         let is_command = believed.is_some();
         if let Some(Way { tokens, log_probabilities, total }) = believed {
             written = Written { tokens, log_probabilities, total, loops: false, twice: false };
@@ -293,6 +293,7 @@ impl Decoder {
         written: &Written,
         leaning: &Leaning,
         most: usize,
+        abort: &AbortFlag,
     ) -> Result<Option<Way>, WhisperError> {
         let Some(lexicon) = &self.lexicon else { return Ok(None) };
         let names = Names::new(&leaning.names, leaning.question_open, &mut self.tokeniser);
@@ -303,7 +304,7 @@ impl Decoder {
         }
         let least = if is_command && !written.loops { written.total } else { written.total - BELIEVED };
         let limits = Limits { least, steps: MOST_STEPS, tokens: most };
-        search::likeliest(&mut self.engine, lexicon, &names, first, limits)
+        search::likeliest(&mut self.engine, lexicon, &names, first, limits, abort)
     }
 
     fn is_invented(&self, text: &str, log_probability: f32, no_speech: f32) -> bool {

@@ -10,6 +10,7 @@ mod frame;
 mod guarded;
 pub mod models;
 pub mod synthesis;
+mod weights;
 mod whisper;
 pub mod worker;
 

@@ -5,7 +5,7 @@
 //! heard during the work. When the daemon goes, the pipe ends, and so does this.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::mpsc;
 
@@ -13,6 +13,7 @@ use whisper_rs::{WhisperContext, WhisperContextParameters};
 
 use super::decode::{DecodeOptions, Decoder};
 use super::frame::{Answer, Leaning, Request};
+use super::weights;
 use crate::breaker::AbortFlag;
 use crate::domain::{Phrases, SAMPLE_RATE};
 
@@ -32,6 +33,8 @@ enum Job {
     Recognise { id: u32, leaning: Leaning, samples: Vec<f32>, abort: AbortFlag },
 }
 
+/// Of what is larger there is no room for a second copy while it is loaded.
+const LARGEST_TURNED: u64 = 2 << 30;
 /// Jobs that may wait: the phrases, and an utterance.
 const WAITING: usize = 2;
 
@@ -67,13 +70,7 @@ fn serve(options: WorkerOptions, out: &mut impl io::Write) -> Result<(), WorkerE
     let (send, jobs) = mpsc::sync_channel::<Job>(WAITING);
     std::thread::Builder::new().name("requests".into()).spawn(move || listen(&send))?;
 
-    let path = options.model.to_str().ok_or(WorkerError::Path)?;
-    let mut parameters = WhisperContextParameters::default();
-    parameters.use_gpu(false);
-    let context = WhisperContext::new_with_params(path, parameters)?;
-    if std::fs::metadata(path)?.len() < least_length(&context) {
-        return Err(WorkerError::Incomplete);
-    }
+    let context = load(&options.model)?;
     let mut decoder = Decoder::new(context, options.decode)?;
     // The first decoding allocates and is slow; nobody waits for this one.
     decoder.decode(&vec![0.0; SAMPLE_RATE as usize], &Leaning::default(), &AbortFlag::default())?;
@@ -96,6 +93,24 @@ fn serve(options: WorkerOptions, out: &mut impl io::Write) -> Result<(), WorkerE
         answer.write(out)?;
     }
     Ok(())
+}
+
+/// whisper.cpp with the model in a file.
+fn load(path: &Path) -> Result<WhisperContext, WorkerError> {
+    let mut parameters = WhisperContextParameters::default();
+    parameters.use_gpu(false);
+    let length = std::fs::metadata(path)?.len();
+    let context = if weights::bfloat_is_quick() && (1..=LARGEST_TURNED).contains(&length) {
+        let mut model = std::fs::read(path)?;
+        weights::to_bfloat(&mut model);
+        WhisperContext::new_from_buffer_with_params(&model, parameters)?
+    } else {
+        WhisperContext::new_with_params(path.to_str().ok_or(WorkerError::Path)?, parameters)?
+    };
+    if length < least_length(&context) {
+        return Err(WorkerError::Incomplete);
+    }
+    Ok(context)
 }
 
 /// How many bytes the file of a model has at least: its largest matrix alone, at two bits a number.

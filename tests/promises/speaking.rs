@@ -232,13 +232,26 @@ async fn a_speech_server_is_used_and_left_when_it_fails() {
 
 #[tokio::test]
 async fn a_voice_that_fails_in_mid_reply_hands_over_and_nothing_is_said_twice() {
+    hands_over_in_mid_reply(|| Answer::Status("503 Busy"), Duration::from_secs(3)).await;
+}
+
+#[tokio::test]
+async fn a_voice_that_is_late_in_mid_reply_hands_over_after_three_seconds() {
+    hands_over_in_mid_reply(|| Answer::Silence, Duration::from_secs(6)).await;
+}
+
+async fn hands_over_in_mid_reply(trouble: fn() -> Answer, within: Duration) {
     let user = user().await;
     let out = user.path("home/said.wav");
     let source = say(&user.path("home"), "this is the server");
     let wav = fs::read(&source).unwrap();
-    let server = SpeechServer::start(move |_, line| {
-        if line.contains("Second") { Answer::Status("503 Busy") } else { Answer::Sound(wav.clone()) }
-    });
+    let server =
+        SpeechServer::start(
+            move |_, line| {
+                if line.contains("Second") { trouble() } else { Answer::Sound(wav.clone()) }
+            },
+        );
+    let began = Instant::now();
     let ran = user.run(&[
         "--json",
         "--set",
@@ -251,6 +264,7 @@ async fn a_voice_that_fails_in_mid_reply_hands_over_and_nothing_is_said_twice() 
         path(&out),
     ]);
     assert_eq!(ran.code(), 0, "{ran:?}");
+    assert!(began.elapsed() < within, "{:?}", began.elapsed());
     assert_eq!(ran.json()[0]["tiers"], serde_json::json!(["local-coqui", "local-fast"]), "{ran:?}");
     let asked: Vec<String> = server.asked.try_iter().collect();
     assert_eq!(asked.len(), 3, "each clause once: {asked:?}");
@@ -262,6 +276,39 @@ async fn a_voice_that_fails_in_mid_reply_hands_over_and_nothing_is_said_twice() 
     };
     let (server, all) = (seconds(&source), seconds(&out));
     assert!(all > 2.0 * server + 0.8, "{all} {server}");
+}
+
+#[tokio::test]
+async fn a_phrase_that_was_kept_says_nothing_of_the_voice() {
+    let mut user = user().await;
+    let pulse = Pulse::start(&mut user);
+    let wav = fs::read(say(&user.path("home"), "yes")).unwrap();
+    let server = SpeechServer::start(move |_, line| {
+        if line.contains("no+sessions") { Answer::Sound(wav.clone()) } else { Answer::Status("503 Busy") }
+    });
+    user.configure(&format!(
+        "[speech.tts]\nchain = [\"local-coqui\", \"local-fast\"]\ncoqui = \"{}\"\n[listening]\ncues = \"visible\"\n",
+        server.address
+    ));
+    let mut daemon = user.daemon();
+    daemon.until("Listening.");
+    let speaker = pulse.meter("speaker");
+    let is_told = |line: &str| {
+        let asked = Instant::now();
+        assert_eq!(user.run(&["do", line]).code(), 0);
+        speaker.has_spoken_since(asked);
+    };
+    is_told("list sessions");
+    // The server can't say that; it is heard from the simpler voice.
+    is_told("stay local");
+    let kept = server.asked.try_iter().count();
+    is_told("list sessions");
+    is_told("stay local");
+    is_told("list sessions");
+    assert!(kept > 1 && !server.asked.try_iter().any(|line| line.contains("no+sessions")), "it was kept");
+    let said = daemon.said();
+    assert_eq!(said.matches("a simpler one speaks instead").count(), 1, "{said}");
+    assert!(!said.contains("My usual voice is back"), "{said}");
 }
 
 #[tokio::test]

@@ -74,6 +74,45 @@ fn one_command_after_the_other_is_done_in_order() {
     assert_eq!(meanings[..2], ["left", "down"], "{history:#?}");
 }
 
+/// Words of one voice with silence between them.
+fn with_a_pause(user: &User, words: [&str; 2], seconds: &str) -> std::path::PathBuf {
+    let home = user.path("home");
+    let [first, second] = words.map(|words| say(&home, words));
+    let (waits, both) = (home.join("waits.wav"), home.join("both.wav"));
+    sox(&[path(&first), path(&waits), "pad", "0", seconds]);
+    sox(&[path(&waits), path(&second), path(&both)]);
+    both
+}
+
+#[test]
+fn parts_are_told_while_one_speaks_and_whoever_has_said_run_may_take_a_breath() {
+    let mut user = User::new();
+    let pulse = Pulse::start(&mut user);
+    let mut daemon = user.start(&["--json", "daemon"]);
+    daemon.until("\"mode\":\"voice\"");
+    daemon.until("loading tiny.en");
+    // A sentence comes while it is being said.
+    let heard = || daemon.said().matches("\"event\":\"heard\"").count();
+    let long = say(&user.path("home"), "run echo this is a long line that takes a while to say aloud");
+    let mut playing = pulse.playing(&long);
+    until("a part of it is told", || daemon.said().contains("\"event\":\"partial\""));
+    assert_eq!(heard(), 0, "{}", daemon.said());
+    assert!(playing.wait().unwrap().success());
+    until("it is heard", || heard() == 1);
+    until("it is answered", || daemon.said().contains("\"event\":\"replied\""));
+    // "Run" alone is no command, so that a breath of nearly a second doesn't end it. On a busy machine it may be known
+    // too late what was said before.
+    let recording = with_a_pause(&user, ["run", "git status"], "0.6");
+    let is_one = || {
+        let before = heard();
+        pulse.play(&recording);
+        until("it is heard", || heard() > before);
+        std::thread::sleep(Duration::from_secs(3));
+        heard() == before + 1
+    };
+    assert!((0..4).any(|_| is_one()), "{}", daemon.said());
+}
+
 #[test]
 fn at_a_terminal_one_speaks_and_types_in_turn() {
     let mut user = User::new();

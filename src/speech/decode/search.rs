@@ -5,6 +5,8 @@
 //! bound). Ways that begin alike share their beginning, which is how the decoder remembers it. The number of steps
 //! is bounded.
 
+use crate::breaker::AbortFlag;
+
 use super::lexicon::{Choice, Lexicon, Names, Place, Token};
 
 /// What may follow, with its probability.
@@ -78,19 +80,22 @@ pub(super) struct Limits {
     pub(super) tokens: usize,
 }
 
-/// The likeliest phrase, if any is likely enough. `first` is what the text may begin with.
+/// The likeliest phrase, if any is likely enough. `first` is what the text may begin with. After an abort it is
+/// meaningless.
 pub(super) fn likeliest<P: Predict>(
     predict: &mut P,
     lexicon: &Lexicon,
     names: &Names,
     first: &Row,
     limits: Limits,
+    abort: &AbortFlag,
 ) -> Result<Option<Way>, P::Error> {
     let mut search = Search {
         predict,
         lexicon,
         names,
         limits,
+        abort,
         path: Way { tokens: Vec::new(), log_probabilities: Vec::new(), total: 0.0 },
         best: None,
     };
@@ -103,6 +108,7 @@ struct Search<'a, P> {
     lexicon: &'a Lexicon,
     names: &'a Names,
     limits: Limits,
+    abort: &'a AbortFlag,
     path: Way,
     best: Option<Way>,
 }
@@ -135,7 +141,7 @@ impl<P: Predict> Search<'_, P> {
         for (log_probability, token, places) in ranked {
             let total = self.path.total;
             // The bound may have risen.
-            if total + log_probability <= self.bound() || self.limits.steps == 0 {
+            if total + log_probability <= self.bound() || self.limits.steps == 0 || self.abort.is_set() {
                 break;
             }
             self.limits.steps -= 1;
@@ -222,7 +228,7 @@ mod tests {
 
     fn find(opinion: &mut Opinion, question_open: bool, limits: Limits) -> Option<Way> {
         let first = row(&opinion.first);
-        likeliest(opinion, &lexicon(), &names(question_open), &first, limits).unwrap()
+        likeliest(opinion, &lexicon(), &names(question_open), &first, limits, &AbortFlag::default()).unwrap()
     }
 
     const FAR: Limits = Limits { least: -1000.0, steps: 1000, tokens: 10 };

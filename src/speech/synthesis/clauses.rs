@@ -3,6 +3,8 @@
 /// What is longer is cut at a comma, or between two words: how soon a piece begins to sound depends a little on its
 /// length, and one that fails is heard in part at most.
 const LONGEST: usize = 100;
+/// The first piece is cut at a comma before this, if there is one: somebody waits for it.
+const LONGEST_FIRST: usize = 50;
 
 /// The clauses of a text, in order, without those that have nothing to say.
 pub(super) fn clauses(text: &str) -> Vec<String> {
@@ -10,7 +12,7 @@ pub(super) fn clauses(text: &str) -> Vec<String> {
     for line in text.lines() {
         let mut rest = line.trim();
         while !rest.is_empty() {
-            let (clause, after) = rest.split_at(end_of_clause(rest));
+            let (clause, after) = rest.split_at(end_of_clause(rest, clauses.is_empty()));
             if clause.chars().any(char::is_alphanumeric) {
                 clauses.push(clause.trim().to_owned());
             }
@@ -21,7 +23,7 @@ pub(super) fn clauses(text: &str) -> Vec<String> {
 }
 
 /// Where the first clause ends, in bytes.
-fn end_of_clause(text: &str) -> usize {
+fn end_of_clause(text: &str, somebody_waits: bool) -> usize {
     let mut comma = None;
     let mut space = None;
     let mut characters = text.char_indices().peekable();
@@ -34,6 +36,12 @@ fn end_of_clause(text: &str) -> usize {
             ',' if at_word_end => comma = Some(next),
             ' ' => space = Some(next),
             _ => {}
+        }
+        if somebody_waits
+            && next >= LONGEST_FIRST
+            && let Some(comma) = comma
+        {
+            return comma;
         }
         if next >= LONGEST {
             return comma.or(space).unwrap_or(next);
@@ -61,6 +69,14 @@ mod tests {
             ["Done.", "main.rs has 3.5 pages;", "is that much?", "Yes!", "Next:", "e.g. this."]
         );
         assert!(clauses(" … \n--\n").is_empty());
+    }
+
+    #[test]
+    fn the_first_piece_is_short_where_a_comma_allows_it() {
+        let told = "Twelve files changed, 340 insertions, 27 deletions, and nothing else.";
+        assert_eq!(clauses(told)[0], "Twelve files changed, 340 insertions,");
+        assert_eq!(clauses("Zoomed in, and back.").len(), 1);
+        assert_eq!(clauses(&format!("Done. {told}"))[1], told);
     }
 
     #[test]

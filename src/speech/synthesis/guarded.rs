@@ -40,8 +40,8 @@ const PARTS: usize = 2;
 /// A clause that is being said.
 #[derive(Debug)]
 pub struct Spoken {
-    /// The tier that says it.
-    pub tier: String,
+    /// The tier that says it; none where its sound was kept from an earlier time, which tells nothing of any tier.
+    pub tier: Option<String>,
     /// Its sound, part by part, each of the same rate; the first comes at once.
     pub parts: mpsc::Receiver<Sound>,
 }
@@ -153,10 +153,10 @@ impl Synthesisers {
     async fn clause(&self, clause: &str, to: &mpsc::Sender<Result<Spoken, Failure>>) -> Result<(), Over> {
         let text = self.pronouncer.say(clause);
         let key = cache::key(&self.voice, &text);
-        if let (Some(key), Some(first)) = (&key, &self.first)
+        if let Some(key) = &key
             && let Some(sound) = self.cache.get(key).await.and_then(|kept| cache::unpack(&kept))
         {
-            return hand_over(Voiced::whole(sound), first.name(), to).await.map(|_| ());
+            return hand_over(Voiced::whole(sound), None, to).await.map(|_| ());
         }
         let served = match self.chain.call(&text, Effect::Idempotent).await {
             Ok(served) => served,
@@ -166,7 +166,7 @@ impl Synthesisers {
                 return Err(Over);
             }
         };
-        let whole = hand_over(served.value, &served.tier, to).await?;
+        let whole = hand_over(served.value, Some(&served.tier), to).await?;
         match (whole, key) {
             // What another voice said is not kept: it would be heard long after the first is back.
             (Ok(sound), Some(key)) if served.rank == 0 => self.cache.put(&key, cache::pack(&sound)).await,
@@ -189,11 +189,11 @@ struct Over;
 /// Passes a clause on, part by part, and gives what it was as a whole, or why it isn't.
 async fn hand_over(
     mut voiced: Voiced,
-    tier: &str,
+    tier: Option<&str>,
     to: &mpsc::Sender<Result<Spoken, Failure>>,
 ) -> Result<Result<Sound, SynthesisError>, Over> {
     let (sender, parts) = mpsc::channel(PARTS);
-    to.send(Ok(Spoken { tier: tier.to_owned(), parts })).await.map_err(|_| Over)?;
+    to.send(Ok(Spoken { tier: tier.map(str::to_owned), parts })).await.map_err(|_| Over)?;
     let (mut whole, mut rate) = (Vec::new(), 0);
     while let Some(part) = voiced.next().await {
         let part = match part {

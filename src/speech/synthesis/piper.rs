@@ -33,8 +33,8 @@ const FLOW: &str = "/flow/";
 /// Frames to each side that the decoder looks at, and the flow.
 const DECODER_REACH: usize = 11;
 const FLOW_REACH: usize = 32;
-/// Frames in the first window, and at most in one: a quarter of a second, and not quite two.
-const FIRST: usize = 24;
+/// Frames in the first window, and at most in one: a fifth of a second, and not quite two.
+const FIRST: usize = 16;
 const MOST: usize = 160;
 /// Frames that the flow makes at most in one go.
 const FLOW_MOST: usize = 256;

@@ -296,10 +296,17 @@ impl Server {
             .split_whitespace()
             .filter_map(|pid| pid.parse().ok())
             .collect();
-        signal(child.id(), how);
-        child.wait().unwrap();
-        // Without their postmaster they end by themselves, soon; nobody else may start before.
         let deadline = Instant::now() + PATIENCE;
+        // One that is only just starting may not hear the first.
+        while child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < deadline, "it doesn't end");
+            signal(child.id(), how);
+            let again = Instant::now() + Duration::from_secs(1);
+            while Instant::now() < again && child.try_wait().unwrap().is_none() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+        // Without their postmaster they end by themselves, soon; nobody else may start before.
         while others.iter().any(|pid| Path::new(&format!("/proc/{pid}")).exists()) {
             assert!(Instant::now() < deadline, "it leaves processes behind: {others:?}");
             std::thread::sleep(Duration::from_millis(5));
