@@ -474,7 +474,7 @@ mod tests {
         while clock.now() < Duration::from_secs(3600) {
             clock.advance(LOOK);
             if let Ok(permit) = breaker.try_acquire() {
-                longest = longest.max(clock.now() - since);
+                longest = longest.max(clock.now().saturating_sub(since));
                 since = clock.now();
                 permit.time_out();
             }

@@ -58,8 +58,8 @@ impl DatabaseUrl {
     /// The last value of an option.
     fn option(&self, name: &str) -> Option<&str> {
         let (_, query) = self.0.split_once('?')?;
-        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-        pairs.filter(|(key, _)| *key == name).map(|(_, value)| value).last()
+        let mut pairs = query.rsplit('&').filter_map(|pair| pair.split_once('='));
+        pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 
     fn host(&self) -> &str {

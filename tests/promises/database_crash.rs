@@ -20,7 +20,7 @@ const JOURNAL: &str = "VT_TEST_JOURNAL";
 const DATABASE: &str = "VT_TEST_DATABASE";
 
 /// Kills of the program (`VT_TEST_KILLS` asks for more), and how often the server is killed with it.
-const KILLS: u64 = 300;
+const KILLS: u64 = 240;
 const KILLS_PER_SERVER: u64 = 30;
 /// After so many the journal is compared with what was acknowledged.
 const KILLS_PER_LOOK: u64 = 25;
@@ -99,7 +99,7 @@ impl Chance {
     fn moment(&mut self) -> Moment {
         match self.below(100) {
             0..25 => Moment::Start(Duration::from_micros(self.below(60_000))),
-            25..28 => Moment::Work(Duration::from_micros(500_000 + self.below(1_000_000))),
+            25..27 => Moment::Work(Duration::from_micros(300_000 + self.below(1_000_000))),
             _ => Moment::Work(Duration::from_micros(self.below(60_000))),
         }
     }

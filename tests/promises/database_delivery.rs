@@ -173,7 +173,7 @@ async fn a_narrow_network_carries_long_outputs_one_by_one() {
     alone.close().await;
     let url = format!("postgres:///postgres?host={}&user=vt", place.path().display());
     // The tables are made while the network is good.
-    let tables = History::with(&[url.clone()]).await;
+    let tables = History::with(std::slice::from_ref(&url)).await;
     server.until("SELECT to_regclass('voice_terminal.forgotten') IS NOT NULL").await;
     tables.close().await;
     proxy.set(Weather::Bandwidth(70_000));
