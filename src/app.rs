@@ -318,6 +318,7 @@ impl World {
             replicas: postgres.replicas.iter().zip(&DATABASE[1..4]).map(place).collect(),
             password_file: postgres.password_file.clone(),
             connections: postgres.connections,
+            unencrypted: postgres.unencrypted,
         })
     }
 
@@ -432,6 +433,7 @@ impl World {
             voice_wanted: voice && self.config.audio.input != "none",
             confirmation_expires: self.config.safety.confirmation_expires,
             help: help(&rules.phrases()),
+            history_elsewhere: self.config.store.postgres.is_elsewhere(),
             listening: self.listening(),
             input: match self.config.interpreter.mode {
                 config::InputMode::Command => InputMode::Command,

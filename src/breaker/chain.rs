@@ -30,7 +30,16 @@ pub trait Tier<Q: ?Sized, T, E>: Send + Sync {
     fn limit(&self, _request: &Q) -> Duration {
         self.breaker().timeout()
     }
+
+    /// What must be had first, such as a [`Slot`](super::Slot); it is held until the work is done. By default
+    /// nothing. Waiting for it takes of the chain's time, but holds no permit, and says nothing of the tier.
+    fn enter<'a>(&'a self, _request: &'a Q) -> Option<BoxFuture<'a, Result<Entry<'a>, Unready>>> {
+        None
+    }
 }
+
+/// What a tier must have to be asked; dropping it gives it back.
+pub type Entry<'a> = Box<dyn Send + 'a>;
 
 /// Why a tier may not be tried, in the user's words: not configured, no consent, over budget.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -162,6 +171,7 @@ pub struct Chain<'a, Q: ?Sized, T, E> {
     served: Vec<AtomicU64>,
     exhausted: AtomicU64,
     fallbacks: Option<broadcast::Sender<Fallback>>,
+    impatient: bool,
 }
 
 impl<'a, Q: ?Sized, T, E: Classify + Display> Chain<'a, Q, T, E> {
@@ -169,7 +179,16 @@ impl<'a, Q: ?Sized, T, E: Classify + Display> Chain<'a, Q, T, E> {
     /// among the tiers that are left, so that a slow first tier can't starve the last.
     pub fn new(name: impl Into<String>, deadline: Duration, tiers: Vec<Box<dyn Tier<Q, T, E> + 'a>>) -> Self {
         let served = tiers.iter().map(|_| AtomicU64::new(0)).collect();
-        Self { name: name.into(), deadline, tiers, served, exhausted: AtomicU64::new(0), fallbacks: None }
+        let (exhausted, fallbacks) = (AtomicU64::new(0), None);
+        Self { name: name.into(), deadline, tiers, served, exhausted, fallbacks, impatient: false }
+    }
+
+    /// A tier that is given up because its share of the chain's time is over, before its own limit, doesn't vote: the
+    /// one who waits was impatient. Only for tiers of which something else, with more time, finds out that they hang.
+    #[must_use]
+    pub fn impatient(mut self) -> Self {
+        self.impatient = true;
+        self
     }
 
     /// Tells whenever another than the first tier served, or none did; see [`Registry::fallbacks`](super::Registry::fallbacks).
@@ -232,8 +251,22 @@ impl<'a, Q: ?Sized, T, E: Classify + Display> Chain<'a, Q, T, E> {
                 skip(Why::NoTime);
                 continue;
             }
-            let limit = tier.limit(request).min(left / self.tiers_left(rank));
-            let stop = match breaker.call_within(limit, tier.serve(request)).await {
+            let mut share = left / self.tiers_left(rank);
+            let mut entry = None;
+            if let Some(waiting) = tier.enter(request) {
+                let until = Instant::now() + share;
+                match enter(breaker, waiting, until).await {
+                    Ok(had) => entry = Some(had),
+                    Err(why) => {
+                        skip(why);
+                        continue;
+                    }
+                }
+                share = until.saturating_duration_since(Instant::now());
+            }
+            let served = self.serve(tier.as_ref(), request, share).await;
+            drop(entry);
+            let stop = match served {
                 Ok(value) => {
                     self.served[rank].fetch_add(1, Ordering::Relaxed);
                     let tier = breaker.name().to_owned();
@@ -268,6 +301,25 @@ impl<'a, Q: ?Sized, T, E: Classify + Display> Chain<'a, Q, T, E> {
         Err(Exhausted { chain: self.name.clone(), stop: Stop::Exhausted, skipped })
     }
 
+    /// Asks one tier, behind its breaker, for `share` at most.
+    async fn serve(
+        &self,
+        tier: &(dyn Tier<Q, T, E> + 'a),
+        request: &Q,
+        share: Duration,
+    ) -> Result<T, CallError<E>> {
+        let (breaker, limit) = (tier.breaker(), tier.limit(request));
+        if self.impatient && share < limit {
+            // Dropping the call doesn't vote.
+            let call = breaker.call_within(limit, tier.serve(request));
+            return match tokio::time::timeout(share, call).await {
+                Ok(result) => result,
+                Err(_) => Err(CallError::TimedOut { after: share }),
+            };
+        }
+        breaker.call_within(limit.min(share), tier.serve(request)).await
+    }
+
     /// How many tiers from `rank` on could be called now, the one at `rank` always among them.
     fn tiers_left(&self, rank: usize) -> u32 {
         let callable = |tier: &(dyn Tier<Q, T, E> + 'a)| {
@@ -288,6 +340,22 @@ impl<'a, Q: ?Sized, T, E: Classify + Display> Chain<'a, Q, T, E> {
             tiers: tiers.collect(),
             exhausted: self.exhausted.load(Ordering::Relaxed),
         }
+    }
+}
+
+/// What a tier must have to be asked. Nobody waits for it while the tier's breaker is open.
+async fn enter<'t, E>(
+    breaker: &Breaker,
+    waiting: BoxFuture<'t, Result<Entry<'t>, Unready>>,
+    until: Instant,
+) -> Result<Entry<'t>, Why<E>> {
+    if let Some(no) = breaker.refuse(breaker.clock().coarse()) {
+        return Err(Why::Rejected { state: no.state, retry_in: no.retry_in });
+    }
+    match tokio::time::timeout_at(until, waiting).await {
+        Ok(Ok(entry)) => Ok(entry),
+        Ok(Err(unready)) => Err(Why::Unready(unready)),
+        Err(_) => Err(Why::NoTime),
     }
 }
 

@@ -88,7 +88,7 @@ mod tests;
 pub use backoff::Backoff;
 pub use bulkhead::{Bulkhead, Full, Priority, Slot};
 pub use call::Call;
-pub use chain::{Chain, ChainReport, Effect, Exhausted, Served, Skipped, Stop, Tier, Unready, Why};
+pub use chain::{Chain, ChainReport, Effect, Entry, Exhausted, Served, Skipped, Stop, Tier, Unready, Why};
 pub(crate) use clock::nanos;
 pub use clock::{Clock, ManualClock};
 pub use event::{Fallback, Passed, Transition};

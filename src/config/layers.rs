@@ -334,9 +334,13 @@ fn overlay(below: &mut Table, above: Table) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
+    use tokio::sync::broadcast::Sender;
+
     use super::*;
+    use crate::breaker::{Breaker, ManualClock};
 
     fn with_file(text: &str) -> Result<Config, ConfigError> {
         let dir = tempfile::tempdir().unwrap();
@@ -439,6 +443,64 @@ mod tests {
         assert_eq!(primary.failure_threshold, 3);
         assert_eq!((seconds(primary.reset_timeout), seconds(primary.timeout)), (120, 10));
         assert_eq!(config.breaker("database", "postgresql-replica-2").failure_threshold, 5);
+    }
+
+    #[test]
+    fn a_database_elsewhere_must_be_encrypted() {
+        let with = |options: &str, more: &str| {
+            with_file(&format!(
+                "[store.postgres]\nprimary = \"postgres://ann@db.example/h{options}\"\n{more}\n"
+            ))
+        };
+        for refused in ["?sslmode=disable", "?sslmode=prefer", "?sslmode=require"] {
+            let error = with(refused, "").unwrap_err().to_string();
+            assert!(error.contains("verify-full") && error.contains("store.postgres.unencrypted"), "{error}");
+            with(refused, "unencrypted = true").unwrap();
+        }
+        assert!(with("", "").unwrap().store.postgres.is_elsewhere());
+        with("?sslmode=verify-full&sslrootcert=/ca.crt", "").unwrap();
+        assert!(with("", "replicas = [\"postgres://two.example/h?sslmode=allow\"]").is_err());
+        with_file("[store.postgres]\nprimary = \"postgres://127.0.0.1/h?sslmode=disable\"\n").unwrap();
+    }
+
+    /// How long after the end of an outage of an hour it is asked again, at worst.
+    fn asked_after(config: &Config, chain: &str, tier: &str) -> Duration {
+        const LOOK: Duration = Duration::from_millis(500);
+        let clock = Arc::new(ManualClock::default());
+        clock.set_draw(1.0);
+        let breaker = Breaker::with(tier, config.breaker(chain, tier), Arc::clone(&clock), Sender::new(1));
+        let mut longest = Duration::ZERO;
+        let mut since = clock.now();
+        while clock.now() < Duration::from_secs(3600) {
+            clock.advance(LOOK);
+            if let Ok(permit) = breaker.try_acquire() {
+                longest = longest.max(clock.now().saturating_sub(since));
+                since = clock.now();
+                permit.time_out();
+            }
+        }
+        longest
+    }
+
+    #[test]
+    fn after_an_hour_without_it_each_is_asked_as_soon_as_the_manual_says() {
+        let config = Sources::default().load().unwrap();
+        for (chain, tier, seconds) in [
+            ("database", "journal", 5),
+            ("database", "postgresql-primary", 120),
+            ("cache", "cache-redis", 30),
+            ("database", "postgresql-replica", 600),
+            ("voice-stt", "local-whisper", 600),
+            ("voice-tts", "local-neural", 600),
+            ("voice-stt", "cloud-google-stt", 1200),
+            ("ai-service", "ai-1", 1800),
+        ] {
+            let asked = asked_after(&config, chain, tier);
+            assert!(asked <= Duration::from_secs(seconds + 1), "{tier}: {asked:?}");
+        }
+        // Whoever sets a longer time than the cap means it.
+        let config = with_file("[breakers.journal]\nreset_timeout = \"1m\"\n").unwrap();
+        assert_eq!(config.breaker("database", "journal").reset_cap, Duration::from_secs(60));
     }
 
     #[test]

@@ -329,12 +329,24 @@ pub struct Postgres {
     pub password_file: Option<PathBuf>,
     /// Connections to each server, at most. They are opened when they are needed.
     pub connections: usize,
+    /// Whether a server on another machine may be reached without an encryption that can be trusted.
+    pub unencrypted: bool,
 }
 
 impl Postgres {
+    /// The servers, the primary first.
+    pub(super) fn servers(&self) -> impl Iterator<Item = &DatabaseUrl> {
+        std::iter::once(&self.primary).chain(&self.replicas)
+    }
+
+    /// Whether the history goes to another machine.
+    pub fn is_elsewhere(&self) -> bool {
+        self.servers().any(DatabaseUrl::is_elsewhere)
+    }
+
     /// Whether a password stands in one of the URLs.
     pub(super) fn holds_password(&self) -> bool {
-        std::iter::once(&self.primary).chain(&self.replicas).any(DatabaseUrl::holds_password)
+        self.servers().any(DatabaseUrl::holds_password)
     }
 }
 
@@ -394,7 +406,13 @@ impl Default for Sound {
 
 impl Default for Postgres {
     fn default() -> Self {
-        Self { primary: DatabaseUrl::default(), replicas: Vec::new(), password_file: None, connections: 4 }
+        Self {
+            primary: DatabaseUrl::default(),
+            replicas: Vec::new(),
+            password_file: None,
+            connections: 4,
+            unencrypted: false,
+        }
     }
 }
 

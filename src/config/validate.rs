@@ -146,18 +146,25 @@ impl Config {
         Ok(())
     }
 
-    fn history_rules(&self) -> [(bool, &'static str, &'static str); 7] {
+    fn history_rules(&self) -> [(bool, &'static str, &'static str); 8] {
         let postgres = &self.store.postgres;
-        let mut servers = std::iter::once(&postgres.primary).chain(&postgres.replicas);
         [
             (self.store.journal.limit >= 1 << 20, "store.journal.limit", "at least 1048576 (a mebibyte)"),
             (self.store.retention <= 36_500, "store.retention", "from 0 (never) to 36500 days"),
             (self.store.sound.limit >= 1 << 20, "store.sound.limit", "at least 1048576 (a mebibyte)"),
             ((1..=36_500).contains(&self.store.sound.days), "store.sound.days", "from 1 to 36500"),
             (
-                servers.all(|url| !url.is_set() || url.is_postgres()),
+                postgres.servers().all(|url| !url.is_set() || url.is_postgres()),
                 "store.postgres.primary and each of store.postgres.replicas",
                 "as in postgres://USER@HOST/DATABASE",
+            ),
+            (
+                postgres.unencrypted
+                    || !postgres.servers().any(|url| url.is_elsewhere() && url.is_careless()),
+                "sslmode of a database on another machine",
+                "verify-full (as it is without it) or verify-ca, so that nobody else reads the history or the \
+                 password; only where the network is safe by itself, such as in a tunnel, set \
+                 store.postgres.unencrypted = true",
             ),
             (
                 postgres.replicas.len() <= 3 && (postgres.replicas.is_empty() || postgres.primary.is_set()),
@@ -227,6 +234,8 @@ impl BreakerOverride {
             settings.reset_cap = settings.reset_cap.max(reset.saturating_mul(10));
         }
         set(&mut settings.reset_cap, self.reset_cap);
+        // One that is set to wait longer, in a later layer than the cap, waits so long.
+        settings.reset_cap = settings.reset_cap.max(settings.reset_timeout);
         set(&mut settings.slow_rate_threshold, self.slow_rate_threshold);
         set(&mut settings.half_open_permits, self.half_open_permits);
         set(&mut settings.probe_lease, self.probe_lease);

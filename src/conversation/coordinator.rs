@@ -67,6 +67,8 @@ pub struct Options {
     pub confirmation_expires: Duration,
     /// What to say to "help".
     pub help: String,
+    /// Whether the history goes to another machine.
+    pub history_elsewhere: bool,
     /// Whom to listen to.
     pub listening: ListeningOptions,
     /// What words are taken as at the start, and when this changes.
@@ -544,6 +546,7 @@ impl Coordinator {
                 listening: self.listening.borrow().clone(),
                 degradations: self.condition.degradations(),
                 help: self.options.help.clone(),
+                history_elsewhere: self.options.history_elsewhere,
                 lifetime: self.options.confirmation_expires,
             };
             self.turn = Some(Turn { cancel, answer, future: Box::pin(performance.run(words, context)) });

@@ -54,6 +54,7 @@ pub(super) struct Context {
     pub(super) listening: Listening,
     pub(super) degradations: Vec<Degradation>,
     pub(super) help: String,
+    pub(super) history_elsewhere: bool,
     pub(super) lifetime: Duration,
 }
 
@@ -234,7 +235,9 @@ impl Performance {
             Step::Repeat => context.last_reply.clone().unwrap_or_else(wording::nothing_to_repeat),
             Step::Help => Reply::new(crate::domain::Tone::Answer, &context.help, HELP_SPOKEN),
             Step::Status => self.status(context, &situation),
-            Step::StayLocal => wording::stays_local(self.ports.privacy.stay_local()),
+            Step::StayLocal => {
+                wording::stays_local(self.ports.privacy.stay_local(), context.history_elsewhere)
+            }
             Step::Scratch => self.scratch().await?,
             Step::NothingToRepeat => wording::nothing_to_do_again(),
             Step::NothingToUndo => wording::nothing_to_undo(self.last.as_ref()),

@@ -268,11 +268,18 @@ pub(super) fn by_rules_only(mut reply: Reply) -> Reply {
     reply
 }
 
-pub(super) fn stays_local(anything_left: bool) -> Reply {
-    let text = if anything_left {
-        "Nothing leaves this machine any more, until I am started again."
-    } else {
-        "Nothing leaves this machine anyway."
+pub(super) fn stays_local(anything_left: bool, history_elsewhere: bool) -> Reply {
+    let text = match (anything_left, history_elsewhere) {
+        (true, false) => "Nothing leaves this machine any more, until I am started again.",
+        (false, false) => "Nothing leaves this machine anyway.",
+        (true, true) => {
+            "No cloud is asked any more, until I am started again. The history still goes to your database, which is \
+             on another machine; to end that, take store.postgres out of the configuration and start me again."
+        }
+        (false, true) => {
+            "No cloud is asked anyway. The history still goes to your database, which is on another machine; to end \
+             that, take store.postgres out of the configuration and start me again."
+        }
     };
     Reply::plain(Tone::Answer, text)
 }

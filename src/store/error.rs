@@ -38,6 +38,9 @@ pub(super) enum StoreError {
     /// What the file holds is no journal any more.
     #[error("the journal is damaged")]
     Corrupt,
+    /// A record that this version can't read. That says nothing of the others, or of the file.
+    #[error("a record of the journal can't be read")]
+    Unreadable,
     /// A newer version of the program wrote it.
     #[error("the journal's schema is not one of this version's")]
     OtherVersion,
@@ -91,7 +94,7 @@ impl From<sqlx::migrate::MigrateError> for StoreError {
 impl Classify for StoreError {
     fn class(&self) -> Class {
         match self {
-            Self::NoSuchRecord => Class::Caller,
+            Self::NoSuchRecord | Self::Unreadable => Class::Caller,
             Self::Closed => Class::Cancelled,
             _ => Class::Failure,
         }
@@ -179,6 +182,16 @@ pub fn recovered(degradation: &Degradation) -> &'static str {
         NOW | NEW_JOURNAL => "The history is written to disk again.",
         JOURNAL | REPLICA => "The database is back; what waited for it is being carried over.",
         _ => "The history has room again.",
+    }
+}
+
+/// What the user is told when the database's turns are not shown, since what was forgotten here can't be known.
+pub(super) fn only_here() -> Degradation {
+    Degradation {
+        chain: CHAIN.into(),
+        now: JOURNAL.into(),
+        what: "This machine can't tell what was forgotten, so nothing of the database is shown.".into(),
+        remedy: "Check the disk; what is here is shown as far as it can be read.".into(),
     }
 }
 

@@ -104,9 +104,12 @@ pub(super) async fn delete(
     let query = query.bind(condition.before).bind(condition.id.map(|id| id.to_string()));
     let rows: Vec<SqliteRow> =
         query.bind(condition.words().map(search::fts5)).fetch_all(&mut *transaction).await?;
-    let mut deleted = Deleted::default();
+    let (mut deleted, mut names) = (Deleted::default(), Vec::new());
     for row in &rows {
-        deleted.ids.push(row.try_get::<&str, _>(0)?.parse().map_err(|_| StoreError::Corrupt)?);
+        // One with a damaged id goes too, and no server has it.
+        let name: &str = row.try_get(0)?;
+        names.push(name);
+        deleted.ids.extend(readable(name));
         deleted.texts.extend(row.try_get::<Option<String>, _>(1)?);
     }
     let mut ids = deleted.ids.clone();
@@ -118,13 +121,13 @@ pub(super) async fn delete(
         }
     }
     let list = serde_json::to_string(&ids).unwrap_or_default();
-    for statement in [
-        "INSERT OR IGNORE INTO forgotten (id) SELECT value FROM json_each(?1)",
+    let query = sqlx::query("INSERT OR IGNORE INTO forgotten (id) SELECT value FROM json_each(?1)");
+    query.bind(list).execute(&mut *transaction).await?;
+    let query = sqlx::query(
         "DELETE FROM record WHERE id IN (SELECT value FROM json_each(?1))
              AND (reply IS NOT NULL OR abandoned IS NOT NULL)",
-    ] {
-        sqlx::query(statement).bind(&list).execute(&mut *transaction).await?;
-    }
+    );
+    query.bind(serde_json::to_string(&names).unwrap_or_default()).execute(&mut *transaction).await?;
     let known = sqlx::query_scalar::<_, String>("SELECT identity FROM destination");
     let has_server = delivers || known.fetch_optional(&mut *transaction).await?.is_some();
     if has_server && condition.id.is_none() {
@@ -215,17 +218,27 @@ pub(super) async fn waiting(connection: &mut SqliteConnection) -> Result<Tombsto
     let query =
         sqlx::query_scalar::<_, String>("SELECT id FROM forgotten WHERE delivered = 0 ORDER BY id LIMIT ?1");
     let ids = query.bind(BATCH).fetch_all(&mut *connection).await?;
-    let ids = ids.iter().map(|id| id.parse().map_err(|_| StoreError::Corrupt)).collect::<Result<_, _>>()?;
+    let ids = ids.iter().filter_map(|id| readable(id)).collect();
+    Ok(Tombstones { ids, asked: asked(connection).await? })
+}
+
+/// What a server has not been asked for yet.
+pub(super) async fn asked<'c>(executor: impl SqliteExecutor<'c>) -> Result<Vec<Asked>, StoreError> {
     let query = sqlx::query("SELECT seq, before, words FROM forgetting WHERE delivered = 0 ORDER BY seq");
-    let rows: Vec<SqliteRow> = query.fetch_all(&mut *connection).await?;
+    let rows: Vec<SqliteRow> = query.fetch_all(executor).await?;
     let asked = rows.iter().map(|row| {
         let words = row.try_get::<Option<&str>, _>("words")?;
         let words =
-            words.map(serde_json::from_str::<Vec<String>>).transpose().map_err(|_| StoreError::Corrupt)?;
+            words.map(serde_json::from_str::<Vec<String>>).transpose().map_err(|_| StoreError::Unreadable)?;
         let wanted = words.map_or(Wanted::All, Wanted::Matching);
-        Ok::<_, StoreError>(Asked { seq: row.try_get("seq")?, before: row.try_get("before")?, wanted })
+        Ok(Asked { seq: row.try_get("seq")?, before: row.try_get("before")?, wanted })
     });
-    Ok(Tombstones { ids, asked: asked.collect::<Result<_, _>>()? })
+    asked.collect()
+}
+
+/// An id, unless it is damaged.
+fn readable(id: &str) -> Option<UtteranceId> {
+    id.parse().inspect_err(|_| tracing::warn!("the journal holds a damaged id")).ok()
 }
 
 /// Notes that a server was told: of these ids, and of what it was asked; it has found those.
@@ -273,5 +286,5 @@ pub(super) async fn forgotten_of<'c>(
         "SELECT id FROM forgotten WHERE id IN (SELECT value FROM json_each(?1))",
     );
     let found = query.bind(serde_json::to_string(ids).unwrap_or_default()).fetch_all(executor).await?;
-    found.iter().map(|id| id.parse().map_err(|_| StoreError::Corrupt)).collect()
+    Ok(found.iter().filter_map(|id| readable(id)).collect())
 }

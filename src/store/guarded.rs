@@ -233,13 +233,14 @@ impl Store {
             None => (self.in_journal(search).await?, JOURNAL.to_owned(), None),
             Some(database) => {
                 let Answer { page, tier, is_journal, degradation } = database.reading.search(&search).await?;
-                let records = if is_journal {
-                    page.records
+                if is_journal {
+                    (page.records, tier, degradation)
+                } else if let Some(records) = self.without_forgotten(page.records).await {
+                    (self.with_what_waits(search, records, page.stamps).await, tier, degradation)
                 } else {
-                    let records = self.without_forgotten(page.records).await;
-                    self.with_what_waits(search, records, page.stamps).await
-                };
-                (records, tier, degradation)
+                    // A server may have what is to be gone. Better too little than that.
+                    (self.in_journal(search).await?, JOURNAL.to_owned(), Some(error::only_here()))
+                }
             }
         };
         records.extend(saved.into_iter().filter(|record| !held.contains(&record.id)));

@@ -5,12 +5,13 @@
 //! acknowledged is either in the outbox or on the server. It is taken out when the server has
 //! committed it; a crash in between sends it again, which changes nothing there.
 
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 use sqlx::{Connection, Row, SqliteExecutor};
 use uuid::Uuid;
 
 use super::error::StoreError;
 use super::forgetting::{self, Tombstones};
+use super::postgres::Whereabouts;
 use crate::domain::UtteranceId;
 
 /// How full the journal may be before it is told.
@@ -44,7 +45,7 @@ pub(super) struct Parcel {
 impl Parcel {
     fn read(row: &SqliteRow) -> Result<Self, StoreError> {
         Ok(Self {
-            id: row.try_get::<&str, _>("id")?.parse().map_err(|_| StoreError::Corrupt)?,
+            id: row.try_get::<&str, _>("id")?.parse().map_err(|_| StoreError::Unreadable)?,
             revision: row.try_get("revision")?,
             origin: row.try_get("origin")?,
             at: row.try_get("at")?,
@@ -58,6 +59,25 @@ impl Parcel {
             abandoned: row.try_get("abandoned")?,
             words: [row.try_get("command_words")?, row.try_get("output_words")?, row.try_get("reply_words")?],
         })
+    }
+
+    /// One of which nothing is known.
+    pub(super) fn blank() -> Self {
+        Self {
+            id: UtteranceId::generate(),
+            revision: 1,
+            origin: "typed".into(),
+            at: 0,
+            speech_seconds: None,
+            text: Some(String::new()),
+            transcript: None,
+            interpretation: None,
+            command: None,
+            outcome: None,
+            reply: None,
+            abandoned: None,
+            words: Default::default(),
+        }
     }
 
     /// How many bytes of text it has.
@@ -100,12 +120,13 @@ pub struct Backlog {
 /// What changes in the outbox.
 #[derive(Debug, Clone)]
 pub(super) enum Change {
-    /// A server has committed these.
-    Delivered(Vec<Stamp>),
+    /// A server has committed these, and is there now.
+    Delivered { stamps: Vec<Stamp>, there: Whereabouts },
     /// A server will never take this.
     Refused { stamp: Stamp, reason: String },
-    /// From now on things go to this server; if another one had them before, all of them do.
-    Destination(String),
+    /// From now on things go to this server; if another one had them before, or this one was set back, all of them
+    /// do.
+    Destination(Whereabouts),
     /// What was refused is tried again.
     RetryRefused,
     /// A server was told to forget this, and has found those.
@@ -113,24 +134,28 @@ pub(super) enum Change {
 }
 
 /// The first that wait, in the order in which they were begun.
-pub(super) async fn waiting<'c>(
-    executor: impl SqliteExecutor<'c>,
-    most: usize,
-) -> Result<Vec<Parcel>, StoreError> {
-    let query = sqlx::query(
-        "SELECT record.* FROM outbox JOIN record USING (seq)
-         WHERE outbox.refused IS NULL ORDER BY outbox.seq LIMIT ?1",
-    );
-    let rows = query.bind(i64::try_from(most).unwrap_or(i64::MAX)).fetch_all(executor).await?;
-    let readable = |row| match Parcel::read(row) {
-        // It stays where it is, and the others pass it.
-        Err(StoreError::Corrupt) => {
-            tracing::warn!("a record whose id is damaged can't be delivered");
-            None
+pub(super) async fn waiting(pool: &SqlitePool, most: usize) -> Result<Vec<Parcel>, StoreError> {
+    // By pages: those that can't be delivered don't hide what is behind them.
+    let (mut parcels, mut after) = (Vec::new(), i64::MIN);
+    while parcels.len() < most {
+        let query = sqlx::query(
+            "SELECT record.* FROM outbox JOIN record USING (seq)
+             WHERE outbox.refused IS NULL AND outbox.seq > ?2 ORDER BY outbox.seq LIMIT ?1",
+        );
+        let page = query.bind(i64::try_from(most).unwrap_or(i64::MAX)).bind(after).fetch_all(pool).await?;
+        let Some(last) = page.last() else { break };
+        after = last.try_get("seq")?;
+        for row in &page {
+            match Parcel::read(row) {
+                Err(StoreError::Unreadable) => {
+                    tracing::warn!("a record whose id is damaged can't be delivered");
+                }
+                parcel => parcels.push(parcel?),
+            }
         }
-        parcel => Some(parcel),
-    };
-    rows.iter().filter_map(readable).collect()
+    }
+    parcels.truncate(most);
+    Ok(parcels)
 }
 
 /// How many wait.
@@ -153,7 +178,7 @@ pub(super) async fn standing_of<'c>(
     );
     let rows = query.bind(list(ids)).fetch_all(executor).await?;
     let read = |row: &SqliteRow| {
-        let id = row.try_get::<&str, _>("id")?.parse().map_err(|_| StoreError::Corrupt)?;
+        let id = row.try_get::<&str, _>("id")?.parse().map_err(|_| StoreError::Unreadable)?;
         Ok((id, row.try_get("refused")?))
     };
     rows.iter().map(read).collect()
@@ -170,7 +195,7 @@ pub(super) async fn newer_than<'c>(
          WHERE record.revision > known.value ->> 1",
     );
     let ids = query.bind(serde_json::to_string(&pairs).unwrap_or_default()).fetch_all(executor).await?;
-    ids.iter().map(|id| id.parse().map_err(|_| StoreError::Corrupt)).collect()
+    ids.iter().map(|id| id.parse().map_err(|_| StoreError::Unreadable)).collect()
 }
 
 /// Ids as a JSON list, which they can always be.
@@ -185,7 +210,7 @@ pub(super) async fn change(connection: &mut SqliteConnection, change: &Change) -
     }
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     match change {
-        Change::Delivered(stamps) => {
+        Change::Delivered { stamps, there } => {
             // By the id, which means the same in a journal that was begun anew.
             for Stamp { id, revision } in stamps {
                 let query = sqlx::query(
@@ -194,6 +219,9 @@ pub(super) async fn change(connection: &mut SqliteConnection, change: &Change) -
                 );
                 query.bind(id.to_string()).bind(revision).execute(&mut *transaction).await?;
             }
+            let query =
+                sqlx::query("UPDATE destination SET position = max(position, ?2) WHERE identity = ?1");
+            query.bind(&there.identity).bind(there.position).execute(&mut *transaction).await?;
         }
         Change::Refused { stamp, reason } => {
             let query = sqlx::query(
@@ -203,11 +231,12 @@ pub(super) async fn change(connection: &mut SqliteConnection, change: &Change) -
             let query = query.bind(stamp.id.to_string()).bind(stamp.revision).bind(reason);
             query.execute(&mut *transaction).await?;
         }
-        Change::Destination(identity) => {
-            let known: Option<String> = sqlx::query_scalar("SELECT identity FROM destination")
+        Change::Destination(there) => {
+            let known = sqlx::query_as::<_, (String, i64)>("SELECT identity, position FROM destination")
                 .fetch_optional(&mut *transaction)
                 .await?;
-            if known.as_deref() != Some(identity) {
+            let before = known.map(|(identity, position)| Whereabouts { identity, position });
+            if !before.is_some_and(|before| there.follows(&before)) {
                 for statement in [
                     "INSERT INTO outbox (seq, revision) SELECT seq, revision FROM record WHERE true
                      ON CONFLICT (seq) DO UPDATE SET refused = NULL",
@@ -216,8 +245,9 @@ pub(super) async fn change(connection: &mut SqliteConnection, change: &Change) -
                     sqlx::query(statement).execute(&mut *transaction).await?;
                 }
                 forgetting::tell_again(&mut transaction).await?;
-                let query = sqlx::query("INSERT INTO destination (one, identity) VALUES (1, ?1)");
-                query.bind(identity).execute(&mut *transaction).await?;
+                let query =
+                    sqlx::query("INSERT INTO destination (one, identity, position) VALUES (1, ?1, ?2)");
+                query.bind(&there.identity).bind(there.position).execute(&mut *transaction).await?;
             }
         }
         Change::RetryRefused => {

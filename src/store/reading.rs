@@ -14,8 +14,8 @@ use super::search::Wanted;
 use super::sqlite::{self, Among};
 use super::writer::Shared;
 use crate::breaker::{
-    Breaker, CallError, Chain, Class, Classify, Effect, Fallback, Rejected, Served, Skipped, Tier, Unready,
-    Why,
+    Breaker, CallError, Chain, Class, Classify, Effect, Entry, Fallback, Rejected, Served, Skipped, Tier,
+    Unready, Why,
 };
 use crate::domain::{Degradation, Failure, Record};
 
@@ -90,7 +90,9 @@ impl Reading {
             tiers.push(Box::new(OnServer(Arc::clone(server))));
         }
         tiers.push(Box::new(InJournal(Arc::clone(shared))));
-        let chain = Chain::new(CHAIN, PATIENCE, tiers);
+        // Whoever searches waits for less long than a server may take; what is carried over finds out whether it
+        // hangs.
+        let chain = Chain::new(CHAIN, PATIENCE, tiers).impatient();
         Self(match fallbacks {
             Some(fallbacks) => chain.telling(fallbacks),
             None => chain,
@@ -195,6 +197,13 @@ impl Tier<Search, Page, ReadError> for OnServer {
 
     fn ready(&self) -> Result<(), Unready> {
         self.0.has_room()
+    }
+
+    fn enter<'a>(&'a self, _search: &'a Search) -> Option<BoxFuture<'a, Result<Entry<'a>, Unready>>> {
+        Some(Box::pin(async {
+            let slot = self.0.slot().await.map_err(|full| Unready(full.to_string()))?;
+            Ok(Box::new(slot) as Entry<'a>)
+        }))
     }
 }
 

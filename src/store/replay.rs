@@ -12,15 +12,17 @@
 //! the outbox when the server has committed it. A crash at any instant therefore sends it again at
 //! most, and the server has each state of each record once. After a failure batches begin small and
 //! grow, and the task rests for as long as a batch took, so that a server that has just come back
-//! is asked half of the time at most, by one connection.
+//! is asked half of the time at most, by one connection. What was not taken in time is tried in smaller
+//! parts, down to one record; batches grow again while they take much less than the time that they have.
 //!
-//! A record that the server will never take (SQLSTATE 22, 23, 54) is found by halving the batch and
-//! set aside with its reason; the others go on. It is tried again when it changes, and at the next
-//! start.
+//! A record that the server will never take is found by halving the batch and set aside with its reason;
+//! the others go on. It is tried again when it changes, and at the next start. A value or a constraint
+//! (SQLSTATE 22, 23, 54) is the record's fault. What a policy, a trigger or the like says is that too if the
+//! server takes others: those of the same batch, or a blank one, which is taken back. Else it is the server's.
 //!
 //! What is to be forgotten is told first, so that nothing that was forgotten is written after it.
 //!
-//! A server that isn't the one of last time, or was restored or promoted since, may lack what the old
+//! A server that isn't the one of last time, or was restored, promoted or set back since, may lack what the old
 //! one had acknowledged: all that the journal has is sent again, which changes nothing where it is
 //! there. If the primary can't be written and a replica was promoted, that one is written.
 
@@ -34,18 +36,14 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::error::{CHAIN, JOURNAL, REPLICA, StoreError};
 use super::forgetting::Tombstones;
 use super::outbox::{self, Backlog, Change, Parcel};
-use super::postgres::{PostgresError, Server, told};
+use super::postgres::{PostgresError, SOON, Server, Whereabouts, told};
 use super::standing::Part;
 use super::writer::{Job, Shared};
 use crate::breaker::CallError;
 use crate::domain::Degradation;
 
-/// The first batch after a failure, and the largest.
-const SMALLEST: usize = 10;
-const LARGEST: usize = 200;
-
-/// Bytes in a batch, about; long outputs make it short.
-const HEAVIEST: usize = 2 << 20;
+/// Records that are refused for a reason that may be the server's, before it is found out whose it is.
+const DOUBTS: usize = 10;
 
 /// What changes within this is carried over together.
 const GATHER: Duration = Duration::from_millis(200);
@@ -92,9 +90,57 @@ pub(super) struct Replay {
     backlog: watch::Sender<Backlog>,
     counted: Option<Instant>,
     /// The server that is written, once it is known.
-    destination: Option<String>,
-    batch: usize,
+    destination: Option<Whereabouts>,
+    batch: Batch,
     retry: Duration,
+}
+
+/// How much is sent at once: so many records, and so many bytes, about. Long outputs make a batch short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Batch {
+    records: usize,
+    bytes: usize,
+}
+
+impl Batch {
+    /// What can be had within seconds over any network that is worth it.
+    const LEAST: Self = Self { records: 1, bytes: 32 << 10 };
+    /// The first one, and the most after a failure.
+    const FIRST: Self = Self { records: 10, bytes: 256 << 10 };
+    const MOST: Self = Self { records: 200, bytes: 2 << 20 };
+
+    /// After one that was taken within `took` of the time that it had. One that took long would not be taken in time
+    /// if it were twice as large.
+    fn grow(&mut self, took: Duration, had: Duration) {
+        if took < had / 4 {
+            self.records = (self.records * 2).min(Self::MOST.records);
+            self.bytes = (self.bytes * 2).min(Self::MOST.bytes);
+        }
+    }
+
+    /// After one that was not taken in time: quickly, since a breaker counts along.
+    fn shrink(&mut self) {
+        self.records = (self.records / 4).max(Self::LEAST.records);
+        self.bytes = (self.bytes / 4).max(Self::LEAST.bytes);
+    }
+
+    /// After another failure.
+    fn begin_anew(&mut self) {
+        self.records = self.records.min(Self::FIRST.records);
+        self.bytes = self.bytes.min(Self::FIRST.bytes);
+    }
+
+    /// How many of these it is, and whether others are left. One goes, however heavy.
+    fn cut(self, parcels: &mut Vec<Parcel>) -> bool {
+        let mut bytes = 0;
+        let heavy = parcels.iter().position(|parcel| {
+            bytes += parcel.size();
+            bytes > self.bytes
+        });
+        let full = parcels.len() >= self.records || heavy.is_some();
+        parcels.truncate(heavy.map_or(self.records, |heavy| heavy.max(1)));
+        full
+    }
 }
 
 /// When to go on.
@@ -127,7 +173,7 @@ impl Replay {
         servers: Vec<Arc<Server>>,
         backlog: watch::Sender<Backlog>,
     ) -> Self {
-        let (batch, retry) = (SMALLEST, RETRY);
+        let (batch, retry) = (Batch::FIRST, RETRY);
         Self { shared, jobs, servers, backlog, counted: None, destination: None, batch, retry }
     }
 
@@ -184,8 +230,9 @@ impl Replay {
             Ok(None) => Next::News,
             Ok(Some(full)) => {
                 self.retry = RETRY;
-                self.batch = (self.batch * 2).min(LARGEST);
                 let rest = began.elapsed();
+                let had = self.servers.first().map(|server| server.breaker().timeout()).unwrap_or_default();
+                self.batch.grow(rest, had);
                 Next::After(if full { rest } else { Duration::ZERO })
             }
             Err(Stuck::Journal(error)) => {
@@ -194,10 +241,20 @@ impl Replay {
             }
             Err(Stuck::Server(error)) => {
                 tracing::debug!(%error, "nothing is carried over");
-                self.batch = SMALLEST;
                 match error {
                     CallError::Rejected(no) => Next::After(no.retry_in.unwrap_or(ASK).clamp(GATHER, ASK)),
-                    _ => self.wait_longer(),
+                    CallError::TimedOut { .. }
+                    | CallError::Failed(PostgresError::Slow | PostgresError::Unreachable(_)) => {
+                        self.batch.shrink();
+                        self.wait_longer()
+                    }
+                    CallError::Failed(error) => {
+                        self.batch.begin_anew();
+                        match error {
+                            PostgresError::Starting(_) | PostgresError::Stopping => Next::After(SOON),
+                            _ => self.wait_longer(),
+                        }
+                    }
                 }
             }
         }
@@ -211,7 +268,7 @@ impl Replay {
 
     /// `None` if there was nothing, else whether the batch was full.
     async fn carry_one_batch(&mut self) -> Result<Option<bool>, Stuck> {
-        let most = self.batch;
+        let most = self.batch.records;
         let mut parcels = self.read(move |pool| async move { outbox::waiting(&pool, most).await }).await?;
         self.count(parcels.len() < most).await?;
         let degraded = self.shared.standing.is_set(Part::Server);
@@ -219,14 +276,7 @@ impl Replay {
         if parcels.is_empty() && self.destination.is_some() && !degraded && is_all_forgotten {
             return Ok(None);
         }
-        let mut bytes = 0;
-        let heavy = parcels.iter().position(|parcel| {
-            bytes += parcel.size();
-            bytes > HEAVIEST
-        });
-        let full = parcels.len() == most || heavy.is_some();
-        // One goes, however heavy.
-        parcels.truncate(heavy.map_or(most, |heavy| heavy.max(1)));
+        let full = self.batch.cut(&mut parcels);
         let mut first_error = None;
         for (rank, server) in self.servers.clone().iter().enumerate() {
             match self.deliver(server, &parcels).await {
@@ -253,37 +303,63 @@ impl Replay {
     async fn deliver(&mut self, server: &Server, parcels: &[Parcel]) -> Result<(), Stuck> {
         // Which server it is, is asked once at least, and before anything is written.
         if self.destination.is_none() || parcels.is_empty() {
-            let identity = server.ready().await.map_err(Stuck::Server)?;
-            self.settle_on(identity).await?;
+            let there = server.ready().await.map_err(Stuck::Server)?;
+            self.settle_on(there).await?;
         }
         self.forget(server).await?;
         let mut parts = vec![parcels];
+        let (mut takes_others, mut doubted) = (false, Vec::new());
         while let Some(part) = parts.pop().filter(|part| !part.is_empty()) {
-            let identity = self.destination.clone().unwrap_or_default();
-            match server.carry(part, &identity).await {
-                Ok(()) => {
+            let meant = self.destination.clone().unwrap_or_default();
+            let error = match server.carry(part, &meant).await {
+                Ok(there) => {
+                    takes_others = true;
                     let stamps = part.iter().map(Parcel::stamp).collect();
-                    self.change(Change::Delivered(stamps)).await?;
+                    self.change(Change::Delivered { stamps, there: there.clone() }).await?;
+                    self.destination = Some(there);
+                    continue;
                 }
                 // What waits is another matter then, and begins with the oldest.
-                Err(CallError::Failed(PostgresError::Elsewhere(identity))) => {
-                    return self.settle_on(identity).await;
+                Err(CallError::Failed(PostgresError::Elsewhere(there))) => {
+                    return self.settle_on(there).await;
                 }
-                Err(CallError::Failed(PostgresError::Refused(state))) => match part {
-                    [parcel] => {
-                        tracing::warn!(id = %parcel.id, state, "the database refuses a record; it is set aside");
-                        let reason = reason(&state);
-                        self.change(Change::Refused { stamp: parcel.stamp(), reason }).await?;
+                Err(error) => error,
+            };
+            match (error, part) {
+                (
+                    CallError::Failed(PostgresError::Refused(_) | PostgresError::Doubtful { .. }),
+                    [_, _, ..],
+                ) => {
+                    let (older, newer) = part.split_at(part.len() / 2);
+                    parts.extend([newer, older]);
+                }
+                (CallError::Failed(PostgresError::Refused(state)), [parcel]) => {
+                    self.set_aside(parcel, &state).await?;
+                }
+                (CallError::Failed(PostgresError::Doubtful { state, .. }), [parcel]) => {
+                    doubted.push((parcel, state));
+                    if !takes_others && doubted.len() >= DOUBTS {
+                        break;
                     }
-                    part => {
-                        let (older, newer) = part.split_at(part.len() / 2);
-                        parts.extend([newer, older]);
-                    }
-                },
+                }
+                (error, _) => return Err(Stuck::Server(error)),
+            }
+        }
+        if !doubted.is_empty() && !takes_others {
+            match server.takes_any(Parcel::blank()).await {
+                Ok(()) | Err(CallError::Failed(PostgresError::Refused(_))) => {}
                 Err(error) => return Err(Stuck::Server(error)),
             }
         }
+        for (parcel, state) in doubted {
+            self.set_aside(parcel, &state).await?;
+        }
         Ok(())
+    }
+
+    async fn set_aside(&self, parcel: &Parcel, state: &str) -> Result<(), StoreError> {
+        tracing::warn!(id = %parcel.id, state, "the database refuses a record; it is set aside");
+        self.change(Change::Refused { stamp: parcel.stamp(), reason: reason(state) }).await
     }
 
     /// Tells a server what is to be forgotten, before it is given anything.
@@ -293,12 +369,10 @@ impl Replay {
             if told.is_empty() {
                 return Ok(());
             }
-            let identity = self.destination.clone().unwrap_or_default();
-            match server.forget(&told, &identity).await {
+            let meant = self.destination.clone().unwrap_or_default();
+            match server.forget(&told, &meant).await {
                 Ok(found) => self.change(Change::Forgotten { told, found }).await?,
-                Err(CallError::Failed(PostgresError::Elsewhere(identity))) => {
-                    self.settle_on(identity).await?;
-                }
+                Err(CallError::Failed(PostgresError::Elsewhere(there))) => self.settle_on(there).await?,
                 Err(error) => return Err(Stuck::Server(error)),
             }
         }
@@ -310,10 +384,10 @@ impl Replay {
         result.await.map_err(|_| StoreError::Closed)?
     }
 
-    async fn settle_on(&mut self, identity: String) -> Result<(), Stuck> {
-        if self.destination.as_ref() != Some(&identity) {
-            self.change(Change::Destination(identity.clone())).await?;
-            if self.destination.replace(identity).is_none() {
+    async fn settle_on(&mut self, there: Whereabouts) -> Result<(), Stuck> {
+        if self.destination.as_ref() != Some(&there) {
+            self.change(Change::Destination(there.clone())).await?;
+            if self.destination.replace(there).is_none() {
                 self.change(Change::RetryRefused).await?;
             }
         }
@@ -396,7 +470,40 @@ fn reason(state: &str) -> String {
         "22" => "it holds what PostgreSQL can't, such as a character with the code 0",
         "23" => "a rule of the database forbids it",
         "54" => "it is larger than PostgreSQL allows",
-        _ => "it can't be sent",
+        "no" => "it can't be sent",
+        _ => "a policy or a trigger of the database refuses it",
     };
     format!("{why} (SQLSTATE {state})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_shrinks_to_one_record_and_grows_while_there_is_time() {
+        const HAD: Duration = Duration::from_secs(10);
+        let mut batch = Batch::FIRST;
+        for _ in 0..4 {
+            batch.shrink();
+        }
+        assert_eq!(batch, Batch::LEAST);
+        batch.grow(HAD / 2, HAD);
+        assert_eq!(batch, Batch::LEAST, "it would not be taken in time");
+        for _ in 0..20 {
+            batch.grow(HAD / 100, HAD);
+        }
+        assert_eq!(batch, Batch::MOST);
+        batch.begin_anew();
+        assert_eq!(batch, Batch::FIRST);
+        let parcel = |size| Parcel { text: Some("x".repeat(size)), ..Parcel::blank() };
+        let cut = |sizes: &[usize]| {
+            let mut parcels = sizes.iter().map(|size| parcel(*size)).collect();
+            (batch.cut(&mut parcels), parcels.len())
+        };
+        assert_eq!(cut(&[1; 9]), (false, 9));
+        assert_eq!(cut(&[1; 10]), (true, 10));
+        assert_eq!(cut(&[200 << 10, 200 << 10]), (true, 1));
+        assert_eq!(cut(&[300 << 10, 1]), (true, 1), "one goes, however heavy");
+    }
 }

@@ -44,13 +44,13 @@ pub(super) fn save<'q>(revised: &'q Revised, owner: &'q str) -> Query<'q, Sqlite
 }
 
 /// Reads a row of all columns.
-pub(super) fn read(row: &SqliteRow) -> Result<Revised, StoreError> {
+fn read(row: &SqliteRow) -> Result<Revised, StoreError> {
     let id: &str = row.try_get("id")?;
     let at: i64 = row.try_get("at")?;
     let record = Record {
-        id: id.parse().map_err(|_| StoreError::Corrupt)?,
-        origin: origin(row.try_get("origin")?).ok_or(StoreError::Corrupt)?,
-        at: Timestamp::from_nanosecond(at.into()).map_err(|_| StoreError::Corrupt)?,
+        id: id.parse().map_err(|_| StoreError::Unreadable)?,
+        origin: origin(row.try_get("origin")?).ok_or(StoreError::Unreadable)?,
+        at: Timestamp::from_nanosecond(at.into()).map_err(|_| StoreError::Unreadable)?,
         speech_seconds: row.try_get("speech_seconds")?,
         text: row.try_get("text")?,
         transcript: parsed(row, "transcript")?,
@@ -61,6 +61,17 @@ pub(super) fn read(row: &SqliteRow) -> Result<Revised, StoreError> {
         abandoned: row.try_get("abandoned")?,
     };
     Ok(Revised { record: Clean::kept(record), revision: row.try_get("revision")? })
+}
+
+/// The same; one that this version can't read, because another wrote it or it was damaged, is passed over.
+pub(super) fn readable(row: &SqliteRow) -> Option<Result<Revised, StoreError>> {
+    match read(row) {
+        Err(StoreError::Unreadable) => {
+            tracing::warn!("a record of the journal can't be read, and is left as it is");
+            None
+        }
+        read => Some(read),
+    }
 }
 
 const ORIGINS: [(Origin, &str); 4] = [

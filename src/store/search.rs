@@ -1,7 +1,7 @@
 //! What a user types to search, as an FTS5 expression and as a PostgreSQL text query: neither can be
 //! malformed, and both find the same.
 
-use std::fmt::Write;
+use std::collections::BTreeMap;
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
@@ -17,6 +17,9 @@ const LONGEST_TOKEN: usize = 1024;
 
 /// Positions that PostgreSQL tells apart.
 const LAST_POSITION: usize = 16_383;
+
+/// Positions of one word that it keeps.
+const MOST_POSITIONS: usize = 256;
 
 /// What to look for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,18 +76,24 @@ pub(super) fn tsquery(words: &[String]) -> Option<String> {
 
 /// The text of a `tsvector` of all these texts; no phrase reaches from one into the next.
 pub(super) fn tsvector<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
-    let mut vector = String::new();
+    // Each word once: an output repeats itself, and this is sent.
+    let mut places: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     let mut position = 0;
     for text in texts {
         for token in tokens(text) {
             position += 1;
-            let at = position.min(LAST_POSITION);
-            // Writing into a text can't fail.
-            let _ = write!(vector, "'{token}':{at} ");
+            let known = places.entry(token).or_default();
+            if known.len() < MOST_POSITIONS {
+                known.push(position.min(LAST_POSITION));
+            }
         }
         position += 2;
     }
-    vector
+    let word = |(token, places): (String, Vec<usize>)| {
+        let places: Vec<String> = places.iter().map(usize::to_string).collect();
+        format!("'{token}':{} ", places.join(","))
+    };
+    places.into_iter().map(word).collect()
 }
 
 /// Runs of letters and digits, without diacritics and in lower case: what FTS5's `unicode61` makes
@@ -130,7 +139,8 @@ mod tests {
 
     #[test]
     fn a_text_is_cut_into_the_same_pieces() {
-        assert_eq!(tsvector(["Run parses_umläuts!", "x"]), "'run':1 'parses':2 'umlauts':3 'x':6 ");
+        assert_eq!(tsvector(["Run parses_umläuts!", "x"]), "'parses':2 'run':1 'umlauts':3 'x':6 ");
+        assert_eq!(tsvector(["a b a", "b"]), "'a':1,3 'b':2,6 ");
         assert_eq!(tsvector(["e\u{301}té"]), "'ete':1 ");
     }
 

@@ -246,7 +246,7 @@ pub(super) async fn load<'c>(
     id: UtteranceId,
 ) -> Result<Option<Revised>, StoreError> {
     let query = sqlx::query("SELECT * FROM record WHERE id = ?1").bind(id.to_string());
-    query.fetch_optional(executor).await?.as_ref().map(row::read).transpose()
+    query.fetch_optional(executor).await?.as_ref().and_then(row::readable).transpose()
 }
 
 /// Which records are looked through.
@@ -288,7 +288,7 @@ pub(super) async fn search<'c>(
         }
     };
     let rows: Vec<SqliteRow> = query.fetch_all(executor).await?;
-    rows.iter().map(|row| row::read(row).map(|revised| revised.record.into_record())).collect()
+    rows.iter().filter_map(row::readable).map(|read| Ok(read?.record.into_record())).collect()
 }
 
 /// The same search, among records that are not on disk: a database in memory, so that it is the same

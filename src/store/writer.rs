@@ -313,7 +313,7 @@ impl Writer {
     /// Decides by the cause whether the connection can still be used.
     async fn judged<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
         match &result {
-            Ok(_) | Err(StoreError::Busy | StoreError::Full) => {}
+            Ok(_) | Err(StoreError::Busy | StoreError::Full | StoreError::Unreadable) => {}
             Err(StoreError::Corrupt) => {
                 self.damaged = self.disk.as_ref().map(Disk::identity);
                 self.let_go().await;

@@ -41,7 +41,7 @@ pub(crate) fn database(urls: &[String]) -> Database {
         Place { url: url.clone(), breaker: breaker(name) }
     });
     let primary = places.next().unwrap();
-    Database { primary, replicas: places.collect(), password_file: None, connections: 3 }
+    Database { primary, replicas: places.collect(), password_file: None, connections: 3, unencrypted: false }
 }
 
 pub(crate) async fn begun(path: &Path, database: Database) -> Store {

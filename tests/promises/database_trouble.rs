@@ -345,30 +345,6 @@ async fn the_journal_keeps_its_size_and_what_the_database_has_makes_way() {
     drop(place);
 }
 
-#[tokio::test]
-async fn a_reader_is_not_behind_what_is_carried_over() {
-    let server = Server::start().await;
-    let (place, path) = place();
-    let alone = crate::history::opened(&path).await;
-    for number in 0..2_000 {
-        say(&alone, &format!("old {number}")).await;
-    }
-    alone.close().await;
-    let mut one_connection = database(&[server.url()]);
-    one_connection.connections = 1;
-    let history = History::at(place, path, one_connection).await;
-    let mut slowest = Duration::ZERO;
-    let mut during = 0;
-    while waiting(&history.path).await.waiting > 0 {
-        let start = Instant::now();
-        let found = look(&history.store, Some("old")).await;
-        slowest = slowest.max(start.elapsed());
-        assert_eq!((found.tier.as_str(), found.records.len()), ("postgresql-primary", 100));
-        during += 1;
-    }
-    println!("{during} searches beside the carrying over, the slowest in {slowest:?}");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_program_starts_works_and_tells_without_its_database() {
     let mut server = Server::not_yet();

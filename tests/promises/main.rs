@@ -14,6 +14,7 @@ mod command_line;
 mod configuration;
 mod database;
 mod database_crash;
+mod database_delivery;
 mod database_trouble;
 mod device_failures;
 mod device_permission;

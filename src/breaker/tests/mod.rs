@@ -429,6 +429,76 @@ async fn what_must_happen_once_is_not_tried_on_another_tier() {
     assert_eq!(chain.call(&(), Effect::Once).await.unwrap().value, 1, "it surely did not happen");
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_impatient_chain_holds_its_own_haste_against_nobody() {
+    let work = |patience| {
+        let (breaker, slow) = tier("slow", Ok(0), S(60));
+        let (_, next) = tier("next", Ok(1), Duration::ZERO);
+        (breaker, Chain::new("it", patience, vec![slow, next]).impatient())
+    };
+    let limit = quick().timeout;
+    let (hasty, chain) = work(limit);
+    let served = chain.call(&(), Effect::Idempotent).await.unwrap();
+    assert!(matches!(served.skipped[0].why, Why::TimedOut { after } if after < limit));
+    assert_eq!((hasty.state(), hasty.snapshot().failed), (State::Closed, 0));
+    let (late, chain) = work(limit * 3);
+    assert_eq!(chain.call(&(), Effect::Idempotent).await.unwrap().value, 1);
+    assert_eq!(late.state(), State::Open, "it had all the time that it may take");
+}
+
+/// Behind a bulkhead with one slot.
+struct Narrow {
+    breaker: Arc<Breaker>,
+    bulkhead: Arc<Bulkhead>,
+}
+
+impl Tier<(), u32, Trouble> for Narrow {
+    fn breaker(&self) -> &Breaker {
+        &self.breaker
+    }
+
+    fn serve<'a>(&'a self, (): &'a ()) -> futures_util::future::BoxFuture<'a, Result<u32, Trouble>> {
+        Box::pin(async { if self.bulkhead.load().0 == 1 { Ok(1) } else { Err(FAILED) } })
+    }
+
+    fn enter<'a>(
+        &'a self,
+        (): &'a (),
+    ) -> Option<futures_util::future::BoxFuture<'a, Result<Entry<'a>, Unready>>> {
+        Some(Box::pin(async {
+            let slot = self.bulkhead.enter(Priority::Interactive).await;
+            slot.map(|slot| Box::new(slot) as Entry<'a>).map_err(|full| Unready(full.to_string()))
+        }))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_for_a_slot_says_nothing_of_the_tier() {
+    let bulkhead = Arc::new(Bulkhead::new(1, 1));
+    let breaker = Arc::new(Breaker::new("narrow", Settings { failure_threshold: 1, ..quick() }));
+    let narrow = Narrow { breaker: Arc::clone(&breaker), bulkhead: Arc::clone(&bulkhead) };
+    let (_, next) = tier("next", Ok(2), Duration::ZERO);
+    let chain = Chain::new("it", S(4), vec![Box::new(narrow), next]);
+    assert_eq!(chain.call(&(), Effect::Idempotent).await.unwrap().value, 1, "it is held while it works");
+    assert_eq!(bulkhead.load().0, 0, "and given back");
+    let taken = bulkhead.try_enter().unwrap();
+    let start = tokio::time::Instant::now();
+    let served = chain.call(&(), Effect::Idempotent).await.unwrap();
+    assert_eq!((served.value, &served.skipped[0].why), (2, &Why::NoTime));
+    assert_eq!(start.elapsed(), S(2), "its share of the time");
+    let place = bulkhead.enter(Priority::Interactive);
+    tokio::pin!(place);
+    assert!(futures_util::poll!(&mut place).is_pending());
+    let served = chain.call(&(), Effect::Idempotent).await.unwrap();
+    assert!(matches!(served.skipped[0].why, Why::Unready(_)), "there is no place left");
+    assert_eq!((breaker.state(), breaker.snapshot().total), (State::Closed, 1));
+    breaker.isolate();
+    let start = tokio::time::Instant::now();
+    let served = chain.call(&(), Effect::Idempotent).await.unwrap();
+    assert!(matches!(served.skipped[0].why, Why::Rejected { .. }) && start.elapsed().is_zero());
+    drop(taken);
+}
+
 #[tokio::test]
 async fn a_callers_own_fault_ends_the_chain() {
     let (_, first) = tier("first", Err(BAD_REQUEST), Duration::ZERO);

@@ -21,6 +21,9 @@ const FORGETTING: Duration = Duration::from_secs(60);
 const TELLING: Duration = Duration::from_secs(4);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
+/// How long whoever searches waits for what was forgotten here.
+const KNOWING: Duration = Duration::from_secs(2);
+
 impl Store {
     /// How many turns on this machine a selection means.
     ///
@@ -76,28 +79,33 @@ impl Store {
     }
 
     /// What a server has without what was forgotten here: it may not have been told yet, or be a replica that is behind.
-    pub(super) async fn without_forgotten(&self, records: Vec<Record>) -> Vec<Record> {
+    /// `None` if what was forgotten can't be known.
+    pub(super) async fn without_forgotten(&self, records: Vec<Record>) -> Option<Vec<Record>> {
         let ids: Vec<UtteranceId> = records.iter().map(|record| record.id).collect();
-        let here = self.read(move |pool| async move { forgetting::forgotten_of(&pool, &ids).await }).await;
-        let mut gone: HashSet<UtteranceId> = match here {
-            Ok(ids) => ids.unwrap_or_default().into_iter().collect(),
-            Err(error) => {
+        let known = self.read(move |pool| async move {
+            Ok((forgetting::forgotten_of(&pool, &ids).await?, forgetting::asked(&pool).await?))
+        });
+        let (gone, asked) = match tokio::time::timeout(KNOWING, known).await {
+            Ok(Ok(known)) => known?,
+            Ok(Err(error)) => {
                 tracing::warn!(%error, "what was forgotten can't be known");
-                HashSet::new()
+                return None;
+            }
+            Err(_) => {
+                tracing::warn!("what was forgotten can't be known in time");
+                return None;
             }
         };
-        let (done, result) = oneshot::channel();
-        let asked = match self.jobs.send(Job::Tombstones(done)).await {
-            Ok(()) => result.await.ok().and_then(Result::ok).unwrap_or_default().asked,
-            Err(_) => Vec::new(),
-        };
+        let mut gone: HashSet<UtteranceId> = gone.into_iter().collect();
         for Asked { before, wanted, .. } in asked {
             let older = records.iter().filter(|record| record.at.as_nanosecond() < i128::from(before));
             let older: Vec<Revised> =
                 older.map(|record| Revised { record: Clean::kept(record.clone()), revision: 1 }).collect();
-            let found = sqlite::search_among(&older, &wanted, u32::MAX).await.unwrap_or_default();
-            gone.extend(found.iter().map(|record| record.id));
+            let found = sqlite::search_among(&older, &wanted, u32::MAX).await;
+            let found =
+                found.inspect_err(|error| tracing::warn!(%error, "what was forgotten can't be known"));
+            gone.extend(found.ok()?.iter().map(|record| record.id));
         }
-        records.into_iter().filter(|record| !gone.contains(&record.id)).collect()
+        Some(records.into_iter().filter(|record| !gone.contains(&record.id)).collect())
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use super::session::Whereabouts;
 use crate::breaker::{CallError, Class, Classify, Full};
 
 /// A failed call.
@@ -59,6 +60,9 @@ pub(in crate::store) enum PostgresError {
     /// It has no memory left.
     #[error("the server has no memory left")]
     NoMemory,
+    /// Its tables are not as any version of the program makes them.
+    #[error("the server's tables were changed, or made by halves")]
+    ForeignSchema,
     /// A newer version of the program has made its tables.
     #[error("the server's tables are of a newer version")]
     NewerSchema,
@@ -68,9 +72,17 @@ pub(in crate::store) enum PostgresError {
     /// It will never take this record.
     #[error("the server refuses the record (SQLSTATE {0})")]
     Refused(String),
+    /// It didn't take what it was given, and it may be the record's fault or its own.
+    #[error("the server refuses what it was given (SQLSTATE {state}): {cause}")]
+    Doubtful {
+        /// As it says itself.
+        state: String,
+        /// What it is if it is the server's fault.
+        cause: Box<PostgresError>,
+    },
     /// It is not the server, or not the history of it, that was expected.
-    #[error("it is another server than before: {0}")]
-    Elsewhere(String),
+    #[error("it is another server than before: {0:?}")]
+    Elsewhere(Whereabouts),
     /// Too many calls wait for this server.
     #[error("too many calls wait: {0}")]
     Busy(Full),
@@ -79,8 +91,8 @@ pub(in crate::store) enum PostgresError {
     Other(sqlx::Error),
 }
 
-/// How long a server that is starting or going down may be left alone before it is looked at again.
-const SOON: Duration = Duration::from_secs(3);
+/// How long a server that is starting or going down is left alone before it is looked at again.
+pub(in crate::store) const SOON: Duration = Duration::from_secs(3);
 
 /// The same for one that has too much to do.
 const LATER: Duration = Duration::from_secs(15);
@@ -107,10 +119,8 @@ impl From<sqlx::migrate::MigrateError> for PostgresError {
     fn from(error: sqlx::migrate::MigrateError) -> Self {
         use sqlx::migrate::MigrateError;
         match error {
-            MigrateError::VersionMissing(_)
-            | MigrateError::VersionMismatch(_)
-            | MigrateError::VersionTooNew(..)
-            | MigrateError::Dirty(_) => Self::NewerSchema,
+            MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => Self::NewerSchema,
+            MigrateError::VersionMismatch(_) | MigrateError::Dirty(_) => Self::ForeignSchema,
             MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
             other => Self::Other(sqlx::Error::Migrate(Box::new(other))),
         }
@@ -142,11 +152,30 @@ impl PostgresError {
         }
     }
 
+    /// The error of the very statement that hands records over. A server that takes others refuses these: a policy
+    /// for rows (42501), what a trigger raises, or what it stumbles over. What is clearly the server's own trouble
+    /// stays that.
+    pub(super) fn at_records(error: sqlx::Error) -> Self {
+        let state = error.as_database_error().and_then(|error| Some(error.code()?.into_owned()));
+        match (state, Self::from(error)) {
+            (Some(state), cause @ (Self::NotAllowed | Self::NoSchema | Self::Other(_))) => {
+                Self::Doubtful { state, cause: Box::new(cause) }
+            }
+            (_, error) => error,
+        }
+    }
+
+    /// The same, once it is known to be the server's own fault.
+    pub(super) fn of_the_server(self) -> Self {
+        if let Self::Doubtful { cause, .. } = self { *cause } else { self }
+    }
+
     /// Whether the connection can be used on.
     pub(super) fn spares_the_connection(&self) -> bool {
         matches!(
             self,
             Self::Refused(_)
+                | Self::Doubtful { .. }
                 | Self::Elsewhere(_)
                 | Self::ReadOnly
                 | Self::Conflict
@@ -213,6 +242,11 @@ impl PostgresError {
                 "The database has not the tables of the history",
                 "Let the program write to the primary once",
             ),
+            Self::ForeignSchema => (
+                "The tables of the history in the database are not as this program makes them",
+                "Restore the schema voice_terminal from a backup, or drop it: the program makes it anew",
+            ),
+            Self::Doubtful { cause, .. } => cause.told(),
             Self::Refused(_) | Self::Elsewhere(_) | Self::Other(_) => {
                 ("The database doesn't take the history", "See the log")
             }
@@ -224,9 +258,18 @@ impl PostgresError {
 impl Classify for PostgresError {
     fn class(&self) -> Class {
         match self {
-            // The server works: the record, the server's role or the moment is at fault.
-            Self::Refused(_) | Self::Elsewhere(_) | Self::ReadOnly | Self::Conflict => Class::Caller,
-            Self::Starting(_) | Self::Stopping => Class::Overload { retry_after: Some(SOON) },
+            // The server works: the record, the server's role or the moment is at fault; or it can't be written now,
+            // and may well be read.
+            Self::Refused(_)
+            | Self::Doubtful { .. }
+            | Self::Elsewhere(_)
+            | Self::ReadOnly
+            | Self::Conflict
+            | Self::NotAllowed
+            | Self::Locked
+            | Self::DiskFull => Class::Caller,
+            // It will be there in a moment, or was asked to go. Our own queue says nothing of it.
+            Self::Starting(_) | Self::Stopping | Self::Busy(_) => Class::Declined,
             Self::TooManyConnections | Self::NoMemory => Class::Overload { retry_after: Some(LATER) },
             _ => Class::Failure,
         }
@@ -256,13 +299,18 @@ mod tests {
 
     #[test]
     fn causes_count_by_what_they_say_of_the_server() {
-        for state in ["22P05", "22021", "23514", "54000", "25006", "40001", "40P01"] {
+        for state in
+            ["22P05", "22021", "23514", "54000", "25006", "40001", "40P01", "42501", "53100", "55P03"]
+        {
             assert_eq!(of_state(state).class(), Class::Caller, "{state}");
         }
-        for state in ["28P01", "3D000", "42501", "53100", "55P03", "57014", "08006", "XX000"] {
+        for state in ["28P01", "3D000", "57014", "08006", "XX000"] {
             assert_eq!(of_state(state).class(), Class::Failure, "{state}");
         }
-        for state in ["57P01", "57P03", "53300", "53200"] {
+        for state in ["57P01", "57P03"] {
+            assert_eq!(of_state(state).class(), Class::Declined, "{state}");
+        }
+        for state in ["53300", "53200"] {
             assert!(matches!(of_state(state).class(), Class::Overload { retry_after: Some(_) }), "{state}");
         }
     }

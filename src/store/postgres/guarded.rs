@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use sqlx::{Connection, Row};
 
 use super::super::forgetting::Tombstones;
 use super::super::held::Revised;
@@ -12,8 +13,8 @@ use super::super::outbox::{Parcel, Stamp};
 use super::super::search::Wanted;
 use super::error::PostgresError;
 use super::row::{self, Age};
-use super::session::{Address, Session};
-use crate::breaker::{Breaker, Bulkhead, CallError, Priority, Unready};
+use super::session::{Address, Session, Whereabouts};
+use crate::breaker::{Breaker, Bulkhead, CallError, Full, Priority, Slot, Unready};
 use crate::domain::{BoxFuture, Record, UtteranceId};
 
 /// Callers that may wait for one of the server's connections; one more is turned away.
@@ -21,6 +22,9 @@ const PLACES: usize = 16;
 
 /// A connection that nobody needs is closed after this.
 const IDLE: Duration = Duration::from_secs(60);
+
+/// After this a server that is written is looked at again: its tables may be others by now.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// Which servers there are.
 #[derive(Debug)]
@@ -33,6 +37,8 @@ pub struct Database {
     pub password_file: Option<PathBuf>,
     /// Connections to each, at most.
     pub connections: usize,
+    /// Whether they may be reached over a network without an encryption that can be trusted.
+    pub unencrypted: bool,
 }
 
 /// Where a server is.
@@ -72,10 +78,10 @@ pub(in crate::store) struct Page {
 impl Database {
     /// The servers, the primary first. Nothing is connected before it is needed.
     pub(in crate::store) fn servers(self) -> Vec<Arc<Server>> {
-        let Self { primary, replicas, password_file, connections } = self;
+        let Self { primary, replicas, password_file, connections, unencrypted } = self;
         let server = |place: Place| {
             Arc::new(Server {
-                address: Address { url: place.url, password_file: password_file.clone() },
+                address: Address { url: place.url, password_file: password_file.clone(), unencrypted },
                 breaker: place.breaker,
                 bulkhead: Bulkhead::new(connections, PLACES),
                 idle: Mutex::default(),
@@ -97,55 +103,78 @@ impl Server {
         if waiting < PLACES { Ok(()) } else { Err(Unready("too much is asked of it at the moment".into())) }
     }
 
-    /// Whether it can be written; gives its identity.
-    pub(in crate::store) async fn ready(&self) -> Result<String, CallError<PostgresError>> {
-        self.in_the_background(|session| Box::pin(writable(session))).await
+    /// Whether it can be written; gives where its history is.
+    pub(in crate::store) async fn ready(&self) -> Result<Whereabouts, CallError<PostgresError>> {
+        self.in_the_background(|session| {
+            Box::pin(async {
+                session.look().await?;
+                writable(session).await?;
+                Ok(session.facts.whereabouts.clone())
+            })
+        })
+        .await
     }
 
-    /// Writes these, all or none. Idempotent. `identity` is the server that they are meant for.
+    /// Writes these, all or none. Idempotent. `meant` is the server that they are for, and where it was; gives where
+    /// it is then.
     pub(in crate::store) async fn carry(
         &self,
         parcels: &[Parcel],
-        identity: &str,
-    ) -> Result<(), CallError<PostgresError>> {
+        meant: &Whereabouts,
+    ) -> Result<Whereabouts, CallError<PostgresError>> {
         let statement = row::carry(parcels);
-        let identity = identity.to_owned();
+        let mut meant = meant.clone();
         self.in_the_background(move |session| {
             Box::pin(async move {
-                let here = writable(session).await?;
-                if here != identity {
-                    return Err(PostgresError::Elsewhere(here));
+                vouched(session, &meant).await?;
+                let taken = statement.fetch_all(&mut session.connection).await;
+                for row in taken.map_err(PostgresError::at_records)? {
+                    meant.position = meant.position.max(row.try_get(0)?);
                 }
-                statement.execute(&mut session.connection).await?;
+                Ok(meant)
+            })
+        })
+        .await
+    }
+
+    /// Whether it takes records at all: a blank one, which is taken back.
+    pub(in crate::store) async fn takes_any(&self, blank: Parcel) -> Result<(), CallError<PostgresError>> {
+        self.in_the_background(move |session| {
+            Box::pin(async move {
+                let mut transaction = session.connection.begin().await?;
+                let taken = row::carry(&[blank]).fetch_all(&mut *transaction).await;
+                transaction.rollback().await?;
+                taken.map_err(|error| PostgresError::at_records(error).of_the_server())?;
                 Ok(())
             })
         })
         .await
     }
 
-    /// Forgets these, for good; gives what it has found of what it was asked for. Idempotent. `identity` is the server
-    /// that is meant.
+    /// Forgets these, for good; gives what it has found of what it was asked for. Idempotent. `meant` is the server
+    /// that they are for.
     pub(in crate::store) async fn forget(
         &self,
         tombstones: &Tombstones,
-        identity: &str,
+        meant: &Whereabouts,
     ) -> Result<Vec<UtteranceId>, CallError<PostgresError>> {
-        let (tombstones, identity) = (tombstones.clone(), identity.to_owned());
+        let (tombstones, meant) = (tombstones.clone(), meant.clone());
         self.in_the_background(move |session| {
             Box::pin(async move {
-                let here = writable(session).await?;
-                if here != identity {
-                    return Err(PostgresError::Elsewhere(here));
-                }
+                vouched(session, &meant).await?;
                 row::forget(&mut session.connection, &tombstones).await
             })
         })
         .await
     }
 
-    /// Searches. The caller brings the breaker. Goes before everything that waits to be written.
+    /// A slot for a search. Goes before everything that waits to be written.
+    pub(in crate::store) async fn slot(&self) -> Result<Slot<'_>, Full> {
+        self.bulkhead.enter(Priority::Interactive).await
+    }
+
+    /// Searches. The caller brings the slot and the breaker.
     pub(in crate::store) async fn search(&self, wanted: &Wanted, limit: u32) -> Result<Page, PostgresError> {
-        let _slot = self.bulkhead.enter(Priority::Interactive).await.map_err(PostgresError::Busy)?;
         let wanted = wanted.clone();
         self.with_session(move |session| {
             Box::pin(async move {
@@ -206,10 +235,25 @@ impl Server {
     }
 }
 
-/// The server's identity, if it takes writes. One that didn't is looked at again.
-async fn writable(session: &mut Session) -> Result<String, PostgresError> {
+/// Whether it takes writes. One that didn't is looked at again.
+async fn writable(session: &mut Session) -> Result<(), PostgresError> {
     if !session.facts.writable {
         session.look().await?;
     }
-    if session.facts.writable { Ok(session.facts.identity.clone()) } else { Err(PostgresError::ReadOnly) }
+    if session.facts.writable { Ok(()) } else { Err(PostgresError::ReadOnly) }
+}
+
+/// Whether it takes writes, is the server that is meant, and was not set back since. That is looked at once a
+/// connection, and now and then: a server can't be set back under one, but its tables can be made anew.
+async fn vouched(session: &mut Session, meant: &Whereabouts) -> Result<(), PostgresError> {
+    if !session.vouched || session.looked.elapsed() >= LOOK_AGAIN {
+        session.look().await?;
+    }
+    writable(session).await?;
+    let here = &session.facts.whereabouts;
+    if here.identity != meant.identity || !(session.vouched || here.follows(meant)) {
+        return Err(PostgresError::Elsewhere(here.clone()));
+    }
+    session.vouched = true;
+    Ok(())
 }

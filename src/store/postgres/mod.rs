@@ -9,7 +9,7 @@
 //! call is dropped in the middle.
 //!
 //! Causes are told apart by SQLSTATE (`error`): what is the server's failure counts against it, what
-//! is the record's or the role's doesn't. The tables are in a schema of their own, `voice_terminal`,
+//! is the record's or the role's doesn't; where either may be at fault, a blank record tells. The tables are in a schema of their own, `voice_terminal`,
 //! made under a lock by whoever comes first; tables of a newer version are left alone.
 //!
 //! **Limits.** Nothing is deleted on a server but what somebody wants forgotten. A proxy that hands each statement to another
@@ -20,7 +20,8 @@ mod guarded;
 mod row;
 mod session;
 
-pub(super) use error::{PostgresError, told};
+pub(super) use error::{PostgresError, SOON, told};
 pub use guarded::{Database, Place};
 pub(super) use guarded::{Page, Server};
 pub(super) use row::Age;
+pub(super) use session::Whereabouts;

@@ -33,9 +33,11 @@ const CARRY: &str = "
         interpretation = excluded.interpretation, command = excluded.command,
         outcome = excluded.outcome, reply = excluded.reply, abandoned = excluded.abandoned,
         words = excluded.words
-    WHERE excluded.revision > known.revision";
+    WHERE excluded.revision > known.revision
+    RETURNING pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint";
 
-/// The statement that writes these, all or none.
+/// The statement that writes these, all or none. Gives for each that changes something how far the server's log had
+/// come then, which is safe once this is committed.
 pub(super) fn carry(parcels: &[Parcel]) -> Query<'static, Postgres, PgArguments> {
     fn column<T>(parcels: &[Parcel], field: impl Fn(&Parcel) -> T) -> Vec<T> {
         parcels.iter().map(field).collect()
@@ -88,7 +90,12 @@ pub(super) async fn search(
             query.bind(i64::from(limit)).bind(words).fetch_all(connection).await?
         }
     };
-    rows.iter().map(read).collect()
+    Ok(rows.iter().filter_map(readable).collect())
+}
+
+/// A row that this version can't read, because another wrote it, is no reason to hide the others.
+fn readable(row: &PgRow) -> Option<Revised> {
+    read(row).inspect_err(|error| tracing::warn!(%error, "a record of the database can't be read")).ok()
 }
 
 /// What is said to a server of what is to be forgotten: nobody writes meanwhile, and whoever wrote before is done.

@@ -1,12 +1,13 @@
 //! The raw client: one connection, and what is known of the server behind it.
 
+use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgConnectOptions, PgRow};
+use sqlx::postgres::{PgConnectOptions, PgRow, PgSslMode};
 use sqlx::{ConnectOptions, Connection, PgConnection, Row};
 
 use super::error::PostgresError;
@@ -25,6 +26,25 @@ pub(super) struct Address {
     pub(super) url: String,
     /// Read at every connection, so that a password can be changed under way.
     pub(super) password_file: Option<PathBuf>,
+    /// Whether it may be reached over a network without an encryption that can be trusted.
+    pub(super) unencrypted: bool,
+}
+
+/// Which history a server is in, and how far it has come.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(in crate::store) struct Whereabouts {
+    /// Tells this table, on this server, in this course of its history, from any other: of a server
+    /// that was restored or promoted it can't be known what it has kept.
+    pub(in crate::store) identity: String,
+    /// How much of its log is safe on its disk, in bytes; 0 if that can't be known.
+    pub(in crate::store) position: i64,
+}
+
+impl Whereabouts {
+    /// Whether whoever was there has lost nothing that was there at `before`.
+    pub(in crate::store) fn follows(&self, before: &Self) -> bool {
+        self.identity == before.identity && self.position >= before.position
+    }
 }
 
 /// What is known of a server.
@@ -32,9 +52,7 @@ pub(super) struct Address {
 pub(super) struct Facts {
     /// Whether it is a primary that takes writes.
     pub(super) writable: bool,
-    /// Tells this table, on this server, in this course of its history, from any other: of a server
-    /// that was restored or promoted it can't be known what it has kept.
-    pub(super) identity: String,
+    pub(super) whereabouts: Whereabouts,
     /// The version of its tables, 0 if there are none.
     version: i64,
 }
@@ -44,6 +62,10 @@ pub(super) struct Facts {
 pub(super) struct Session {
     pub(super) connection: PgConnection,
     pub(super) facts: Facts,
+    /// When that was seen.
+    pub(super) looked: Instant,
+    /// Whether it is what is written: the server was seen to follow what it was before.
+    pub(super) vouched: bool,
     pub(super) idle_since: Instant,
 }
 
@@ -52,7 +74,7 @@ impl Session {
     /// take: the server gives up on a statement before, so that the cause is known.
     pub(super) async fn open(address: &Address, limit: Duration) -> Result<Self, PostgresError> {
         let milliseconds = |part: f64| limit.mul_f64(part).as_millis().max(1).to_string();
-        let mut options: PgConnectOptions = address.url.parse::<PgConnectOptions>()?;
+        let mut options = encrypted(address.url.parse()?, address.unencrypted);
         if let Some(file) = &address.password_file {
             options = options.password(&password(file).await?);
         }
@@ -60,6 +82,9 @@ impl Session {
             ("statement_timeout", milliseconds(0.8)),
             ("lock_timeout", milliseconds(0.4)),
             ("idle_in_transaction_session_timeout", milliseconds(2.0)),
+            // What is taken out of the outbox is on the server's disk, whatever is usual there. A standby is not
+            // waited for: whichever is promoted gets everything again.
+            ("synchronous_commit", "local".into()),
         ]);
         let mut connection = options.connect().await?;
         let mut facts = look(&mut connection).await?;
@@ -79,19 +104,32 @@ impl Session {
         if facts.version > newest_version() {
             return Err(PostgresError::NewerSchema);
         }
-        Ok(Self { connection, facts, idle_since: Instant::now() })
+        let now = Instant::now();
+        Ok(Self { connection, facts, looked: now, vouched: false, idle_since: now })
     }
 
-    /// Looks again: a replica may have become the primary.
+    /// Looks again: a replica may have become the primary, tables may have been dropped or made newer.
     pub(super) async fn look(&mut self) -> Result<(), PostgresError> {
         self.facts = look(&mut self.connection).await?;
-        Ok(())
+        self.looked = Instant::now();
+        self.vouched = false;
+        if self.facts.version > newest_version() { Err(PostgresError::NewerSchema) } else { Ok(()) }
     }
 
     /// Whether the server still answers.
     pub(super) async fn is_alive(&mut self) -> bool {
         self.connection.ping().await.is_ok()
     }
+}
+
+/// What leaves this machine is encrypted, for whom can prove who it is.
+fn encrypted(options: PgConnectOptions, unencrypted: bool) -> PgConnectOptions {
+    let host = options.get_host();
+    let is_here = options.get_socket().is_some()
+        || host == "localhost"
+        || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    let is_verified = matches!(options.get_ssl_mode(), PgSslMode::VerifyCa | PgSslMode::VerifyFull);
+    if is_here || is_verified || unencrypted { options } else { options.ssl_mode(PgSslMode::VerifyFull) }
 }
 
 fn newest_version() -> i64 {
@@ -108,6 +146,8 @@ async fn look(connection: &mut PgConnection) -> Result<Facts, PostgresError> {
                  to_regclass('voice_terminal.record')::oid,
                  CASE WHEN NOT pg_is_in_recovery()
                      THEN left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END) AS identity,
+             CASE WHEN NOT pg_is_in_recovery()
+                 THEN pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0')::bigint ELSE 0 END AS position,
              to_regclass('voice_terminal.migration') IS NOT NULL AS has_tables",
     )
     .fetch_one(&mut *connection)
@@ -118,7 +158,8 @@ async fn look(connection: &mut PgConnection) -> Result<Facts, PostgresError> {
     } else {
         0
     };
-    Ok(Facts { writable: row.try_get("writable")?, identity: row.try_get("identity")?, version })
+    let whereabouts = Whereabouts { identity: row.try_get("identity")?, position: row.try_get("position")? };
+    Ok(Facts { writable: row.try_get("writable")?, whereabouts, version })
 }
 
 /// The password, from a file that nobody else can read.
@@ -135,5 +176,35 @@ impl std::fmt::Debug for Address {
     /// It may hold a password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Address")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(url: &str, unencrypted: bool) -> PgSslMode {
+        encrypted(url.parse().unwrap(), unencrypted).get_ssl_mode()
+    }
+
+    #[test]
+    fn what_leaves_the_machine_is_encrypted() {
+        for elsewhere in ["postgres://me@db.example/history", "postgres://me@10.0.0.7/h?sslmode=require"] {
+            assert!(matches!(mode(elsewhere, false), PgSslMode::VerifyFull), "{elsewhere}");
+            assert!(!matches!(mode(elsewhere, true), PgSslMode::VerifyFull), "{elsewhere}");
+        }
+        assert!(matches!(mode("postgres://me@db.example/h?sslmode=verify-ca", false), PgSslMode::VerifyCa));
+        for here in
+            ["postgres://me@127.0.0.1/h", "postgres://me@[::1]/h", "postgres:///h?host=/run/postgresql"]
+        {
+            assert!(!matches!(mode(here, false), PgSslMode::VerifyFull), "{here}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_was_set_back_does_not_follow() {
+        let at = |identity: &str, position| Whereabouts { identity: identity.into(), position };
+        assert!(at("a", 7).follows(&at("a", 7)) && at("a", 8).follows(&at("a", 7)));
+        assert!(!at("a", 6).follows(&at("a", 7)) && !at("b", 9).follows(&at("a", 7)));
     }
 }

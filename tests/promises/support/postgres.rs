@@ -131,6 +131,20 @@ impl Server {
         (server, authority)
     }
 
+    /// A copy of all that it has on its disk. It must not run.
+    pub fn copied(&self) -> PathBuf {
+        let copy = self.place.path().join("copy");
+        run(Command::new("cp").arg("-a").arg(self.place.path().join("data")).arg(&copy));
+        copy
+    }
+
+    /// Sets it back to that. It must not run.
+    pub fn set_back(&self, copy: &Path) {
+        let data = self.place.path().join("data");
+        fs::remove_dir_all(&data).unwrap();
+        run(Command::new("cp").arg("-a").arg(copy).arg(&data));
+    }
+
     /// How it is reached over the network.
     pub fn network_url(&self, options: &str) -> String {
         format!("postgres://vt@127.0.0.1:{}/postgres?{options}", self.port)
