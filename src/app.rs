@@ -71,6 +71,8 @@ pub struct World {
     pub cloud: Arc<Gate>,
     /// What can be made again.
     pub cache: Arc<Layers>,
+    /// Takes secrets out of all that is kept or sent: what one part was told, the others know.
+    redactor: Arc<Redactor>,
     /// What the loudspeaker plays.
     reference: Reference,
     /// Where the configuration came from.
@@ -96,8 +98,8 @@ impl World {
             what,
             remedy: "see cache.redis in config/default.toml".into(),
         })?);
-        let reference = Reference::default();
-        let world = Self { config, paths, registry, cloud, cache, reference, sources };
+        let (reference, redactor) = (Reference::default(), Arc::default());
+        let world = Self { config, paths, registry, cloud, cache, redactor, reference, sources };
         world.check()?;
         Ok(world)
     }
@@ -202,6 +204,7 @@ impl World {
             keys: self.paths.keys(),
             fallbacks: self.registry.fallbacks(),
             cache: Arc::clone(&self.cache) as _,
+            redactor: Arc::clone(&self.redactor),
             breaker: &|tier| self.breaker(ai::CHAIN, tier),
         };
         match Assistants::start(&parts) {
@@ -242,6 +245,7 @@ impl World {
             fallbacks: self.registry.fallbacks(),
             clouds: self.clouds(),
             cache: Arc::clone(&self.cache) as _,
+            redactor: Arc::clone(&self.redactor),
             breaker: &|tier| self.breaker(synthesis::CHAIN, tier),
         };
         Arc::new(Synthesisers::start(&parts))
@@ -286,7 +290,9 @@ impl World {
             database: self.database(),
             fallbacks: Some(self.registry.fallbacks()),
         };
-        Store::begin(parts).await
+        let (store, degradation) = Store::begin(parts).await;
+        store.redact_with(Arc::clone(&self.redactor));
+        (store, degradation)
     }
 
     /// How old a turn becomes, if it may not become any age.
@@ -546,7 +552,7 @@ impl Conversation {
             events: self.events.clone(),
             registry: Arc::clone(&world.registry),
             chains: Box::new(move || chains.chains()),
-            redactor: Redactor::default(),
+            redactor: Arc::clone(&world.redactor),
             forget: {
                 let (world, store) = (world.clone(), self.store.clone());
                 Box::new(move |selection| {

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::answer::intent;
-use super::prompt::{FORM, MOST_TOKENS, TASK, form, question};
+use super::prompt::{FORM, MOST_TOKENS, Shown, TASK, form};
 use crate::cloud::{Request, Service};
-use crate::domain::{Intent, Puzzle};
+use crate::domain::Intent;
 
 /// An answer is never longer, in bytes.
 const LONGEST: usize = 256 * 1024;
@@ -15,13 +15,13 @@ pub(super) struct OpenAi {
     pub(super) model: String,
 }
 
-impl Service<Puzzle, Intent> for OpenAi {
-    fn request(&self, puzzle: &Puzzle) -> Request {
+impl Service<Shown, Intent> for OpenAi {
+    fn request(&self, shown: &Shown) -> Request {
         let body = json!({
             "model": self.model,
             "messages": [
                 { "role": "system", "content": TASK },
-                { "role": "user", "content": question(puzzle) },
+                { "role": "user", "content": shown.question() },
             ],
             "max_completion_tokens": MOST_TOKENS,
             "response_format": {
@@ -52,13 +52,13 @@ pub(super) struct Anthropic {
     pub(super) model: String,
 }
 
-impl Service<Puzzle, Intent> for Anthropic {
-    fn request(&self, puzzle: &Puzzle) -> Request {
+impl Service<Shown, Intent> for Anthropic {
+    fn request(&self, shown: &Shown) -> Request {
         let body = json!({
             "model": self.model,
             "max_tokens": MOST_TOKENS,
             "system": TASK,
-            "messages": [{ "role": "user", "content": question(puzzle) }],
+            "messages": [{ "role": "user", "content": shown.question() }],
             "tools": [{ "name": FORM, "description": "The one intent that was meant.", "input_schema": form() }],
             "tool_choice": { "type": "tool", "name": FORM },
         });
@@ -87,6 +87,8 @@ fn request(path: &'static str, body: &Value, headers: &[(&'static str, &str)]) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Puzzle;
+    use crate::redact::Redactor;
 
     fn run() -> Intent {
         Intent::Run { command: "cargo test".into() }
@@ -131,14 +133,15 @@ mod tests {
     #[test]
     fn requests_have_the_documented_form() {
         let puzzle = Puzzle { words: "test it".into(), sessions: vec![], screen: None };
-        let openai = OpenAi { model: "x".into() }.request(&puzzle);
+        let shown = Shown::of(&puzzle, &Redactor::default());
+        let openai = OpenAi { model: "x".into() }.request(&shown);
         let body: Value = serde_json::from_slice(&openai.body).unwrap();
         assert_eq!(
             (openai.path, &body["response_format"]["type"]),
             ("v1/chat/completions", &json!("json_schema"))
         );
         assert_eq!(body["response_format"]["json_schema"]["strict"], true);
-        let anthropic = Anthropic { model: "x".into() }.request(&puzzle);
+        let anthropic = Anthropic { model: "x".into() }.request(&shown);
         let body: Value = serde_json::from_slice(&anthropic.body).unwrap();
         assert_eq!(body["tool_choice"], json!({ "type": "tool", "name": "intent" }));
         assert!(anthropic.headers.contains(&("anthropic-version", "2023-06-01".into())));

@@ -5,9 +5,10 @@ use std::str::FromStr;
 
 use crate::breaker::Unready;
 use crate::cloud::{Authorisation, Key, Server, Service, is_local};
-use crate::domain::{Intent, Puzzle};
+use crate::domain::Intent;
 
 use super::dialect::{Anthropic, OpenAi};
+use super::prompt::Shown;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Language {
@@ -70,7 +71,7 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn service(&self) -> Box<dyn Service<Puzzle, Intent>> {
+    pub(super) fn service(&self) -> Box<dyn Service<Shown, Intent>> {
         let model = self.model.clone();
         match self.language {
             Language::OpenAi => Box::new(OpenAi { model }),

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use tokio::sync::broadcast;
 
-use super::prompt::{self, MOST_TOKENS};
+use super::prompt::{self, MOST_TOKENS, Shown};
 use super::{Endpoint, answer};
 use crate::breaker::{Breaker, Chain, Effect, Exhausted, Fallback, Stop, Tier, Unready, Why};
 use crate::cloud::{CloudError, Cost, Gate, Remote, Use};
 use crate::config::Ai;
 use crate::domain::{Assistant, BoxFuture, Cache, CacheKey, Failure, FailureKind, Intent, Puzzle};
-use crate::redact::redacted;
+use crate::redact::Redactor;
 
 /// The name of the chain.
 pub const CHAIN: &str = "ai-service";
@@ -26,7 +26,8 @@ const AGAIN: &str = "it is tried again by itself; `voice-terminal breakers` show
 
 /// All endpoints, in order.
 pub struct Assistants {
-    chain: Chain<'static, Puzzle, Intent, CloudError>,
+    chain: Chain<'static, Shown, Intent, CloudError>,
+    redactor: Arc<Redactor>,
     wants_screen: bool,
     cache: Arc<dyn Cache>,
     /// Who is asked.
@@ -47,6 +48,8 @@ pub struct Parts<'a> {
     pub fallbacks: broadcast::Sender<Fallback>,
     /// Keeps meanings.
     pub cache: Arc<dyn Cache>,
+    /// Takes secrets out of what is asked.
+    pub(crate) redactor: Arc<Redactor>,
     /// The breaker of each.
     pub breaker: &'a dyn Fn(&str) -> Arc<Breaker>,
 }
@@ -57,13 +60,13 @@ impl Assistants {
     /// # Errors
     /// An endpoint that can't be meant, in the user's words.
     pub fn start(parts: &Parts<'_>) -> Result<Self, String> {
-        let Parts { config, gate, keys, fallbacks, cache, breaker } = parts;
+        let Parts { config, gate, keys, fallbacks, cache, redactor, breaker } = parts;
         if config.endpoints.len() > TIERS.len() {
             return Err(format!("ai.endpoints holds more than {}", TIERS.len()));
         }
         let endpoints =
             config.endpoints.iter().map(|text| text.parse()).collect::<Result<Vec<Endpoint>, String>>()?;
-        let mut tiers: Vec<Box<dyn Tier<Puzzle, Intent, CloudError>>> = Vec::new();
+        let mut tiers: Vec<Box<dyn Tier<Shown, Intent, CloudError>>> = Vec::new();
         let first = endpoints.first().map(Endpoint::who);
         for (endpoint, name) in endpoints.iter().zip(TIERS) {
             let using = Use {
@@ -80,7 +83,7 @@ impl Assistants {
             };
             let (gate, own, price) = (Arc::clone(gate), endpoint.is_own(), config.price);
             let remote = endpoint.server(keys).map(|server| {
-                let cost = Box::new(move |puzzle: &Puzzle| cost(puzzle, price));
+                let cost = Box::new(move |shown: &Shown| cost(shown, price));
                 Remote::new(server, endpoint.service(), cost, gate, using, own)
             });
             tiers.push(Box::new(Model { breaker: breaker(name), remote }));
@@ -92,6 +95,7 @@ impl Assistants {
         let chain = Chain::new(CHAIN, deadline, tiers).telling(fallbacks.clone());
         Ok(Self {
             chain,
+            redactor: Arc::clone(redactor),
             wants_screen: config.screen,
             cache: Arc::clone(cache),
             endpoints: config.endpoints.join("\n"),
@@ -114,8 +118,8 @@ fn capital(who: &str) -> String {
 }
 
 /// At most what a question costs: a token has a byte at least, and mostly four.
-fn cost(puzzle: &Puzzle, price: f64) -> Cost {
-    let bytes = prompt::TASK.len() + prompt::form().to_string().len() + prompt::question(puzzle).len();
+fn cost(shown: &Shown, price: f64) -> Cost {
+    let bytes = prompt::TASK.len() + prompt::form().to_string().len() + shown.question().len();
     Cost::of_text(bytes / 2 + MOST_TOKENS as usize, price, Duration::ZERO)
 }
 
@@ -152,11 +156,12 @@ impl Assistant for Assistants {
             {
                 return Ok(intent);
             }
-            let served = self.chain.call(puzzle, Effect::Idempotent).await.map_err(|none| failure(&none))?;
+            let shown = Shown::of(puzzle, &self.redactor);
+            let served = self.chain.call(&shown, Effect::Idempotent).await.map_err(|none| failure(&none))?;
             let is_known = !matches!(served.value, Intent::Unknown { .. });
             // A meaning with a secret in it is not kept, and without it would be another.
             if let (Some(key), true, Ok(content)) = (&key, is_known, serde_json::to_string(&served.value))
-                && redacted(&content) == content
+                && self.redactor.text(&content) == content
             {
                 self.cache.put(key, content.into_bytes()).await;
             }
@@ -168,18 +173,18 @@ impl Assistant for Assistants {
 struct Model {
     breaker: Arc<Breaker>,
     /// Or what is wrong with its configuration.
-    remote: Result<Remote<Puzzle, Intent>, Unready>,
+    remote: Result<Remote<Shown, Intent>, Unready>,
 }
 
-impl Tier<Puzzle, Intent, CloudError> for Model {
+impl Tier<Shown, Intent, CloudError> for Model {
     fn breaker(&self) -> &Breaker {
         &self.breaker
     }
 
-    fn serve<'a>(&'a self, puzzle: &'a Puzzle) -> BoxFuture<'a, Result<Intent, CloudError>> {
+    fn serve<'a>(&'a self, shown: &'a Shown) -> BoxFuture<'a, Result<Intent, CloudError>> {
         Box::pin(async move {
             match &self.remote {
-                Ok(remote) => remote.ask(puzzle).await,
+                Ok(remote) => remote.ask(shown).await,
                 Err(unready) => Err(CloudError::NotSent { what: unready.to_string() }),
             }
         })

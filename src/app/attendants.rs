@@ -36,17 +36,18 @@ pub(super) fn degradation(failure: Failure) -> Degradation {
     }
 }
 
-/// Tells that something is about to be sent away. Whoever sends doesn't wait for it: an inbox that is full has
-/// told so by itself.
-pub(super) fn announce(inbox: &mpsc::WeakSender<Input>, announcement: Announcement) {
+/// Tells that something is about to be sent away; whether the conversation took it. Whoever sends doesn't wait.
+pub(super) fn announce(inbox: &mpsc::WeakSender<Input>, announcement: Announcement) -> bool {
     let input = match announcement {
         Announcement::Instead(degradation) => Input::Degraded(degradation),
         Announcement::ByChoice(text) => Input::Notice(text),
     };
-    let Some(inbox) = inbox.upgrade() else { return };
-    if let Err(error) = inbox.try_send(input) {
+    let Some(inbox) = inbox.upgrade() else { return false };
+    let sent = inbox.try_send(input);
+    if let Err(error) = &sent {
         tracing::warn!(%error, "the use of a cloud could not be announced");
     }
+    sent.is_ok()
 }
 
 /// Marks what a crash left unfinished, and tells what the history's standing is, now and later.
@@ -267,4 +268,23 @@ async fn forward(
         send(&inbox, input).await;
     }
     somebody_speaks.send_replace(false);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_takes_is_not_announced() {
+        let announced =
+            |inbox: &mpsc::WeakSender<Input>| announce(inbox, Announcement::ByChoice("Using Google.".into()));
+        let (inbox, mut taken) = mpsc::channel(1);
+        assert!(announced(&inbox.downgrade()));
+        assert!(!announced(&inbox.downgrade()), "it is full");
+        assert!(matches!(taken.try_recv(), Ok(Input::Notice(_))));
+        assert!(announced(&inbox.downgrade()));
+        let gone = inbox.downgrade();
+        drop(inbox);
+        assert!(!announced(&gone), "the conversation is over");
+    }
 }

@@ -76,17 +76,18 @@ impl Layers {
         self.breaker.call_within(CLEARING, clearing).await.is_ok()
     }
 
-    async fn ask_redis(&self, name: &str) -> Option<Vec<u8>> {
+    /// What is there, and for how long it is good.
+    async fn ask_redis(&self, name: &str) -> Option<(Vec<u8>, Duration)> {
         let redis = self.redis.as_ref()?;
         let sealed = self.breaker.call(redis.get(name, LONGEST * 2)).await.ok()?;
         if sealed.is_empty() {
             return None;
         }
-        let content = self.seal.open(name, &sealed);
-        if content.is_none() {
+        let opened = self.seal.open(name, &sealed);
+        if opened.is_none() {
             tracing::warn!("something in Redis was not put there by us, or is too old; it is ignored");
         }
-        content
+        opened
     }
 }
 
@@ -97,8 +98,9 @@ impl Cache for Layers {
             if let Some(content) = self.memory.lock().get(&name) {
                 return Some(content);
             }
-            let content = self.ask_redis(&name).await?;
-            self.memory.lock().put(name, key.keep, content.clone());
+            let (content, left) = self.ask_redis(&name).await?;
+            // Copied, it lives no longer than where it is from.
+            self.memory.lock().put(name, left.min(key.keep), content.clone());
             Some(content)
         })
     }

@@ -98,10 +98,12 @@ impl Seal {
         [&MAGIC[..], &ends, &mac, content].concat()
     }
 
-    /// The content that was sealed to this name, if it is that, and still lives.
-    pub(super) fn open(&self, name: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+    /// The content that was sealed to this name, if it is that, and for how long it still lives.
+    pub(super) fn open(&self, name: &str, sealed: &[u8]) -> Option<(Vec<u8>, Duration)> {
         let (ends, content) = self.parts(name, sealed)?;
-        (ends > Timestamp::now().as_second().unsigned_abs()).then(|| content.to_vec())
+        let now = Duration::from_millis(Timestamp::now().as_millisecond().unsigned_abs());
+        let left = Duration::from_secs(ends).checked_sub(now).filter(|left| !left.is_zero())?;
+        Some((content.to_vec(), left))
     }
 
     /// Whether something was sealed to this name with this secret, alive or not.
@@ -150,7 +152,8 @@ mod tests {
         assert!(one.starts_with("vt:1:phrase:") && !one.contains("one") && one != two);
         assert_ne!(one, seal.name(&key("meaning", "one")));
         let sealed = seal.close(&one, HOUR, b"content");
-        assert_eq!(seal.open(&one, &sealed).as_deref(), Some(&b"content"[..]));
+        let (content, left) = seal.open(&one, &sealed).unwrap();
+        assert!(content == b"content" && left <= HOUR && left > HOUR - Duration::from_mins(1), "{left:?}");
         assert_eq!(seal.open(&two, &sealed), None);
         assert_eq!(Seal::random().open(&one, &sealed), None);
         for at in 0..sealed.len() {

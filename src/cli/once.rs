@@ -42,6 +42,8 @@ pub(super) async fn run(world: &World, text: String, yes: bool, spoken: bool, js
 async fn alone(world: &World, utterance: Utterance, yes: bool) -> Result<Option<Reply>, Problem> {
     let cancel: CancellationToken = shutdown::on_signals(console::restore)?;
     let conversation = world.converse(false, cancel.clone()).await?;
+    // Nobody watches its events.
+    report::announcements(world);
     let over = |_| Problem::new("it was stopped", "");
     let mut reply = conversation.turn(utterance).await.map_err(over)?;
     let is_question =

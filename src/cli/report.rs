@@ -34,6 +34,7 @@ pub(super) fn announcements(world: &World) {
         if told.lock().insert(what.clone()) {
             warn(&what, &remedy);
         }
+        true
     });
 }
 

@@ -7,7 +7,7 @@ use crate::breaker::{Class, Classify};
 /// Why a service gave nothing. Says nothing of what was sent, of the key, or of the answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CloudError {
-    /// Status 401 or 403.
+    /// Status 401 or 403, or 400 with that cause.
     #[error("{who} does not accept the key")]
     Refused {
         /// The service, as people call it.
@@ -30,6 +30,12 @@ pub enum CloudError {
         who: &'static str,
         /// The status.
         status: u16,
+    },
+    /// A success that says that it is none.
+    #[error("{who} says that it failed")]
+    Failed {
+        /// The service.
+        who: &'static str,
     },
     /// No connection, no certificate, or none that holds.
     #[error("{who} can't be reached")]
@@ -76,7 +82,7 @@ impl CloudError {
             }
             Self::Unreachable { .. } => "check the network connection, and the address under cloud".into(),
             Self::Garbage { .. } | Self::TooMuch { .. } => "check its address under cloud".into(),
-            Self::Busy { .. } | Self::Status { .. } | Self::BrokeOff { .. } => {
+            Self::Busy { .. } | Self::Status { .. } | Self::Failed { .. } | Self::BrokeOff { .. } => {
                 "it is tried again by itself; `voice-terminal breakers` shows when".into()
             }
             Self::NotSent { .. } => "see cloud in your configuration".into(),

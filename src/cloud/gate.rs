@@ -65,7 +65,8 @@ impl Use {
     }
 }
 
-type Tell = Arc<dyn Fn(Announcement) + Send + Sync>;
+/// Tells, and gives whether that was taken.
+type Tell = Arc<dyn Fn(Announcement) -> bool + Send + Sync>;
 
 /// The gate. Share it as `Arc<Gate>`.
 pub struct Gate {
@@ -128,8 +129,9 @@ impl Gate {
         *settings = new;
     }
 
-    /// Whom to tell before something is sent. It must not wait.
-    pub fn announce_to(&self, tell: impl Fn(Announcement) + Send + Sync + 'static) {
+    /// Whom to tell before something is sent; gives whether that was taken, without which nothing is sent. It must
+    /// not wait.
+    pub fn announce_to(&self, tell: impl Fn(Announcement) -> bool + Send + Sync + 'static) {
         *self.tell.lock() = Some(Arc::new(tell));
     }
 
@@ -163,7 +165,7 @@ impl Gate {
     /// Passes the gate: what is to be sent is paid for and announced when this returns.
     ///
     /// # Errors
-    /// [`CloudError::NotSent`]; nothing was announced then.
+    /// [`CloudError::NotSent`]; nothing was announced then, be it that it could not be.
     pub async fn pass(&self, what: &Use, cost: Cost) -> Result<(), CloudError> {
         let no = |what: String| CloudError::NotSent { what };
         self.consents().map_err(|unready| no(unready.to_string()))?;
@@ -175,28 +177,33 @@ impl Gate {
             .map_err(|refusal| no(refusal.to_string()))?;
         // It may have been withdrawn while the disk was busy.
         self.consents().map_err(|unready| no(unready.to_string()))?;
-        self.announce(what);
-        Ok(())
+        if self.announce(what) {
+            return Ok(());
+        }
+        Err(no(format!("nothing was sent to {}: you could not be told of it before", what.who)))
     }
 
     /// Announces what stays on this machine after all: a server of the user's own, in place of something
     /// that is down.
     pub fn announce_own(&self, what: &Use) {
-        if what.instead_of.is_some() {
-            self.announce(&Use { what: "", ..what.clone() });
+        if what.instead_of.is_some() && !self.announce(&Use { what: "", ..what.clone() }) {
+            tracing::warn!(tier = what.tier, "that another server steps in could not be told");
         }
     }
 
-    fn announce(&self, what: &Use) {
-        if what.instead_of.is_none() && !self.told.lock().insert(what.tier.clone()) {
-            return;
+    /// Whether it is told, or was before.
+    fn announce(&self, what: &Use) -> bool {
+        let mut told = self.told.lock();
+        let once = what.instead_of.is_none();
+        if once && told.contains(&what.tier) {
+            return true;
         }
         let tell = self.tell.lock().clone();
-        if let Some(tell) = tell {
-            tell(what.announcement());
-        } else {
-            tracing::warn!(tier = what.tier, "a cloud is used, and nobody is there to be told");
+        let is_taken = tell.is_some_and(|tell| tell(what.announcement()));
+        if once && is_taken {
+            told.insert(what.tier.clone());
         }
+        is_taken
     }
 }
 
@@ -210,6 +217,7 @@ impl Privacy for Gate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::breaker::{Class, Classify};
 
     fn using(instead_of: Option<&str>) -> Use {
         Use {
@@ -227,7 +235,10 @@ mod tests {
         let gate = Gate::new(config, directory.path().join("cloud.json"));
         let told = Arc::new(Mutex::new(Vec::new()));
         let tell = Arc::clone(&told);
-        gate.announce_to(move |announcement| tell.lock().push(announcement));
+        gate.announce_to(move |announcement| {
+            tell.lock().push(announcement);
+            true
+        });
         (directory, gate, told)
     }
 
@@ -257,6 +268,34 @@ mod tests {
         let expected = "Local Whisper is down; using Google, which sends your audio away. \
                         Say \"stay local\" to type instead";
         assert_eq!((news.what.as_str(), news.now.as_str()), (expected, "cloud-google-stt"));
+    }
+
+    #[tokio::test]
+    async fn what_can_not_be_announced_is_not_sent() {
+        let config = config::Cloud { consent: true, ..config::Cloud::default() };
+        let directory = tempfile::tempdir().unwrap();
+        let gate = Gate::new(&config, directory.path().join("cloud.json"));
+        let uses = [using(None), using(Some("Local Whisper"))];
+        for it in &uses {
+            let error = gate.pass(it, Cost::default()).await.unwrap_err();
+            assert!(error.to_string().contains("could not be told"), "nobody is there: {error}");
+            assert_eq!(error.class(), Class::Declined, "it says nothing of the service");
+        }
+        let takes = Arc::new(AtomicBool::new(false));
+        let told = Arc::new(Mutex::new(0));
+        let (taking, telling) = (Arc::clone(&takes), Arc::clone(&told));
+        gate.announce_to(move |_| {
+            *telling.lock() += 1;
+            taking.load(Ordering::SeqCst)
+        });
+        for it in &uses {
+            gate.pass(it, Cost::default()).await.unwrap_err();
+        }
+        takes.store(true, Ordering::SeqCst);
+        for it in uses.iter().chain(&uses) {
+            gate.pass(it, Cost::default()).await.unwrap();
+        }
+        assert_eq!(*told.lock(), 5, "what was not taken is told again");
     }
 
     #[tokio::test]

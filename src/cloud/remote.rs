@@ -14,6 +14,10 @@ pub trait Service<Q: ?Sized, T>: Send + Sync {
     fn request(&self, what: &Q) -> Request;
     /// What an answer means; `None` if it is none.
     fn answer(&self, bytes: Vec<u8>) -> Option<T>;
+    /// Whether it is an answer that says that the service failed.
+    fn tells_failure(&self, _bytes: &[u8]) -> bool {
+        false
+    }
 }
 
 /// Nobody is believed who wants more.
@@ -77,6 +81,9 @@ impl<Q: ?Sized, T> Remote<Q, T> {
             *self.rests.lock() = Instant::now().checked_add(*after.min(&LONGEST_REST));
         }
         let bytes = asked?;
+        if self.service.tells_failure(&bytes) {
+            return Err(CloudError::Failed { who: self.server.who() });
+        }
         self.service.answer(bytes).ok_or(CloudError::Garbage { who: self.server.who() })
     }
 }

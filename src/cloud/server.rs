@@ -9,12 +9,15 @@ use jiff::fmt::rfc2822;
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode, Url};
+use serde_json::Value;
 
 use super::{CloudError, Key};
 use crate::breaker::Unready;
 use crate::http;
 
 const CONNECT: Duration = Duration::from_secs(3);
+/// Of an answer that tells why not, more is not read, in bytes.
+const REFUSAL: usize = 8 * 1024;
 
 /// How a service wants to be shown its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,7 +145,13 @@ impl Server {
             tracing::warn!(who, error = %chain(&error.without_url()), "a service can't be reached");
             CloudError::Unreachable { who }
         })?;
-        let response = self.accepted(response)?;
+        let response = self.accepted(response).await?;
+        self.read(response, longest).await
+    }
+
+    /// The body, if it is no longer than that.
+    async fn read(&self, response: Response, longest: usize) -> Result<Vec<u8>, CloudError> {
+        let who = self.who;
         let (mut bytes, mut stream) = (Vec::new(), response.bytes_stream());
         while let Some(piece) = stream.next().await {
             let piece = piece.map_err(|error| {
@@ -158,22 +167,34 @@ impl Server {
     }
 
     /// The response, if its status is a success.
-    fn accepted(&self, response: Response) -> Result<Response, CloudError> {
+    async fn accepted(&self, response: Response) -> Result<Response, CloudError> {
         let (who, status) = (self.who, response.status());
         if status.is_success() {
             return Ok(response);
         }
         tracing::warn!(who, status = status.as_u16(), "a service refuses");
         let retry_after = retry_after(response.headers());
-        Err(match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                CloudError::Refused { who, key: self.key_place.clone() }
+        let is_wrong_key = match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => true,
+            StatusCode::BAD_REQUEST => {
+                self.read(response, REFUSAL).await.is_ok_and(|body| tells_wrong_key(&body))
             }
+            _ => false,
+        };
+        Err(match status {
+            _ if is_wrong_key => CloudError::Refused { who, key: self.key_place.clone() },
             StatusCode::TOO_MANY_REQUESTS => CloudError::Busy { who, retry_after },
             StatusCode::SERVICE_UNAVAILABLE if retry_after.is_some() => CloudError::Busy { who, retry_after },
             _ => CloudError::Status { who, status: status.as_u16() },
         })
     }
+}
+
+/// Whether an error is Google's way of saying that the key is none: a 400 with a reason among its details.
+fn tells_wrong_key(body: &[u8]) -> bool {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let details = body["error"]["details"].as_array();
+    details.is_some_and(|details| details.iter().any(|detail| detail["reason"] == "API_KEY_INVALID"))
 }
 
 /// `Retry-After`: seconds, or a date (RFC 9110, 10.2.3).
@@ -231,6 +252,17 @@ mod tests {
             assert!(refused.0.starts_with("cloud.x ") && !refused.0.contains("secret"), "{refused}");
         }
         assert!(server("https://api.example").unwrap().ready().unwrap_err().0.contains("X_KEY"));
+    }
+
+    #[test]
+    fn a_wrong_key_is_known_by_its_reason_only() {
+        let told = |reason: &str| {
+            format!(r#"{{ "error": {{ "code": 400, "details": [{{}}, {{ "reason": "{reason}" }}] }} }}"#)
+        };
+        assert!(tells_wrong_key(told("API_KEY_INVALID").as_bytes()));
+        for other in [&told("BAD_LANGUAGE"), "{}", "[]", "API_KEY_INVALID", "{\"error\":{\"details\":7}}"] {
+            assert!(!tells_wrong_key(other.as_bytes()), "{other}");
+        }
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub struct Control {
     /// Forgets turns of the history.
     pub forget: Box<dyn Fn(Selection) -> BoxFuture<'static, Result<Forgotten, Failure>> + Send + Sync>,
     /// Takes secrets out of what goes out.
-    pub(crate) redactor: Redactor,
+    pub(crate) redactor: Arc<Redactor>,
 }
 
 /// Removes the socket on the way out.

@@ -24,6 +24,7 @@ use super::standing::Standing;
 use super::writer::{Bounds, Job, QUEUE, Shared, Writer};
 use crate::breaker::{Breaker, CallError, Fallback};
 use crate::domain::{BoxFuture, Degradation, Failure, Journal, Record, Stage, Utterance, UtteranceId};
+use crate::redact::Redactor;
 
 /// How long the program's start waits for the file. It goes on in memory then, and the file is
 /// opened behind it.
@@ -112,6 +113,11 @@ impl Store {
             Arc::new(Servers { in_order: servers, reading, backlog: watch::Sender::default() })
         });
         (Self { shared, jobs, database, sounds }, degradation)
+    }
+
+    /// Takes secrets out with this: what is named in a turn is known to whoever shares it before the turn goes on.
+    pub(crate) fn redact_with(&self, redactor: Arc<Redactor>) {
+        self.shared.held.lock().redact_with(redactor);
     }
 
     /// Carries the journal over to the database from now on, until it is told to finish. `None` if

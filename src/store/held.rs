@@ -4,6 +4,7 @@
 //! a turn costs nothing, and writing later is the same as writing now.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::record::Clean;
 use crate::domain::{Stage, Utterance, UtteranceId};
@@ -39,10 +40,15 @@ impl Entry {
 pub(super) struct Held {
     entries: BTreeMap<UtteranceId, Entry>,
     /// What comes in is held, and kept, without secrets.
-    redactor: Redactor,
+    redactor: Arc<Redactor>,
 }
 
 impl Held {
+    /// Takes secrets out with this from now on.
+    pub(super) fn redact_with(&mut self, redactor: Arc<Redactor>) {
+        self.redactor = redactor;
+    }
+
     /// Opens a record. Does nothing if it is held already.
     pub(super) fn open(&mut self, utterance: &Utterance) {
         if !self.entries.contains_key(&utterance.id) {

@@ -128,6 +128,28 @@ fn without_redis_everything_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_copied_from_there_lives_no_longer_than_it_was_to() {
+    let directory = tempfile::tempdir().unwrap();
+    let redis = Redis::start(directory.path());
+    let config = config::Cache { redis: config::Redis { url: redis.url() } };
+    let secret = directory.path().join("cache.key");
+    let layers = || {
+        let breaker = Arc::new(Breaker::new("cache-redis", Settings::default()));
+        Layers::new(&config, breaker, &secret).unwrap()
+    };
+    let key = CacheKey { kind: "phrase", id: "one".into(), keep: Duration::from_secs(3) };
+    layers().put(&key, vec![7; 100]).await;
+    let put = Instant::now();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let other = layers();
+    assert_eq!(other.get(&key).await, Some(vec![7; 100]));
+    redis.cli(&["flushall"]);
+    assert_eq!(other.get(&key).await, Some(vec![7; 100]), "from memory");
+    tokio::time::sleep(Duration::from_millis(3_100).saturating_sub(put.elapsed())).await;
+    assert_eq!(other.get(&key).await, None, "it began anew when it was copied");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_that_hangs_costs_one_timeout_and_then_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let redis = Redis::start(directory.path());

@@ -13,6 +13,7 @@ mod ledger;
 mod person;
 mod report;
 mod schedule;
+mod telling;
 mod trial;
 mod used;
 

@@ -102,37 +102,180 @@ async fn it_steps_in_for_the_local_one_and_is_announced() {
     assert_eq!(record["transcript"]["tier"], "cloud-google-stt", "{record}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn whatever_goes_wrong_the_next_one_serves_and_the_cause_is_told() {
-    let fake = Fake::start("list sessions");
-    let user = user(&fake, "consent = true").await;
+/// What may be wrong with any service; what is told of it, and what to do.
+fn troubles() -> Vec<(Manner, &'static str, &'static str)> {
     let lie = |text: &str| Manner::Lies(text.to_owned());
-    for (manner, told, remedy) in [
-        (Manner::Status(401, ""), "does not accept the key", "GOOGLE_SPEECH_KEY"),
+    vec![
+        (Manner::Status(401, ""), "does not accept the key", "beside your configuration"),
         (Manner::Status(403, ""), "does not accept the key", "switched on"),
         (Manner::Status(429, "retry-after: 7\r\n"), "asked less often", "in 7 s"),
+        (Manner::Status(500, ""), "status 500", "by itself"),
         (Manner::Status(503, ""), "status 503", "by itself"),
+        (Manner::Status(503, "retry-after: 7\r\n"), "asked less often", "in 7 s"),
         (Manner::Status(302, "location: https://elsewhere.example/\r\n"), "status 302", ""),
         (Manner::Status(400, ""), "status 400", "language"),
         (Manner::Reset, "can't be reached", "network"),
         (Manner::Half, "broke off", "by itself"),
         (Manner::Endless, "more than it should", "address"),
         (lie("<html>log in</html>"), "something else", "address"),
-        (lie(r#"{"results":[{"alternatives":[{"transcript":7}]}]}"#), "something else", ""),
+        (lie("\"list sessions\""), "something else", ""),
         (Manner::Slow(Duration::from_secs(60)), "", ""),
-    ] {
-        fake.answers(GOOGLE, manner.clone());
-        let soon = ["--set", "breakers.cloud-google-stt.timeout=1s"];
-        let began = Instant::now();
-        let ran = transcribe(&user, "cloud-google-stt,cloud-azure-stt", &soon);
-        assert_eq!((ran.code(), ran.out.trim()), (0, "list sessions"), "{manner:?}: {ran:?}");
-        assert!(ran.err.contains("Google is down; using Azure"), "{manner:?}: {ran:?}");
-        assert!(began.elapsed() < Duration::from_secs(20), "{manner:?}");
+    ]
+}
 
-        let ran = transcribe(&user, "cloud-google-stt", &soon);
-        assert_eq!(ran.code(), 1, "{manner:?}: {ran:?}");
-        assert!(ran.err.contains(told) && ran.err.contains(remedy), "{manner:?}: {ran:?}");
-        assert!(!ran.err.contains("127.0.0.1"), "{manner:?}: {ran:?}");
+/// A service, what it is sent to, where its key is, and who serves in its place.
+struct Service {
+    tier: &'static str,
+    path: &'static str,
+    key: &'static str,
+    next: &'static str,
+}
+
+/// Plays all that may be wrong with a service: the next one serves each time, and without one the cause is told, with
+/// what to do about it. `serves` has these asked, with a time-out as the last word, and gives whether one served, and what
+/// was told.
+fn suffers(
+    fake: &Fake,
+    service: &Service,
+    own: Vec<(Manner, &'static str, &'static str)>,
+    serves: impl Fn(&[&str]) -> (bool, String),
+) {
+    let Service { tier, path, key, next } = *service;
+    let timeout = format!("breakers.{tier}.timeout=1s");
+    let both = || serves(&[tier, next, &timeout]);
+    let alone = || serves(&[tier, &timeout]);
+    let fails = |what: &str, told: &str, remedy: &str| {
+        let (served, text) = alone();
+        assert!(!served && text.contains(told) && text.contains(remedy), "{tier}, {what}: {text}");
+        assert!(!text.contains("127.0.0.1") && !text.contains(KEY), "{tier}, {what}: {text}");
+        let began = Instant::now();
+        let (served, text) = both();
+        assert!(served, "{tier}, {what}: {text}");
+        assert!(began.elapsed() < Duration::from_secs(20), "{tier}, {what}");
+    };
+    fake.demands(path, "ANOTHER-KEY");
+    fails("another key", "does not accept the key", key);
+    fake.demands(path, KEY);
+    let before = fake.asked(path).len();
+    assert_eq!((alone().0, fake.asked(path).len()), (true, before + 1), "{tier}");
+    for (manner, told, remedy) in troubles().into_iter().chain(own) {
+        fake.answers(path, manner.clone());
+        fails(&format!("{manner:?}"), told, remedy);
+    }
+    fake.answers(path, Manner::Well);
+}
+
+/// Runs the program with these tiers of a chain, the last word being a time-out.
+fn with_chain(user: &User, chain: &str, asked: &[&str], arguments: &[&str]) -> Ran {
+    let (timeout, tiers) = asked.split_last().unwrap();
+    let tiers = format!("{chain}={}", tiers.join(","));
+    user.run(&[&["--set", &tiers, "--set", timeout], arguments].concat())
+}
+
+/// A user with a key for a server of their own, too, and a purse that all of this doesn't empty.
+async fn rich_user(fake: &Fake) -> User {
+    let mut user =
+        user(fake, "consent = true\nrate = 6000\nmonthly_sound = \"10h\"\nmonthly_cost = 100.0").await;
+    user.set("OPENAI_LOCAL_KEY", KEY);
+    user.set("VOICE_TERMINAL_CLOUD__OPENAI__ADDRESS", fake.address());
+    user
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_goes_wrong_the_next_one_hears_and_the_cause_is_told() {
+    let fake = Fake::start("list sessions");
+    let user = rich_user(&fake).await;
+    let wrong_key = r#"{"error": {"code": 400, "message": "API key not valid. Please pass a valid API key.",
+        "status": "INVALID_ARGUMENT", "details": [{ "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": "API_KEY_INVALID", "domain": "googleapis.com" }]}}"#;
+    let lie = r#"{"results":[{"alternatives":[{"transcript":7}]}]}"#;
+    let failed = r#"{"RecognitionStatus":"Error","Offset":0,"Duration":0}"#;
+    for (tier, path, key, next, own) in [
+        (
+            "cloud-google-stt",
+            GOOGLE,
+            "GOOGLE_SPEECH_KEY",
+            "cloud-azure-stt",
+            vec![
+                (Manner::Refuses(400, wrong_key), "does not accept the key", "GOOGLE_SPEECH_KEY"),
+                (Manner::Lies(lie.into()), "something else", ""),
+            ],
+        ),
+        (
+            "cloud-azure-stt",
+            AZURE,
+            "AZURE_SPEECH_KEY",
+            "openai-stt",
+            vec![(Manner::Lies(failed.into()), "says that it failed", "by itself")],
+        ),
+        ("openai-stt", OPENAI, "OPENAI_LOCAL_KEY", "cloud-google-stt", Vec::new()),
+    ] {
+        suffers(&fake, &Service { tier, path, key, next }, own, |asked| {
+            let ran = with_chain(&user, "speech.stt.chain", asked, &["transcribe", SPOKEN]);
+            let served = ran.code() == 0 && ran.out.trim() == "list sessions";
+            assert_eq!(
+                ran.err.contains(" is down; using "),
+                served && asked.len() == 3,
+                "{asked:?}: {ran:?}"
+            );
+            (served, format!("{}{}", ran.out, ran.err))
+        });
+    }
+    let log = fs::read_to_string(user.path("state/voice-terminal/voice-terminal.log")).unwrap();
+    assert!(!log.contains(KEY), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_goes_wrong_the_next_one_speaks_and_the_cause_is_told() {
+    let fake = Fake::start("");
+    let user = rich_user(&fake).await;
+    let out = user.path("home/said.wav");
+    for (tier, path, key, next) in [
+        ("cloud-google-tts", "/v1/text:synthesize", "GOOGLE_SPEECH_KEY", "cloud-azure-tts"),
+        ("cloud-azure-tts", "/cognitiveservices/v1", "AZURE_SPEECH_KEY", "openai-tts"),
+        ("openai-tts", "/v1/audio/speech", "OPENAI_LOCAL_KEY", "cloud-google-tts"),
+    ] {
+        let no_sound = (Manner::Lies("{\"audioContent\":\"bm8gc291bmQ=\"}".into()), "something else", "");
+        suffers(&fake, &Service { tier, path, key, next }, vec![no_sound], |asked| {
+            // It may not be there.
+            let _ = fs::remove_file(&out);
+            let say = ["say", "Hello there.", "--out", self::path(&out)];
+            let ran = with_chain(&user, "speech.tts.chain", asked, &say);
+            let served = ran.code() == 0 && fs::metadata(&out).is_ok_and(|it| it.len() == 24_044);
+            (served, format!("{}{}", ran.out, ran.err))
+        });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_goes_wrong_the_next_one_thinks_and_the_cause_is_told() {
+    let fake = Fake::start(r#"{"intent":"run","command":"echo hello-world"}"#);
+    let mut user = User::without_models();
+    for variable in ["FIRST_API_KEY", "SECOND_API_KEY"] {
+        user.set(variable, KEY);
+    }
+    let at = fake.address();
+    for (first, second, path) in
+        [("openai", "anthropic", "/v1/chat/completions"), ("anthropic", "openai", "/v1/messages")]
+    {
+        let service = Service { tier: "ai-1", path, key: "FIRST_API_KEY", next: "ai-2" };
+        let cut = match first {
+            "openai" => r#"{"choices":[{"finish_reason":"length","message":{"content":"{}"}}]}"#,
+            _ => r#"{"stop_reason":"max_tokens","content":[]}"#,
+        };
+        let own = vec![(Manner::Lies(cut.into()), "something else", "address")];
+        suffers(&fake, &service, own, |asked| {
+            let mut endpoints = vec![format!("\"{first} {at} some-model first\"")];
+            if asked.len() == 3 {
+                endpoints.push(format!("\"{second} {at} some-model second\""));
+            }
+            user.configure(&format!("[ai]\nendpoints = [{}]\n", endpoints.join(", ")));
+            let set = ["--set", asked.last().unwrap()];
+            let ran = user.run_with(&[&set[..], &["run"]].concat(), b"would be lovely to greet the world\n");
+            let served = ran.out.contains("An AI made this");
+            assert_ne!(served, ran.out.contains("Only the rules understand you now"), "{asked:?}: {ran:?}");
+            (served, format!("{}{}", ran.out, ran.err))
+        });
     }
 }
 
@@ -232,13 +375,15 @@ async fn stay_local_keeps_it_here_for_the_run() {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_voice_is_asked_in_its_documented_way_and_told_no_secret() {
     let fake = Fake::start("");
-    let user = user(&fake, "consent = true").await;
+    let mut user = user(&fake, "consent = true").await;
+    user.set("OPENAI_LOCAL_KEY", &format!("{KEY}-local"));
     let openai = format!("cloud.openai.address={}", fake.address());
     let out = user.path("home/said.wav");
-    for (tier, place, who) in [
-        ("cloud-google-tts", "/v1/text:synthesize", "Google"),
-        ("cloud-azure-tts", "/cognitiveservices/v1", "Azure"),
-        ("openai-tts", "/v1/audio/speech", "your own speech server"),
+    let bearer = format!("Bearer {KEY}-local");
+    for (tier, place, who, header, value) in [
+        ("cloud-google-tts", "/v1/text:synthesize", "Google", "x-goog-api-key", KEY),
+        ("cloud-azure-tts", "/cognitiveservices/v1", "Azure", "ocp-apim-subscription-key", KEY),
+        ("openai-tts", "/v1/audio/speech", "your own speech server", "authorization", &bearer),
     ] {
         let chain = format!("speech.tts.chain=local-neural,{tier}");
         let said = "It ran with sk-abcdefghijklmnop123 & ended";
@@ -249,34 +394,11 @@ async fn each_voice_is_asked_in_its_documented_way_and_told_no_secret() {
         assert!(ran.err.contains(&format!("My usual voice is down; using {who}")), "{tier}: {ran:?}");
         let asked = fake.asked(place);
         assert_eq!(asked.len(), 1, "{tier}");
+        assert_eq!(asked[0].headers.get(header).map(String::as_str), Some(value), "{tier}");
         let body = String::from_utf8(asked[0].body.clone()).unwrap();
         assert!(!body.contains("abcdefghijkl") && !asked[0].path.contains(KEY), "{body}");
         assert_eq!(fs::metadata(&out).unwrap().len(), 24_044, "{tier}");
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_voice_that_lies_or_breaks_off_is_replaced() {
-    let fake = Fake::start("");
-    let user = user(&fake, "consent = true").await;
-    let out = user.path("home/said.wav");
-    for manner in [
-        Manner::Status(401, ""),
-        Manner::Status(500, ""),
-        Manner::Reset,
-        Manner::Half,
-        Manner::Endless,
-        Manner::Lies("{\"audioContent\":\"bm8gc291bmQ=\"}".into()),
-    ] {
-        fake.answers("/v1/text:synthesize", manner.clone());
-        let chain = "speech.tts.chain=cloud-google-tts,cloud-azure-tts";
-        let ran = user.run(&["--set", chain, "say", "Hello there.", "--out", path(&out)]);
-        assert_eq!(ran.code(), 0, "{manner:?}: {ran:?}");
-        assert!(!ran.err.contains(KEY) && !ran.err.contains("127.0.0.1"), "{ran:?}");
-        assert_eq!(fs::metadata(&out).unwrap().len(), 24_044, "{manner:?}");
-    }
-    let ran = user.run(&["--set", "speech.tts.chain=cloud-google-tts", "say", "Hello.", "--out", path(&out)]);
-    assert!(ran.code() == 1 && ran.err.contains("something else"), "{ran:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

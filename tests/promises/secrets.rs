@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use super::support::clouds::Fake;
 use super::support::postgres::Server;
+use super::support::pulse::Pulse;
 use super::support::redis::Redis;
 use super::support::user::{User, until};
 
@@ -59,10 +60,14 @@ async fn a_secret_is_used_and_kept_nowhere() {
     let redis = Redis::start(directory.path());
     let mut user = User::without_models();
     user.set("VOICE_TERMINAL_LOG", "debug");
+    user.set("GOOGLE_SPEECH_KEY", "KEY");
+    user.unset("VOICE_TERMINAL_AUDIO__OUTPUT");
+    let _pulse = Pulse::without_microphone(&mut user);
     user.configure(&format!(
-        "[audio]\ninput = \"none\"\noutput = \"none\"\n[speech.stt]\nchain = [\"openai-stt\"]\n\
-         [speech.tts]\nchain = [\"openai-tts\"]\n[cloud.openai]\naddress = \"{at}\"\n\
-         [ai]\nendpoints = [\"openai {at} some-model\"]\n[cache.redis]\nurl = \"{}\"\n\
+        "[audio]\ninput = \"none\"\n[speech.stt]\nchain = [\"openai-stt\"]\n\
+         [speech.tts]\nchain = [\"cloud-google-tts\"]\n[cloud]\nconsent = true\nrate = 6000\n\
+         [cloud.google]\ntts = \"{at}\"\n[cloud.openai]\naddress = \"{at}\"\n\
+         [ai]\nendpoints = [\"openai {at} some-model\"]\nscreen = true\n[cache.redis]\nurl = \"{}\"\n\
          [store.postgres]\nprimary = \"{}\"\n",
         redis.url(),
         server.url(),
@@ -84,6 +89,10 @@ async fn a_secret_is_used_and_kept_nowhere() {
     }
     let ran = user.run(&["do", "--yes", "run printenv BUILD_TOKEN"]);
     assert!(ran.out.contains("c4nary-named-7Q"), "whoever asks is answered: {ran:?}");
+    // Read aloud by a cloud, what was printed without its name, too.
+    assert_eq!(user.run(&["do", "read that"]).code(), 0);
+    let spoken = || fake.asked("/v1/text:synthesize");
+    until("it is read aloud", || spoken().iter().any(|asked| holds(&asked.body, "redacted")));
     let ran = user.run(&["do", "--spoken", "type my password is c4nary seven"]);
     assert_eq!(ran.code(), 0, "{ran:?}");
     // Thought of by an AI, and heard by a cloud.
@@ -123,6 +132,16 @@ async fn a_secret_is_used_and_kept_nowhere() {
         ("a search", user.run(&["history", "--search", "token"]).out),
     ] {
         assert!(!text.contains(CANARY), "{place}: {text}");
+    }
+    // Nor was it sent away.
+    let screens = fake.asked("/v1/chat");
+    assert!(screens.iter().all(|asked| holds(&asked.body, "printenv BUILD_TOKEN")), "{screens:?}");
+    for asked in fake.asked("") {
+        assert!(!holds(&asked.body, CANARY), "{}: {:?}", asked.path, String::from_utf8_lossy(&asked.body));
+    }
+    for asked in spoken() {
+        // As it is read out.
+        assert!(!holds(&asked.body, "nary"), "{:?}", String::from_utf8_lossy(&asked.body));
     }
     let keys = redis.keys();
     assert!(!keys.is_empty());

@@ -50,6 +50,8 @@ enum Status {
     InitialSilenceTimeout,
     /// Only noise.
     BabbleTimeout,
+    /// The service itself failed.
+    Error,
 }
 
 #[derive(Deserialize)]
@@ -86,7 +88,13 @@ impl Service<Pcm, Said> for Recogniser {
                 Said::new(&best.display, best.confidence)
             }
             Status::NoMatch | Status::InitialSilenceTimeout | Status::BabbleTimeout => Some(Said::nothing()),
+            Status::Error => None,
         }
+    }
+
+    fn tells_failure(&self, bytes: &[u8]) -> bool {
+        let answer = serde_json::from_slice::<Answer>(bytes);
+        answer.is_ok_and(|answer| matches!(answer.recognition_status, Status::Error))
     }
 }
 

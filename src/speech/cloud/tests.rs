@@ -33,7 +33,11 @@ fn answers_of_azure_mean_words() {
         let answer = format!("{{\"RecognitionStatus\":\"{nothing}\",\"Offset\":0,\"Duration\":0}}");
         assert_eq!(said(&azure, &answer), Some((String::new(), UNTOLD)));
     }
-    assert_eq!(said(&azure, r#"{"RecognitionStatus":"Error"}"#), None);
+    let failed = r#"{"RecognitionStatus":"Error","Offset":0,"Duration":0}"#;
+    assert_eq!((said(&azure, failed), azure.tells_failure(failed.as_bytes())), (None, true));
+    for other in [whole, "{}", "<html>"] {
+        assert!(!azure.tells_failure(other.as_bytes()), "{other}");
+    }
     assert_eq!(said(&azure, r#"{"RecognitionStatus":"Success","NBest":[]}"#), None);
     assert_eq!(said(&azure, "{}"), None);
 }

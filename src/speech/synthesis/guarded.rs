@@ -21,7 +21,7 @@ use crate::breaker::{Breaker, Chain, Effect, Exhausted, Fallback, Tier, Unready,
 use crate::cloud::CloudError;
 use crate::config::Tts;
 use crate::domain::{BoxFuture, Cache, Failure, FailureKind, Sound};
-use crate::redact::redacted;
+use crate::redact::Redactor;
 use crate::speech::cloud::{self, Clouds, Remote};
 
 /// The name of the chain.
@@ -55,6 +55,7 @@ pub struct Synthesisers {
     cache: Arc<dyn Cache>,
     /// All that the sound of a text depends on.
     voice: String,
+    redactor: Arc<Redactor>,
 }
 
 /// What the voices are built from.
@@ -69,6 +70,8 @@ pub struct Parts<'a> {
     pub clouds: Clouds,
     /// Keeps phrases.
     pub cache: Arc<dyn Cache>,
+    /// Takes secrets out of what is said.
+    pub(crate) redactor: Arc<Redactor>,
     /// The breaker of each tier.
     pub breaker: &'a dyn Fn(&str) -> Arc<Breaker>,
 }
@@ -111,6 +114,7 @@ impl Synthesisers {
             pronouncer: Pronouncer::new(&config.lexicon),
             cache: Arc::clone(&parts.cache),
             voice,
+            redactor: Arc::clone(&parts.redactor),
         }
     }
 
@@ -134,7 +138,7 @@ impl Synthesisers {
     /// an error.
     pub fn say(self: &Arc<Self>, text: &str) -> mpsc::Receiver<Result<Spoken, Failure>> {
         let (sender, receiver) = mpsc::channel(AHEAD);
-        let (this, clauses) = (Arc::clone(self), clauses(&redacted(text)));
+        let (this, clauses) = (Arc::clone(self), clauses(&self.redactor.text(text)));
         tokio::spawn(async move {
             for clause in clauses {
                 let said = tokio::select! {

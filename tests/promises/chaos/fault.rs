@@ -112,7 +112,8 @@ impl Fault {
     }
 
     /// Within what time from the first use on this must be told, if it is the only thing wrong. What comes back by
-    /// itself in a moment, is merely slow, or has something behind it that nobody notices, need not be told.
+    /// itself in a moment, is merely slow, or has something behind it that nobody notices, need not be told; nor that a
+    /// tmux client stands still, in whose place the server reads and writes.
     pub(super) fn must_tell(self) -> Option<Duration> {
         use Manner::{Freeze, Full, Garble, Kill, KillAgain, Reset};
         let seconds = Duration::from_secs;
@@ -120,9 +121,8 @@ impl Fault {
             (Part::Primary, Kill | Reset | Garble | Freeze) => DATABASE,
             (Part::Disk, Full) => seconds(1),
             (Part::Tmux, Freeze) => TMUX * 2,
-            (Part::ControlClient, Freeze) => TMUX,
             (Part::Sound, Kill | Freeze) => WATCHDOG,
-            (Part::Worker, Freeze) => HEARING,
+            (Part::Worker, Freeze) => HEARING + SAID,
             (Part::Worker, KillAgain) => seconds(3),
             (Part::Espeak, KillAgain | Freeze) => VOICE * 2,
             (Part::Ai, Kill | Freeze | Reset | Garble) => AI,
@@ -163,6 +163,8 @@ pub(super) const DATABASE: Duration = Duration::from_secs(2);
 pub(super) const TMUX: Duration = Duration::from_secs(2);
 pub(super) const WATCHDOG: Duration = Duration::from_secs(2);
 pub(super) const HEARING: Duration = Duration::from_secs(5);
+/// What is said is no longer; the recogniser is given as much more.
+const SAID: Duration = Duration::from_secs(2);
 pub(super) const VOICE: Duration = Duration::from_secs(3);
 pub(super) const AI: Duration = Duration::from_secs(3);
 

@@ -66,6 +66,8 @@ pub(super) struct Wish {
     must_hear: AtomicBool,
     /// How often each was done, by [`Focus`].
     done: [AtomicU32; 5],
+    /// When each was begun.
+    begun: Mutex<Vec<(Focus, Instant)>>,
 }
 
 /// The person, at work on a thread.
@@ -86,6 +88,12 @@ impl Wish {
     /// How often this was done to its end.
     pub(super) fn done(&self, what: Focus) -> u32 {
         self.done[what as usize].load(Ordering::SeqCst)
+    }
+
+    /// When this was first begun since then.
+    pub(super) fn begun(&self, what: Focus, since: Instant) -> Option<Instant> {
+        let begun = self.begun.lock().unwrap();
+        begun.iter().find(|(it, at)| *it == what && *at >= since).map(|(_, at)| *at)
     }
 
     pub(super) fn must_hear(&self, must: bool) {
@@ -150,6 +158,7 @@ impl AtWork {
                 _ => [Focus::Type, Focus::Speak, Focus::Type, Focus::Ask, Focus::Search, Focus::Listen]
                     [self.chance.below(6)],
             };
+            wish.begun.lock().unwrap().push((one, Instant::now()));
             match one {
                 Focus::Type => self.types(),
                 Focus::Speak => self.speaks(),

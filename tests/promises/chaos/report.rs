@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::fault::Fault;
 use super::ledger::{Fate, Ledger, Mark, Written};
+use super::telling;
 use super::used::{self, Used};
 
 /// A fault's course, counted from its beginning.
@@ -17,6 +18,8 @@ pub(super) struct Span {
     pub(super) detected: Option<Duration>,
     /// The user was told.
     pub(super) degraded: Option<Duration>,
+    /// The same, from the first call that needed the part.
+    pub(super) late: Option<Duration>,
 }
 
 /// A case.
@@ -39,7 +42,7 @@ pub(super) struct Report {
 
 impl Span {
     pub(super) fn of(fault: Fault, began: Instant) -> Self {
-        Self { fault, began, detected: None, degraded: None }
+        Self { fault, began, detected: None, degraded: None, late: None }
     }
 }
 
@@ -47,11 +50,12 @@ impl Report {
     pub(super) fn add(&mut self, row: Row) {
         let first = |see: fn(&Span) -> Option<Duration>| row.spans.iter().filter_map(see).min();
         println!(
-            "{:4} {:44} detected {:>6} degraded {:>6} recovered {:>6}  {}",
+            "{:4} {:44} detected {:>6} degraded {:>6} late {:>6} recovered {:>6}  {}",
             self.rows.len() + 1,
             row.case,
             shown(first(|span| span.detected)),
             shown(first(|span| span.degraded)),
+            shown(first(|span| span.late)),
             shown(row.recovered),
             row.used.map_or(String::new(), |used| format!(
                 "{:.0} MiB {} fds {} threads {} tasks",
@@ -106,8 +110,13 @@ impl Report {
             took.as_secs_f64() / 60.0,
             self.account
         );
-        text += "| fault | times | until a call failed | until it was told | after its end, until all was as before |\n\
-                 |---|---|---|---|---|\n";
+        let _ = writeln!(
+            text,
+            "Alone, a fault must be told so long after the first call that needed the part, and {} later on a busy machine.\n",
+            shown(Some(telling::MARGIN))
+        );
+        text += "| fault | times | until a call failed | until it was told | from the first need until it was told | of | \
+                 after its end, until all was as before |\n|---|---|---|---|---|---|---|\n";
         let mut faults: BTreeMap<Fault, Vec<(&Span, &Row)>> = BTreeMap::new();
         for row in &self.rows {
             for span in &row.spans {
@@ -120,10 +129,12 @@ impl Report {
             };
             let _ = writeln!(
                 text,
-                "| {fault} | {} | {} | {} | {} |",
+                "| {fault} | {} | {} | {} | {} | {} | {} |",
                 of_it.len(),
                 each(&|span, _| span.detected),
                 each(&|span, _| span.degraded),
+                each(&|span, _| span.late),
+                shown(fault.must_tell()),
                 each(&|_, row| row.recovered),
             );
         }

@@ -17,6 +17,7 @@ use super::ledger::{self, Ledger, Written};
 use super::person::{Focus, Person, Wish, World};
 use super::report::{Report, Row, Span};
 use super::schedule::{Case, Chance, shown};
+use super::telling;
 use super::used::Used;
 use crate::support::spoken;
 
@@ -143,7 +144,7 @@ impl Trial {
                 else {
                     continue;
                 };
-                let told = self.house.events.find(mark, |seen| is_degraded(seen, chain));
+                let told = telling::told(&self.house.events.since(mark), chain, span.began);
                 let limit =
                     if span.fault.part == Part::Disk { DISK } else { within + LATE + first_use(span.fault) };
                 waits |= told.is_none() && span.began.elapsed() < limit;
@@ -192,33 +193,38 @@ impl Trial {
         recovered
     }
 
-    /// Each degradation once, and its end once.
+    /// Each degradation in time and once, and its end once.
     fn judge_events(&mut self, case: &Case, seen: &[Seen], spans: &mut [Span]) {
+        let name = shown(case);
         for span in spans.iter_mut() {
             let Some(chain) = span.fault.chain() else { continue };
-            let first = seen.iter().find_map(|seen| is_degraded(seen, chain).filter(|at| *at >= span.began));
-            span.degraded = first.map(|at| at - span.began);
+            let told = telling::told(seen, chain, span.began);
+            let asked = self.wish.begun(Focus::Ask, span.began);
+            let failed = span.detected.map(|after| span.began + after);
+            let needed = telling::needed(span.fault, span.began, seen, (asked, failed));
+            span.degraded = told.map(|at| at - span.began);
             span.detected = [span.detected, span.degraded].into_iter().flatten().min();
+            span.late = told.zip(needed).map(|(told, needed)| told.saturating_duration_since(needed));
+            let (Some(within), true) = (span.fault.must_tell(), case.len() == 1) else { continue };
+            if told.is_none() {
+                self.wrong(&format!("{name}: {chain} was degraded, and that was not told ({within:?})"));
+            }
+            if let Some(late) = span.late.filter(|late| *late > within + telling::MARGIN) {
+                self.wrong(&format!("{name}: {chain} was degraded, and that was told {late:?} after the first need ({within:?})"));
+            }
         }
         if case.iter().any(|fault| (fault.part, fault.manner) == (Part::Daemon, Manner::Kill)) {
             // The next one tells anew what is wrong.
             return;
         }
-        let name = shown(case);
-        let mut told: Vec<(&str, &str)> = Vec::new();
         let mut standing: BTreeSet<&str> = BTreeSet::new();
-        let mut ends: Vec<&str> = Vec::new();
         for Seen { event, .. } in seen {
             match event {
                 Event::Degraded(news) => {
-                    told.push((&news.chain, &news.now));
                     standing.insert(&news.chain);
                 }
-                Event::Recovered { chain, .. } => {
-                    ends.push(chain);
-                    if !standing.remove(chain.as_str()) {
-                        self.wrong(&format!("{name}: {chain} recovered from nothing"));
-                    }
+                Event::Recovered { chain, .. } if !standing.remove(chain.as_str()) => {
+                    self.wrong(&format!("{name}: {chain} recovered from nothing"));
                 }
                 _ => {}
             }
@@ -226,21 +232,8 @@ impl Trial {
         if !standing.is_empty() {
             self.wrong(&format!("{name}: the end was not told of {standing:?}"));
         }
-        let [span] = spans else { return };
-        let (Some(chain), Some(within)) = (span.fault.chain(), span.fault.must_tell()) else { return };
-        if span.degraded.is_none() {
-            self.wrong(&format!("{name}: {chain} was degraded, and that was not told ({within:?})"));
-        }
-        for (at, news) in told.iter().enumerate().filter(|(_, (of, _))| *of == chain) {
-            if told[..at].contains(news) {
-                self.wrong(&format!(
-                    "{name}: that {chain} is {} now was told again: {told:?}, {ends:?}",
-                    news.1
-                ));
-            }
-        }
-        if ends.iter().filter(|of| **of == chain).count() > 1 {
-            self.wrong(&format!("{name}: that {chain} is back was told again: {told:?}, {ends:?}"));
+        for what in telling::repeated(case, seen) {
+            self.wrong(&format!("{name}: {what}"));
         }
     }
 
@@ -345,10 +338,6 @@ fn first_use(fault: Fault) -> Duration {
         Focus::Speak | Focus::Listen | Focus::Ask => 20,
         Focus::Type | Focus::Search => 5,
     })
-}
-
-fn is_degraded(seen: &Seen, chain: &str) -> Option<Instant> {
-    matches!(&seen.event, Event::Degraded(news) if news.chain == chain).then_some(seen.at)
 }
 
 fn failures(status: &Status, fault: Fault) -> u64 {

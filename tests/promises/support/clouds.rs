@@ -19,6 +19,8 @@ pub enum Manner {
     Well,
     /// With this status and these headers.
     Status(u16, &'static str),
+    /// With this status and this body.
+    Refuses(u16, &'static str),
     /// Half of the body, and the end.
     Half,
     /// Not at all: the connection is reset.
@@ -44,6 +46,8 @@ pub struct Asked {
 
 struct Inside {
     manners: HashMap<&'static str, Manner>,
+    /// By path, the keys that are known; else any will do.
+    keys: HashMap<&'static str, String>,
     asked: Vec<Asked>,
     words: String,
 }
@@ -60,7 +64,8 @@ impl Fake {
     pub fn start(words: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let inside = Inside { manners: HashMap::new(), asked: Vec::new(), words: words.into() };
+        let inside =
+            Inside { manners: HashMap::new(), keys: HashMap::new(), asked: Vec::new(), words: words.into() };
         let fake = Self { address, inside: Arc::new(Mutex::new(inside)) };
         let server = fake.clone();
         std::thread::spawn(move || {
@@ -87,6 +92,11 @@ impl Fake {
         self.inside.lock().unwrap().manners.insert(path, manner);
     }
 
+    /// From now on, requests whose path holds this need this key, in the header that is documented for it.
+    pub fn demands(&self, path: &'static str, key: &str) {
+        self.inside.lock().unwrap().keys.insert(path, key.into());
+    }
+
     /// What it was asked whose path holds this.
     pub fn asked(&self, path: &str) -> Vec<Asked> {
         let inside = self.inside.lock().unwrap();
@@ -96,11 +106,17 @@ impl Fake {
     fn serve(&self, stream: &TcpStream) {
         let mut reader = BufReader::new(stream);
         while let Some(asked) = read(&mut reader) {
-            let (manner, words) = {
+            let (manner, is_admitted, words) = {
                 let mut inside = self.inside.lock().unwrap();
                 inside.asked.push(asked.clone());
                 let manner = inside.manners.iter().find(|(path, _)| asked.path.contains(**path));
-                (manner.map_or(Manner::Well, |(_, manner)| manner.clone()), inside.words.clone())
+                let manner = manner.map_or(Manner::Well, |(_, manner)| manner.clone());
+                let key = inside.keys.iter().find(|(path, _)| asked.path.contains(**path));
+                (manner, shows_key(&asked, key.map(|(_, key)| key.as_str())), inside.words.clone())
+            };
+            let manner = match manner {
+                Manner::Well | Manner::Half if !is_admitted => Manner::Status(401, ""),
+                manner => manner,
             };
             if answer(stream, &asked, &manner, &words).is_none() {
                 return;
@@ -136,6 +152,7 @@ fn answer(mut stream: &TcpStream, asked: &Asked, manner: &Manner, words: &str) -
             let body = br#"{"error":{"message":"no, and you sent the key SECRET-KEY"}}"#;
             return send(*status, headers, body.len(), body);
         }
+        Manner::Refuses(status, body) => return send(*status, "", body.len(), body.as_bytes()),
         Manner::Lies(body) => return send(200, "", body.len(), body.as_bytes()),
         Manner::Reset => {
             reset_when_closed(stream);
@@ -156,6 +173,25 @@ fn answer(mut stream: &TcpStream, asked: &Asked, manner: &Manner, words: &str) -
         return None;
     }
     send(status, "", body.len(), &body)
+}
+
+/// Whether a request shows its key as it is documented: this one; where none is known, any, which servers of one's own
+/// do without.
+fn shows_key(asked: &Asked, key: Option<&str>) -> bool {
+    let header = |name: &str| asked.headers.get(name).map(String::as_str);
+    let bearer = header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+    let (shown, is_needed) = match asked.path.split('?').next().unwrap_or_default() {
+        "/v1/speech:recognize" | "/v1/text:synthesize" => (header("x-goog-api-key").or(bearer), true),
+        "/speech/recognition/conversation/cognitiveservices/v1" | "/cognitiveservices/v1" => {
+            (header("ocp-apim-subscription-key"), true)
+        }
+        "/v1/messages" => (header("x-api-key"), false),
+        _ => (bearer, false),
+    };
+    match key {
+        Some(key) => shown == Some(key),
+        None => !is_needed || shown.is_some_and(|shown| !shown.is_empty()),
+    }
 }
 
 /// Has the connection end with a reset instead of in good order.
