@@ -102,7 +102,7 @@ fn remember(commands: &mut VecDeque<String>, line: &str) {
 }
 
 fn line_of(record: &Record) -> Option<&str> {
-    match &record.command.as_ref()?.action {
+    match &record.command.as_ref()?.command.action {
         Action::Submit { text } => Some(text),
         _ => None,
     }

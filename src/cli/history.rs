@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::report::{self, Outcome};
 use crate::app::World;
-use crate::domain::Record;
+use crate::domain::{Answered, Record, Verdict};
 
 pub(super) async fn run(world: &World, search: Option<&str>, limit: u32, json: bool) -> Outcome {
     let store = world.store().await;
@@ -51,7 +51,44 @@ fn show(record: &Record) {
             report::line(format!("{:>32}{line}", ""));
         }
     }
-    if let Some(reason) = &record.abandoned {
-        report::line(format!("{:>32}({reason})", ""));
+    for remark in remarks(record) {
+        report::line(format!("{:>32}({remark})", ""));
+    }
+}
+
+/// What isn't plain: that it was asked first and what became of that, that it was refused, what nobody knows.
+fn remarks(record: &Record) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if let Some(understood) = &record.interpretation {
+        let asked = || understood.question.as_ref().map(|question| question.settled.map(|it| it.answer));
+        match &understood.interpretation.verdict {
+            Verdict::Allow => {}
+            Verdict::Refuse { .. } => remarks.push("refused".into()),
+            // What was kept before questions were doesn't tell.
+            Verdict::Confirm { .. } => remarks.push(match asked() {
+                None => "to be asked first".into(),
+                Some(answer) => format!("asked first: {}", answered(answer)),
+            }),
+        }
+    }
+    if record
+        .command
+        .as_ref()
+        .is_some_and(|sent| record.outcome.is_none() || sent.earlier.iter().any(|it| it.outcome.is_none()))
+    {
+        remarks.push("sent to tmux without a known end".into());
+    }
+    remarks.extend(record.abandoned.clone());
+    remarks
+}
+
+fn answered(answer: Option<Answered>) -> &'static str {
+    match answer {
+        None => "not answered",
+        Some(Answered::Confirmed) => "confirmed",
+        Some(Answered::Declined) => "declined",
+        Some(Answered::Replaced) => "something else was said instead",
+        Some(Answered::Expired) => "expired",
+        Some(Answered::Stopped) => "the program was stopped first",
     }
 }

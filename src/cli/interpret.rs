@@ -6,10 +6,24 @@ use super::report::{self, Outcome};
 use crate::app::World;
 use crate::domain::{Confidence, Interpreter, Situation, Verdict};
 
-pub(super) fn run(world: &World, text: &str, spoken: bool, json: bool) -> Outcome {
+/// How the words are taken to have come in.
+pub(super) struct Heard {
+    pub(super) spoken: bool,
+    pub(super) confidence: f32,
+    pub(super) degraded: bool,
+}
+
+/// A number from 0 to 1.
+pub(super) fn share(text: &str) -> Result<f32, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "it is a number from 0 to 1".into())
+}
+
+pub(super) fn run(world: &World, text: &str, heard: Heard, json: bool) -> Outcome {
+    let Heard { spoken, confidence, degraded } = heard;
     // A question is taken to be open, so that "yes" can be looked at too.
-    let situation = Situation { question_open: true, spoken, ..Situation::default() };
-    let interpretation = world.rules()?.interpret(text, Confidence::CERTAIN, &situation);
+    let situation = Situation { question_open: true, spoken, degraded, ..Situation::default() };
+    let interpretation = world.rules()?.interpret(text, Confidence::new(confidence), &situation);
     if json {
         report::json(&interpretation);
         return Ok(ExitCode::SUCCESS);

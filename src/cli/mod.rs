@@ -78,6 +78,12 @@ enum Command {
         /// Take the words as a recogniser writes what was said
         #[arg(long)]
         spoken: bool,
+        /// How sure the recogniser is of them, from 0 to 1
+        #[arg(long, value_name = "SHARE", default_value_t = 1.0, value_parser = interpret::share)]
+        confidence: f32,
+        /// Take them as heard by another recogniser than the first
+        #[arg(long)]
+        degraded: bool,
         /// The words
         #[arg(required = true, trailing_var_arg = true)]
         text: Vec<String>,
@@ -203,7 +209,10 @@ async fn dispatch(arguments: Arguments) -> Outcome {
         Some(Command::Transcribe { commands, files, .. }) => {
             transcribe::run(&world, &files, commands, json).await
         }
-        Some(Command::Interpret { spoken, text }) => interpret::run(&world, &text.join(" "), spoken, json),
+        Some(Command::Interpret { spoken, confidence, degraded, text }) => {
+            let heard = interpret::Heard { spoken, confidence, degraded };
+            interpret::run(&world, &text.join(" "), heard, json)
+        }
         Some(Command::Do { yes, spoken, text }) => once::run(&world, text.join(" "), yes, spoken, json).await,
         Some(Command::History { search, forget: Some(id), before, yes, .. }) => {
             let selection = forget::selection(id.first().map(String::as_str), search, before.as_deref())?;

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::prompt::{PROMPT, Prompt};
 use super::terminal;
-use super::view::Screen;
+use super::view::{Marks, Screen};
 use crate::redact::redacted;
 
 /// Lines that were read and not yet taken; the reader waits when it is full.
@@ -52,8 +52,8 @@ impl Screen for Box<dyn Screen> {
         self.as_mut().show(text);
     }
 
-    fn mark(&mut self, mark: char) {
-        self.as_mut().mark(mark);
+    fn mark(&mut self, marks: Marks) {
+        self.as_mut().mark(marks);
     }
 }
 
@@ -90,11 +90,11 @@ impl<P: ExternalPrinter + Send> Screen for Printer<P> {
         }
     }
 
-    fn mark(&mut self, mark: char) {
+    fn mark(&mut self, marks: Marks) {
         /// A line up and a line down: the editor draws its prompt anew, and nothing else happens.
         const NOTHING: &str = "\u{1b}[A\n";
 
-        if self.1.change(mark) {
+        if self.1.change(marks) {
             // The next prompt has it.
             let _ = self.0.print(NOTHING.to_owned());
         }

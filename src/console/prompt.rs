@@ -1,42 +1,33 @@
-//! The prompt, which shows whether it listens while somebody types.
+//! The prompt, which shows whether it listens, and what words are taken as, while somebody types.
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
+use parking_lot::Mutex;
 use rustyline::completion::Completer;
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::validate::Validator;
 
-use super::view;
+use super::view::Marks;
 
-/// As the editor measures it; what is shown in its place is as wide.
-pub(super) const PROMPT: &str = "» ";
+/// As the editor measures it, once a line: what is shown in its place, which may change meanwhile, is as wide.
+pub(super) const PROMPT: &str = " » ";
 
-/// The mark that stands in it now, shared by the editor and whoever changes it.
-#[derive(Debug, Clone)]
-pub(super) struct Prompt(Arc<AtomicU32>);
-
-impl Default for Prompt {
-    fn default() -> Self {
-        Self(Arc::new(AtomicU32::new(view::PROMPT.into())))
-    }
-}
+/// The marks that stand in it now, shared by the editor and whoever changes them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Prompt(Arc<Mutex<Marks>>);
 
 impl Prompt {
-    /// Another mark, one column wide; whether it is another.
-    pub(super) fn change(&self, mark: char) -> bool {
-        self.0.swap(mark.into(), Ordering::Relaxed) != u32::from(mark)
+    /// Other marks; whether they are others.
+    pub(super) fn change(&self, marks: Marks) -> bool {
+        std::mem::replace(&mut *self.0.lock(), marks) != marks
     }
 }
 
 impl Highlighter for Prompt {
-    fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, _default: bool) -> Cow<'b, str> {
-        match char::from_u32(self.0.load(Ordering::Relaxed)) {
-            Some(mark) => Cow::Owned(format!("{mark} ")),
-            None => Cow::Borrowed(prompt),
-        }
+    fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, _prompt: &'p str, _default: bool) -> Cow<'b, str> {
+        Cow::Owned(format!("{} ", *self.0.lock()))
     }
 }
 
@@ -51,3 +42,24 @@ impl Hinter for Prompt {
 impl Validator for Prompt {}
 
 impl rustyline::Helper for Prompt {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Attention, InputMode};
+
+    #[test]
+    fn what_is_shown_is_as_wide_as_what_is_measured() {
+        let prompt = Prompt::default();
+        assert_eq!(prompt.highlight_prompt(PROMPT, true), PROMPT);
+        use Attention::{Asleep, Attentive, Idle, Muted, Waiting};
+        for attention in [Attentive, Waiting, Idle, Asleep, Muted] {
+            for input in [InputMode::Command, InputMode::Dictation, InputMode::Spelling] {
+                prompt.change(Marks::new(attention, input));
+                let shown = prompt.highlight_prompt(PROMPT, true).into_owned();
+                // One column each, none of them wide or combining.
+                assert_eq!(shown.chars().count(), PROMPT.chars().count(), "{shown:?}");
+            }
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! Events as lines of text.
 
+use std::fmt;
 use std::io::Write;
 
 use crate::domain::{Attention, Event, InputMode, Listening, Mode, Origin, Tone, UtteranceId, sentence};
@@ -9,12 +10,39 @@ pub trait Screen: Send {
     /// Shows one or more whole lines.
     fn show(&mut self, text: &str);
 
-    /// Shows a mark in the prompt, where there is one.
-    fn mark(&mut self, _mark: char) {}
+    /// Shows marks in the prompt, where there is one.
+    fn mark(&mut self, _marks: Marks) {}
 }
 
-/// The prompt of whoever is listened to, or can only type.
-pub(super) const PROMPT: char = '»';
+/// What stands in the prompt, each one column wide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Marks {
+    /// What becomes of what is said; blank when it is heard.
+    attention: char,
+    /// What words are taken as, typed ones too.
+    input: char,
+}
+
+impl Default for Marks {
+    /// Those of whoever is listened to, or can only type.
+    fn default() -> Self {
+        Self::new(Attention::Attentive, InputMode::Command)
+    }
+}
+
+impl fmt::Display for Marks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.attention, self.input)
+    }
+}
+
+impl Marks {
+    pub(super) fn new(attention: Attention, input: InputMode) -> Self {
+        let attention = if attention == Attention::Attentive { ' ' } else { mark(attention) };
+        Self { attention, input: input_mark(input) }
+    }
+}
+
 /// Somebody is speaking, and is heard.
 const HEARS: char = '●';
 
@@ -50,8 +78,8 @@ impl<S: Screen> View<S> {
         if let Event::InputChanged { input } = event {
             self.input = *input;
         }
-        if let Some(mark) = self.mark(event) {
-            self.screen.mark(mark);
+        if let Some(marks) = self.marks(event) {
+            self.screen.mark(marks);
         }
         if let Some(text) = self.text(event) {
             self.screen.show(&text);
@@ -63,14 +91,12 @@ impl<S: Screen> View<S> {
         self.screen.show(text);
     }
 
-    /// The mark in the prompt that an event brings about.
-    fn mark(&self, event: &Event) -> Option<char> {
+    /// The marks in the prompt that an event brings about.
+    fn marks(&self, event: &Event) -> Option<Marks> {
         let listening = self.listening.as_ref();
         let shown = listening.filter(|listening| listening.visible);
-        let standing = match shown.map(|listening| listening.attention) {
-            None | Some(Attention::Attentive) => input_mark(self.input),
-            Some(attention) => mark(attention),
-        };
+        let attention = shown.map_or(Attention::Attentive, |listening| listening.attention);
+        let standing = Marks::new(attention, self.input);
         if matches!(event, Event::InputChanged { .. }) {
             return Some(standing);
         }
@@ -78,7 +104,7 @@ impl<S: Screen> View<S> {
             return None;
         }
         match event {
-            Event::SpeechStarted => Some(HEARS),
+            Event::SpeechStarted => Some(Marks { attention: HEARS, ..standing }),
             Event::NothingSaid | Event::Heard { .. } | Event::ListeningChanged(_) => Some(standing),
             _ => None,
         }
@@ -164,7 +190,7 @@ impl<S: Screen> View<S> {
 /// The sign for what words are taken as, while they are heard.
 fn input_mark(input: InputMode) -> char {
     match input {
-        InputMode::Command => PROMPT,
+        InputMode::Command => '»',
         InputMode::Dictation => '¶',
         InputMode::Spelling => 'α',
     }
@@ -173,7 +199,7 @@ fn input_mark(input: InputMode) -> char {
 /// The sign for what becomes of what is said.
 fn mark(attention: Attention) -> char {
     match attention {
-        Attention::Attentive => PROMPT,
+        Attention::Attentive => '»',
         Attention::Waiting => '…',
         Attention::Idle => '○',
         Attention::Asleep => 'z',
@@ -201,13 +227,13 @@ mod tests {
     use crate::domain::{ListeningMode, Progress, Reply};
 
     #[derive(Default)]
-    struct Page(Vec<String>, Vec<char>);
+    struct Page(Vec<String>, Vec<String>);
     impl Screen for Page {
         fn show(&mut self, text: &str) {
             self.0.push(text.into());
         }
-        fn mark(&mut self, mark: char) {
-            self.1.push(mark);
+        fn mark(&mut self, marks: Marks) {
+            self.1.push(marks.to_string());
         }
     }
 
@@ -229,13 +255,42 @@ mod tests {
         view.show(&Event::ModeChanged { mode: Mode::Voice });
         view.show(&listening(Attention::Attentive, true));
         view.show(&listening(Attention::Muted, true));
-        assert_eq!(view.screen.1, ['●', '»', '…', '»', '×']);
+        assert_eq!(view.screen.1, ["●»", " »", "…»", " »", "×»"]);
         assert_eq!(
             view.screen.0[..3],
             ["… Waiting for \"hey terminal\".", "… Waiting for \"hey terminal\".", "» Listening."]
         );
         view.show(&listening(Attention::Asleep, false));
         assert_eq!((view.screen.0.len(), view.screen.1.len()), (4, 5), "not shown, as configured");
+    }
+
+    #[test]
+    fn neither_mark_hides_the_other() {
+        let mut view = View::new(Page::default());
+        let listening = |attention, visible| {
+            let (mode, wake_phrase) = (ListeningMode::PushToTalk, None);
+            Event::ListeningChanged(Listening { mode, attention, wake_phrase, visible })
+        };
+        for (attention, marks) in [
+            (Attention::Attentive, [" »", " ¶", "●¶", " ¶", " α"]),
+            (Attention::Waiting, ["…»", "…¶", "●¶", "…¶", "…α"]),
+            (Attention::Idle, ["○»", "○¶", "●¶", "○¶", "○α"]),
+            (Attention::Asleep, ["z»", "z¶", "●¶", "z¶", "zα"]),
+            (Attention::Muted, ["×»", "×¶", "●¶", "×¶", "×α"]),
+        ] {
+            view.show(&Event::InputChanged { input: InputMode::Command });
+            view.screen.1.clear();
+            view.show(&listening(attention, true));
+            view.show(&Event::InputChanged { input: InputMode::Dictation });
+            view.show(&Event::SpeechStarted);
+            view.show(&Event::NothingSaid);
+            view.show(&Event::InputChanged { input: InputMode::Spelling });
+            assert_eq!(view.screen.1, marks, "{attention:?}");
+        }
+        // Whoever doesn't want to see who is heard sees what words are taken as all the same.
+        view.show(&listening(Attention::Muted, false));
+        view.show(&Event::InputChanged { input: InputMode::Dictation });
+        assert_eq!(view.screen.1.last().map(String::as_str), Some(" ¶"));
     }
 
     #[test]

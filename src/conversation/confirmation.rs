@@ -5,12 +5,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::turn::Deed;
-use crate::domain::{Action, Command, Intent, Target};
+use crate::domain::{Action, Answered, Command, Intent, Settled, Stage, Target, UtteranceId};
 
 /// A question that waits for an answer. What it would do is complete and bound to its session and
 /// pane: a "yes" can do exactly this and nothing else, and only until it expires.
 #[derive(Debug, Clone)]
 pub(super) struct Question {
+    /// The utterance that it was asked about.
+    pub(super) id: UtteranceId,
     /// What a "yes" does.
     pub(super) plan: Plan,
     /// What that was said as.
@@ -31,8 +33,21 @@ pub(super) enum Plan {
 }
 
 impl Question {
-    pub(super) fn new(plan: Plan, intent: Intent, summary: String, lifetime: Duration) -> Self {
-        Self { plan, intent, summary, expires: Instant::now() + lifetime }
+    pub(super) fn new(
+        id: UtteranceId,
+        plan: Plan,
+        intent: Intent,
+        summary: String,
+        lifetime: Duration,
+    ) -> Self {
+        Self { id, plan, intent, summary, expires: Instant::now() + lifetime }
+    }
+
+    /// What its record is told of how it ends. Who comes too late has not answered it.
+    pub(super) fn settled(&self, answer: Answered, by: Option<UtteranceId>) -> Stage {
+        let answer = if self.has_expired() { Answered::Expired } else { answer };
+        let by = by.filter(|_| answer != Answered::Expired);
+        Stage::Settled(Settled { answer, by })
     }
 
     pub(super) fn has_expired(&self) -> bool {

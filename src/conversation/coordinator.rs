@@ -22,10 +22,10 @@ use super::performance::{Context, Ending, Performance, Words};
 use super::recent::{Keeping, Memory, Recent};
 use super::wording::{self, output, sessions};
 use crate::domain::{
-    Assistant, Attention, BoxFuture, Completeness, Confidence, Content, Degradation, Event, Expectation,
-    FailureKind, InputMode, Intent, Interpreter, Interruption, Journal, Listening, ListeningChange,
-    LiveNames, Mode, Origin, PauseId, Pcm, Privacy, Ran, Reader, Recogniser, Reply, Situation, Stage, Stop,
-    Terminal, Tone, Transcript, Utterance, UtteranceId,
+    Answered, Assistant, Attention, BoxFuture, Completeness, Confidence, Content, Degradation, Event,
+    Expectation, FailureKind, InputMode, Intent, Interpreter, Interruption, Journal, Listening,
+    ListeningChange, LiveNames, Mode, Origin, PauseId, Pcm, Privacy, Ran, Reader, Recogniser, Reply,
+    Situation, Stage, Stop, Terminal, Tone, Transcript, Utterance, UtteranceId,
 };
 use heeding::Spoken;
 
@@ -205,6 +205,7 @@ pub struct Coordinator {
 }
 
 struct Turn {
+    id: UtteranceId,
     cancel: CancellationToken,
     answer: Answer,
     future: BoxFuture<'static, Ending>,
@@ -482,9 +483,12 @@ impl Coordinator {
                 self.answer_at_once(id, wording::quiet(), answer).await;
             }
             (Intent::Cancel, Some(turn)) => {
+                let (id, cancelled) = (words.id, turn.id);
                 turn.cancel.cancel();
-                let reply = Reply::plain(Tone::Answer, "Stopping.");
-                self.answer_at_once(words.id, reply, answer).await;
+                self.note(id, Stage::Understood(interpretation.clone())).await;
+                self.note(id, Stage::Concerns(cancelled)).await;
+                self.tell(Event::Understood { id, interpretation });
+                self.answer_at_once(id, Reply::plain(Tone::Answer, "Stopping."), answer).await;
             }
             (&Intent::Listen { change }, _) => {
                 let id = words.id;
@@ -535,7 +539,8 @@ impl Coordinator {
                 // Nobody watching is no error.
                 let _ = events.send(event);
             });
-            let performance = Performance::new(self.ports.clone(), cancel.clone(), tell, words.id);
+            let id = words.id;
+            let performance = Performance::new(self.ports.clone(), cancel.clone(), tell, id);
             let context = Context {
                 question: self.question.take(),
                 last_reply: self.last_reply.clone(),
@@ -549,7 +554,7 @@ impl Coordinator {
                 history_elsewhere: self.options.history_elsewhere,
                 lifetime: self.options.confirmation_expires,
             };
-            self.turn = Some(Turn { cancel, answer, future: Box::pin(performance.run(words, context)) });
+            self.turn = Some(Turn { id, cancel, answer, future: Box::pin(performance.run(words, context)) });
         }
     }
 
@@ -704,15 +709,19 @@ impl Coordinator {
 
     async fn expire(&mut self) {
         let Some(question) = self.question.take() else { return };
-        self.take_back(&question).await;
+        self.take_back(&question, Answered::Expired).await;
         let text = wording::expiry(&question.summary);
         self.tell(Event::Notice { speech: text.clone(), text });
     }
 
-    async fn take_back(&mut self, question: &Question) {
+    /// Ends a question that nobody answered. All of it belongs to the turn that asked.
+    async fn take_back(&mut self, question: &Question, answer: Answered) {
+        let id = question.id;
+        self.note(id, question.settled(answer, None)).await;
         let Some(erase) = question.withdrawal() else { return };
+        self.note(id, Stage::Commanded(erase.clone())).await;
         match tokio::time::timeout(FAREWELL, self.ports.terminal.perform(&erase)).await {
-            Ok(Ok(_)) => {}
+            Ok(Ok(outcome)) => self.note(id, Stage::Acted(outcome)).await,
             Ok(Err(failure)) => tracing::warn!(%failure, "inserted text could not be taken back"),
             Err(_) => tracing::warn!("inserted text could not be taken back in time"),
         }
@@ -727,7 +736,7 @@ impl Coordinator {
             }
         }
         if let Some(question) = self.question.take() {
-            self.take_back(&question).await;
+            self.take_back(&question, Answered::Stopped).await;
         }
         let unheard = self.hearing.leave().into_iter();
         let unfinished: Vec<_> = unheard.chain(self.waiting.drain(..).map(|(words, _)| words.id)).collect();

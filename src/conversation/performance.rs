@@ -16,7 +16,7 @@ use super::insertions::Insertions;
 use super::turn::{self, Asked, Place, Step};
 use super::wording;
 use crate::domain::{
-    Action, Command, Confidence, Cue, Degradation, Event, Failure, FailureKind, InputMode, Intent,
+    Action, Answered, Command, Confidence, Cue, Degradation, Event, Failure, FailureKind, InputMode, Intent,
     Interpretation, Listening, Mode, Outcome, Puzzle, Reply, ShellNames, Situation, Stage, Target,
     UtteranceId, Verdict,
 };
@@ -241,19 +241,19 @@ impl Performance {
             Step::Scratch => self.scratch().await?,
             Step::NothingToRepeat => wording::nothing_to_do_again(),
             Step::NothingToUndo => wording::nothing_to_undo(self.last.as_ref()),
-            Step::Withdraw => self.withdraw().await?.unwrap_or_else(wording::nothing_asked),
+            Step::Withdraw => self.withdraw(Answered::Declined).await?.unwrap_or_else(wording::nothing_asked),
             Step::Expired => {
                 let summary = self.question.as_ref().map(|question| question.summary.clone());
-                self.withdraw().await?;
+                self.withdraw(Answered::Expired).await?;
                 wording::expired(&summary.unwrap_or_default())
             }
             Step::Confirmed => self.confirmed().await?,
             Step::Do(deeds) => {
-                self.withdraw().await?;
+                self.withdraw(Answered::Replaced).await?;
                 self.act(deeds, intent).await?
             }
             Step::Ask(deeds, consequence) => {
-                self.withdraw().await?;
+                self.withdraw(Answered::Replaced).await?;
                 self.ask(deeds, intent, &consequence, context.lifetime).await?
             }
         };
@@ -334,12 +334,19 @@ impl Performance {
     }
 
     /// Drops the open question, and takes back what was inserted for it.
-    async fn withdraw(&mut self) -> Result<Option<Reply>, Cut> {
+    async fn withdraw(&mut self, answer: Answered) -> Result<Option<Reply>, Cut> {
         let Some(question) = self.question.take() else { return Ok(None) };
+        self.settle(&question, answer).await;
         if let Some(erase) = question.withdrawal() {
             self.send(&erase).await?;
         }
         Ok(Some(wording::withdrawn(&question.summary)))
+    }
+
+    /// Writes how a question ends: with it, and with this turn, which ends it.
+    async fn settle(&self, question: &Question, answer: Answered) {
+        self.note(&Stage::Concerns(question.id)).await;
+        self.note_of(question.id, &question.settled(answer, Some(self.id))).await;
     }
 
     /// Inserts a line into the current pane; gives the command that would enter it.
@@ -390,8 +397,12 @@ impl Performance {
 
     /// Writes a stage. A journal that fails has told so itself, and is no reason to strand anybody.
     async fn note(&self, stage: &Stage) {
-        if let Err(failure) = self.ports.journal.add(self.id, stage).await {
-            tracing::error!(id = %self.id, %failure, "a stage could not be written to the journal");
+        self.note_of(self.id, stage).await;
+    }
+
+    async fn note_of(&self, id: UtteranceId, stage: &Stage) {
+        if let Err(failure) = self.ports.journal.add(id, stage).await {
+            tracing::error!(%id, %failure, "a stage could not be written to the journal");
         }
     }
 }

@@ -50,7 +50,7 @@ pub use ports::{
     Situation, Terminal,
 };
 pub use reading::{Digest, Finding, FindingKind, Printed};
-pub use record::{Record, Stage};
+pub use record::{Answered, Asked, Earlier, Record, Sent, Settled, Stage, Understood};
 pub use reply::{Reply, Tone, sentence};
 pub use text::is_invisible;
 pub use transcript::{Confidence, Transcript};

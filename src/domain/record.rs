@@ -19,6 +19,15 @@ pub enum Stage {
     Commanded(Command),
     /// The terminal did it.
     Acted(Outcome),
+    /// It is asked first, in these words.
+    Asked {
+        /// What a "yes" would do.
+        summary: String,
+    },
+    /// What became of the question that was asked. It comes when that turn is over.
+    Settled(Settled),
+    /// It answers what this utterance has asked, or cancels what that one has begun.
+    Concerns(UtteranceId),
     /// The turn is over; this was answered.
     Replied(Reply),
     /// The turn is over without an answer: cancelled, failed, interrupted by a crash.
@@ -31,6 +40,88 @@ pub enum Stage {
 impl Stage {
     /// The reason that the program was stopped before it came to it.
     pub const STOPPED: &str = "the program was stopped first";
+}
+
+/// A meaning with its verdict, and what it led to besides commands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Understood {
+    /// Meaning and verdict.
+    #[serde(flatten)]
+    pub interpretation: Interpretation,
+    /// What was asked before anything was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<Asked>,
+    /// The utterance whose question this answers, or that it cancels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concerns: Option<UtteranceId>,
+}
+
+impl From<Interpretation> for Understood {
+    fn from(interpretation: Interpretation) -> Self {
+        Self { interpretation, question: None, concerns: None }
+    }
+}
+
+/// A question, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// What a "yes" would do.
+    pub summary: String,
+    /// Nothing while it is open, and for ever if the program died meanwhile.
+    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<Settled>,
+}
+
+/// What became of a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settled {
+    /// How it ended.
+    pub answer: Answered,
+    /// The utterance that did it, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<UtteranceId>,
+}
+
+/// How a question ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answered {
+    /// Yes: what was asked is done.
+    Confirmed,
+    /// No, or "cancel".
+    Declined,
+    /// Something else was said, and done instead.
+    Replaced,
+    /// Nobody answered in time.
+    Expired,
+    /// The program was stopped first.
+    Stopped,
+}
+
+/// The last of the commands that a turn has sent, and those before it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sent {
+    /// The last.
+    #[serde(flatten)]
+    pub command: Command,
+    /// Those before it, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Earlier>,
+}
+
+impl From<Command> for Sent {
+    fn from(command: Command) -> Self {
+        Self { command, earlier: Vec::new() }
+    }
+}
+
+/// A command that others followed, and what came of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Earlier {
+    /// What was sent.
+    pub command: Command,
+    /// What came of it, as in [`Record::outcome`].
+    pub outcome: Option<Outcome>,
 }
 
 /// An utterance with all that came of it.
@@ -48,11 +139,11 @@ pub struct Record {
     pub text: Option<String>,
     /// The recogniser's tier and confidence.
     pub transcript: Option<Transcript>,
-    /// Meaning and verdict.
-    pub interpretation: Option<Interpretation>,
-    /// What was sent to the terminal.
-    pub command: Option<Command>,
-    /// What came of it.
+    /// Meaning and verdict, and what became of the question where there was one.
+    pub interpretation: Option<Understood>,
+    /// What was sent to the terminal last, and what before it.
+    pub command: Option<Sent>,
+    /// What came of the last. Without it: it failed or was cancelled, as the answer tells; after a crash, nobody knows.
     pub outcome: Option<Outcome>,
     /// What was answered.
     pub reply: Option<Reply>,

@@ -262,6 +262,8 @@ struct Document {
     #[serde(default)]
     programs: BTreeMap<String, Vec<String>>,
     #[serde(default)]
+    options: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
     alphabet: BTreeMap<char, Vec<String>>,
     #[serde(default)]
     spoken: SpokenData,
@@ -305,8 +307,8 @@ impl Compiler<'_> {
 
     fn compile(&self, document: &Document) -> Result<Grammar, GrammarError> {
         let set = |words: &[String]| words.iter().map(|word| fold(word)).collect();
-        let Document { symbols, programs, alphabet, spoken, punctuation, .. } = document;
-        let spoken = Spoken::new(symbols, programs, alphabet, spoken, punctuation);
+        let Document { symbols, programs, options, alphabet, spoken, punctuation, .. } = document;
+        let spoken = Spoken::new(symbols, programs, options, alphabet, spoken, punctuation);
         let mut grammar = Grammar {
             phrases: Vec::new(),
             slots: Slots::new(self.lists(document)?, &spoken),

@@ -2,7 +2,7 @@
 //!
 //! Recognisers write sentences: "Run L S dash L A." Here that becomes `ls -la`: no capital where the
 //! command begins, no full stop, symbols by their names, letters that belong together joined, numbers
-//! after options, and the programs' names for what they sound like, but only where a program's name
+//! after options, digits said one by one ("five one" is 51), and the programs' names for what they sound like, but only where a program's name
 //! can stand. What was typed never comes here.
 //!
 //! Words that change what follows: "literal star" is the word, "space" keeps apart, "capital r" and
@@ -34,6 +34,8 @@ pub(super) struct SymbolData {
 #[serde(deny_unknown_fields)]
 pub(super) struct SpokenData {
     subcommands: Vec<String>,
+    #[serde(default)]
+    signals: Vec<String>,
 }
 
 /// To which side a symbol sticks.
@@ -45,6 +47,7 @@ enum Join {
     Both,
     Left,
     Right,
+    Within,
     None,
     Quote,
     End,
@@ -55,8 +58,10 @@ enum Join {
 pub(super) struct Spoken {
     symbols: Table<Symbol>,
     programs: Table<String>,
+    options: Table<String>,
     letters: HashMap<String, char>,
     subcommands: HashSet<String>,
+    signals: HashSet<String>,
     dictation: Dictation,
 }
 
@@ -114,6 +119,15 @@ impl<T> Table<T> {
     }
 }
 
+impl Table<String> {
+    /// Names by what they sound like.
+    fn of_names(names: &BTreeMap<String, Vec<String>>) -> Self {
+        let sounds =
+            names.iter().flat_map(|(name, sounds)| sounds.iter().map(|sound| (sound.clone(), name.clone())));
+        Self::new(sounds)
+    }
+}
+
 /// A word as it was said.
 #[derive(Debug)]
 struct Said<'a> {
@@ -131,6 +145,7 @@ impl Spoken {
     pub(super) fn new(
         symbols: &[SymbolData],
         programs: &BTreeMap<String, Vec<String>>,
+        options: &BTreeMap<String, Vec<String>>,
         alphabet: &BTreeMap<char, Vec<String>>,
         settings: &SpokenData,
         punctuation: &[PunctuationData],
@@ -141,16 +156,14 @@ impl Spoken {
         };
         Self {
             symbols: Table::new(symbols.iter().flat_map(symbol)),
-            programs: Table::new(
-                programs
-                    .iter()
-                    .flat_map(|(name, sounds)| sounds.iter().map(|sound| (sound.clone(), name.clone()))),
-            ),
+            programs: Table::of_names(programs),
+            options: Table::of_names(options),
             letters: alphabet
                 .iter()
                 .flat_map(|(letter, words)| words.iter().map(|word| (fold(word), *letter)))
                 .collect(),
             subcommands: settings.subcommands.iter().cloned().collect(),
+            signals: settings.signals.iter().cloned().collect(),
             dictation: Dictation::new(punctuation),
         }
     }

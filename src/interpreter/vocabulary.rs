@@ -18,14 +18,14 @@ const LONGEST: usize = 24;
 #[derive(Debug, Default)]
 pub(super) struct Vocabulary {
     by_sound: HashMap<String, Vec<String>>,
+    known: HashSet<String>,
 }
 
 impl Vocabulary {
     pub(super) fn new<'a>(words: impl Iterator<Item = &'a str>) -> Self {
         let mut vocabulary = Self::default();
-        let mut known = HashSet::new();
         for word in words.filter(|word| is_word(word)) {
-            if known.insert(word) {
+            if vocabulary.known.insert(word.to_owned()) {
                 vocabulary.by_sound.entry(sound::key(word)).or_default().push(word.to_owned());
             }
         }
@@ -34,14 +34,14 @@ impl Vocabulary {
         vocabulary
     }
 
-    /// The words that this one may have been, the likeliest first.
+    /// The words that this one may have been, the likeliest first. What is one of them was meant: who says "list
+    /// panes" doesn't mean the last one.
     pub(super) fn alike(&self, word: &str) -> Vec<(&str, f64)> {
-        if !is_word(word) {
+        if !is_word(word) || self.known.contains(word) {
             return Vec::new();
         }
         let same_sound = self.by_sound.get(&sound::key(word)).into_iter().flatten().take(MOST_ALIKE);
         let mut found: Vec<(&str, f64)> = same_sound
-            .filter(|known| *known != word)
             .map(|known| (known.as_str(), sound::likeness(word, known)))
             .filter(|(_, likeness)| *likeness >= LEAST)
             .collect();

@@ -163,10 +163,10 @@ mod tests {
         let acted = Stage::Acted(Outcome::Done { what: "Zoomed".into() });
         held.add(id, &zoom);
         held.add(id, &acted);
-        held.add(id, &zoom);
+        held.add(id, &acted);
         assert!(held.unsaved().next().unwrap().record.outcome.is_some());
-        held.add(id, &Stage::Commanded(Command { target: None, action: Action::ClosePane }));
-        assert!(held.unsaved().next().unwrap().record.outcome.is_none());
+        held.add(id, &zoom);
+        assert!(held.unsaved().next().unwrap().record.outcome.is_none(), "it is done once more");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::ops::Deref;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::domain::{Content, Outcome, Record, Stage, Utterance};
+use crate::domain::{Asked, Command, Content, Earlier, Outcome, Record, Sent, Stage, Understood, Utterance};
 use crate::redact::Redactor;
 
 /// The longest text kept, in bytes.
@@ -68,14 +68,34 @@ impl Clean {
                 record.text = Some(transcript.text.clone());
                 record.transcript = Some(transcript);
             }
-            Stage::Understood(interpretation) => record.interpretation = clean(interpretation, redactor),
+            Stage::Understood(interpretation) => {
+                // Told once more, it takes nothing back that is known since.
+                let known = record.interpretation.take();
+                record.interpretation = clean(interpretation, redactor).map(|interpretation| match known {
+                    Some(known) => Understood { interpretation, ..known },
+                    None => interpretation.into(),
+                });
+            }
             Stage::Commanded(command) => {
-                // A turn may send several, one after the other. The outcome of an earlier one says
-                // nothing about this one.
-                let command = clean(command, redactor);
-                if record.command != command {
-                    record.command = command;
-                    record.outcome = None;
+                if let Some(command) = clean(command, redactor) {
+                    commanded(record, command);
+                }
+            }
+            Stage::Asked { summary } => {
+                if let Some(understood) = &mut record.interpretation {
+                    let settled = understood.question.take().and_then(|question| question.settled);
+                    let summary = beginning(summary, redactor);
+                    understood.question = Some(Asked { summary, settled });
+                }
+            }
+            Stage::Settled(settled) => {
+                if let Some(question) = record.interpretation.as_mut().and_then(|it| it.question.as_mut()) {
+                    question.settled = Some(*settled);
+                }
+            }
+            Stage::Concerns(id) => {
+                if let Some(understood) = &mut record.interpretation {
+                    understood.concerns = Some(*id);
                 }
             }
             Stage::Acted(outcome) => record.outcome = clean(outcome, redactor).map(shortened),
@@ -89,6 +109,24 @@ impl Clean {
             Stage::Abandoned { reason } => record.abandoned = Some(beginning(reason, redactor)),
         }
     }
+}
+
+/// A turn may send several commands, one after the other, and the same one again.
+fn commanded(record: &mut Record, command: Command) {
+    let is_over = record.reply.is_some() || record.abandoned.is_some();
+    let earlier = match record.command.take() {
+        // The same stage told again: one that nothing came of yet, or of a turn that is over.
+        Some(last) if last.command == command && (record.outcome.is_none() || is_over) => {
+            record.command = Some(last);
+            return;
+        }
+        Some(Sent { command, mut earlier }) => {
+            earlier.push(Earlier { command, outcome: record.outcome.take() });
+            earlier
+        }
+        None => Vec::new(),
+    };
+    record.command = Some(Sent { command, earlier });
 }
 
 /// The same without secrets. Nothing is kept of what is nothing without them.
@@ -140,7 +178,9 @@ fn end(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Action, Command, Origin, Ran, Reply, Tone};
+    use crate::domain::{
+        Action, Answered, Intent, Interpretation, Origin, Ran, Reply, Settled, Tone, UtteranceId, Verdict,
+    };
 
     #[test]
     fn long_texts_are_cut_between_characters() {
@@ -178,5 +218,63 @@ mod tests {
         let kept = serde_json::to_string(&*record).unwrap();
         assert!(!kept.contains("c4-nary"), "{kept}");
         assert_eq!(kept.matches("[redacted]").count(), 7, "{kept}");
+    }
+
+    #[test]
+    fn what_was_asked_and_done_is_kept_in_its_order_and_reads_back() {
+        let redactor = Redactor::default();
+        let mut record = Clean::opened(&Utterance::typed(Origin::Typed, "x"), &redactor);
+        let zoom = || Command { target: None, action: Action::ZoomPane };
+        let done = |what: &str| Outcome::Done { what: what.into() };
+        let by = Some(UtteranceId::generate());
+        let meant = Stage::Understood(Interpretation::new(Intent::ZoomPane, Verdict::Allow));
+        let earlier_question = UtteranceId::generate();
+        for stage in [
+            meant.clone(),
+            Stage::Concerns(earlier_question),
+            Stage::Commanded(zoom()),
+            Stage::Acted(done("one")),
+            Stage::Commanded(zoom()),
+            Stage::Commanded(Command { target: None, action: Action::ClosePane }),
+            Stage::Acted(done("three")),
+            Stage::Asked { summary: "a --token c4-nary-77".into() },
+            Stage::Replied(Reply::plain(Tone::Question, "?")),
+            Stage::Settled(Settled { answer: Answered::Confirmed, by }),
+            meant,
+        ] {
+            record.add(&stage, &redactor);
+        }
+        let sent = record.command.clone().unwrap();
+        assert_eq!(sent.command.action, Action::ClosePane);
+        let outcomes: Vec<_> = sent.earlier.iter().map(|it| it.outcome.clone()).collect();
+        assert_eq!((outcomes, &record.outcome), (vec![Some(done("one")), None], &Some(done("three"))));
+        let understood = record.interpretation.clone().unwrap();
+        assert_eq!(understood.concerns, Some(earlier_question));
+        let question = understood.question.unwrap();
+        assert_eq!(question.settled, Some(Settled { answer: Answered::Confirmed, by }));
+        assert!(question.summary.ends_with("[redacted]"), "{question:?}");
+        let kept = serde_json::to_string(&*record).unwrap();
+        assert_eq!(serde_json::from_str::<Record>(&kept).unwrap(), *record);
+        // A turn that is over sends nothing again; a line that is taken back late is one thing more.
+        let before = record.clone();
+        record.add(&Stage::Commanded(sent.command), &redactor);
+        assert_eq!(record, before);
+        record.add(&Stage::Commanded(zoom()), &redactor);
+        assert_eq!(record.command.as_ref().unwrap().earlier.len(), 3);
+    }
+
+    #[test]
+    fn what_older_versions_kept_is_read() {
+        let meaning = r#"{"intent":"run","command":"ls","verdict":"allow"}"#;
+        let understood: Understood = serde_json::from_str(meaning).unwrap();
+        assert_eq!(understood.interpretation.intent, Intent::Run { command: "ls".into() });
+        let command = r#"{"target":null,"action":"submit","text":"ls"}"#;
+        let sent: Sent = serde_json::from_str(command).unwrap();
+        assert_eq!(sent.command.action, Action::Submit { text: "ls".into() });
+        // And the other way round: they find what they know where it was.
+        let both =
+            Sent { earlier: vec![Earlier { command: sent.command.clone(), outcome: None }], ..sent.clone() };
+        let kept = serde_json::to_string(&both).unwrap();
+        assert_eq!(serde_json::from_str::<Command>(&kept).unwrap(), sent.command);
     }
 }

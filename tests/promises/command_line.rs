@@ -114,6 +114,22 @@ fn whatever_prints_data_prints_it_as_json_too() {
 }
 
 #[test]
+fn a_verdict_can_be_tried_with_doubt_and_nothing_is_done() {
+    let user = User::new();
+    let verdict =
+        |words: &[&str]| user.run(&[&["interpret", "--json"], words].concat()).json()[0]["verdict"].clone();
+    assert_eq!(verdict(&["kill session build"]), "confirm");
+    assert_eq!(verdict(&["--confidence", "0.1", "kill session build"]), "refuse");
+    assert_eq!(verdict(&["split right"]), "allow");
+    assert_eq!(verdict(&["--confidence", "0.1", "split right"]), "confirm");
+    assert_eq!(verdict(&["--degraded", "split right"]), "confirm");
+    assert_eq!(verdict(&["--confidence", "1", "split right"]), "allow");
+    let wrong = user.run(&["interpret", "--confidence", "1.5", "split right"]);
+    assert!(wrong.code() == 2 && wrong.err.contains("a number from 0 to 1"), "{wrong:?}");
+    assert_eq!(user.tmux(&["list-sessions"]), "", "nothing was begun");
+}
+
+#[test]
 fn what_was_said_is_found_in_the_history() {
     let user = User::new();
     for line in ["new session build", "run echo a needle in the hay", "list sessions"] {

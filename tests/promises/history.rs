@@ -107,8 +107,8 @@ async fn a_turn_is_there_after_a_restart_as_it_was() {
     assert_eq!(record.text.as_deref(), Some("Run cargo test."));
     let stages = [
         record.transcript.clone().map(Stage::Transcribed),
-        record.interpretation.clone().map(Stage::Understood),
-        record.command.clone().map(Stage::Commanded),
+        record.interpretation.clone().map(|it| Stage::Understood(it.interpretation)),
+        record.command.clone().map(|it| Stage::Commanded(it.command)),
         record.outcome.clone().map(Stage::Acted),
         record.reply.clone().map(Stage::Replied),
     ];

@@ -260,13 +260,15 @@ fn at_a_terminal_a_key_switches_it_and_the_prompt_shows_it() {
     console.until("  I am not listening until you press the key.");
     console.enter("mute\r");
     console.until("  The microphone is off");
+    console.enter("dictation mode\r");
+    console.until("¶ Dictation");
     console.enter("start listening\r");
     console.until("  I am listening.");
     console.enter("\u{4}");
     assert!(console.ended().success(), "{}", console.said());
     let said = console.said();
-    // The mark, and the cursor behind it.
-    for mark in ['»', '○', '×'] {
-        assert!(said.contains(&format!("{mark} \r\u{1b}[2C")), "{mark}: {said:?}");
+    // The marks, and the cursor behind them: whoever isn't listened to sees all the same where a line goes.
+    for marks in [" »", "○»", "×»", "×¶", " ¶"] {
+        assert!(said.contains(&format!("{marks} \r\u{1b}[3C")), "{marks}: {said:?}");
     }
 }

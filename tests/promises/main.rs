@@ -4,6 +4,7 @@
 mod aliases;
 mod arrows;
 mod assistant;
+mod audit_trail;
 mod barge_in;
 mod biasing;
 mod by_ear;

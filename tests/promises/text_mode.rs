@@ -119,7 +119,7 @@ fn a_half_typed_line_outlives_the_microphone_and_the_recogniser() {
     console.until("Listening.", 1);
     console.keys(&["-l", "new session hal"]);
     console.keys(&["Left", "Left", "Left"]);
-    let (line, column) = ("» new session hal", "14");
+    let (line, column) = (" » new session hal", "15");
     console.until_line(line, column);
 
     // The microphone goes.

@@ -6,12 +6,13 @@ use super::super::confirmation::{Plan, Question};
 use super::super::turn::{Deed, Place};
 use super::super::wording;
 use super::{Cut, Performance};
-use crate::domain::{Action, Command, InputMode, Intent, Outcome, Reply};
+use crate::domain::{Action, Answered, Command, InputMode, Intent, Outcome, Reply, Stage};
 
 impl Performance {
     pub(super) async fn confirmed(&mut self) -> Result<Reply, Cut> {
         // Taken before it is sent: whatever happens now, the same "yes" can't be used twice.
         let Some(question) = self.question.take() else { return Ok(wording::nothing_asked()) };
+        self.settle(&question, Answered::Confirmed).await;
         match question.plan {
             Plan::Command(command) => {
                 let outcome = self.send(&command).await?;
@@ -142,7 +143,8 @@ impl Performance {
             }
         };
         let reply = wording::question(&plan, &summary, consequence);
-        self.question = Some(Question::new(plan, intent, summary, lifetime));
+        self.note(&Stage::Asked { summary: summary.clone() }).await;
+        self.question = Some(Question::new(self.id, plan, intent, summary, lifetime));
         Ok(reply)
     }
 }

@@ -12,6 +12,9 @@ struct Piece {
     opens: bool,
 }
 
+/// There are no signals beyond it.
+const LAST_SIGNAL: u32 = 64;
+
 pub(super) struct Writer<'a> {
     spoken: &'a Spoken,
     said: &'a [Said<'a>],
@@ -46,6 +49,12 @@ impl<'a> Writer<'a> {
             self.word(program.clone());
             return taken;
         }
+        if self.is_long_option()
+            && let Some((option, taken)) = self.spoken.options.find(rest)
+        {
+            self.word(option.clone());
+            return taken;
+        }
         if let Some((symbol, taken)) = self.spoken.symbols.find(rest) {
             let symbol = symbol.clone();
             self.symbol(&symbol);
@@ -54,9 +63,7 @@ impl<'a> Writer<'a> {
         if let Some(taken) = self.letters(rest) {
             return taken;
         }
-        if self.after_option()
-            && let Some((number, taken)) = number(rest)
-        {
+        if let Some((number, taken)) = self.number(rest) {
             self.word(number);
             return taken;
         }
@@ -124,6 +131,25 @@ impl<'a> Writer<'a> {
             .collect()
     }
 
+    /// A number, where one can be: a signal, what follows an option, digits said one by one. A single one of them
+    /// is as well a word.
+    fn number(&self, rest: &[Said<'_>]) -> Option<(String, usize)> {
+        if self.at_signal() {
+            // "Kill dash nine five one two" is no signal 9512.
+            let digits = |taken: usize| numbers::written(&rest[..taken]).map(|digits| (digits, taken));
+            let most = rest.len().min(2);
+            let signal = |number: &str| number.parse().is_ok_and(|signal: u32| signal <= LAST_SIGNAL);
+            return (1..=most).rev().filter_map(digits).find(|(number, _)| signal(number));
+        }
+        if self.after_option() {
+            return number(rest);
+        }
+        let (digits, taken) = numbers::digits(said_as_words(rest))?;
+        // "Oh, one more thing" is no 01.
+        let ends = rest.get(taken).is_none_or(|_| self.spoken.symbols.find(&rest[taken..]).is_some());
+        (taken > 1 && (ends || rest[0].folded != "oh")).then_some((digits, taken))
+    }
+
     /// Letters that were said one by one: "L S", "L.S.", "l-s".
     fn letters(&mut self, rest: &[Said<'_>]) -> Option<usize> {
         if self.command
@@ -184,6 +210,28 @@ impl<'a> Writer<'a> {
         self.pieces.last().is_some_and(|piece| piece.join == Some(Join::Flag))
     }
 
+    /// Whether the name of a long option is due: `--`.
+    fn is_long_option(&self) -> bool {
+        let is_dash = |piece: &Piece| piece.join == Some(Join::Flag);
+        match self.pieces.as_slice() {
+            [.., one, other] if is_dash(one) && is_dash(other) => true,
+            [.., one] => is_dash(one) && one.text == "--",
+            [] => false,
+        }
+    }
+
+    /// Whether the number of a signal is due: `kill -`.
+    fn at_signal(&self) -> bool {
+        match self.pieces.as_slice() {
+            [before @ .., dash] if dash.join == Some(Join::Flag) && dash.text == "-" => {
+                before.last().is_some_and(|program| {
+                    self.is_program(before.len() - 1) && self.spoken.signals.contains(&program.text)
+                })
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the last words are an option: `-n`.
     fn after_option(&self) -> bool {
         let mut last = self.pieces.iter().rev();
@@ -217,16 +265,17 @@ impl<'a> Writer<'a> {
         match (left.join, right.join) {
             (Some(Join::Quote), _) if left.opens => true,
             (_, Some(Join::Quote)) if !right.opens => true,
-            (Some(Join::Flag | Join::Both), Some(Join::Flag)) => true,
+            (Some(Join::Flag | Join::Both | Join::Within), Some(Join::Flag)) => true,
             (_, Some(Join::End)) => right.text == ";",
             (Some(Join::End), _) | (_, Some(Join::Flag | Join::Right)) => {
-                matches!(left.join, Some(Join::Both | Join::Right))
+                matches!(left.join, Some(Join::Both | Join::Within | Join::Right))
             }
-            (_, Some(Join::Left | Join::Both)) => true,
+            (_, Some(Join::Both)) => true,
+            (_, Some(Join::Left | Join::Within)) => !self.is_program(at - 1),
             (_, Some(Join::Path)) => self.sticks(at) || sticks_to_next(left, right),
             (Some(Join::None), _) if left.text.is_empty() => false,
             (_, Some(Join::None)) => left.text == "/" || left.text == "." && right.text == "*",
-            (Some(Join::Flag | Join::Path | Join::Both | Join::Right), _) => true,
+            (Some(Join::Flag | Join::Path | Join::Both | Join::Within | Join::Right), _) => true,
             _ => false,
         }
     }
@@ -243,7 +292,7 @@ impl<'a> Writer<'a> {
             return false;
         }
         match left.join {
-            Some(Join::Path | Join::Both | Join::Right) => true,
+            Some(Join::Path | Join::Both | Join::Within | Join::Right) => true,
             Some(Join::None) => !left.text.is_empty() && (left.text == "~" || left.text == "*"),
             Some(_) => false,
             None => !self.is_program(at - 1) && !self.is_option(at - 1),
@@ -278,6 +327,13 @@ fn initials(chunk: &str) -> Option<String> {
     let parts: Vec<&str> = chunk.trim_end_matches('.').split(['.', '-']).collect();
     let single = |part: &&str| part.len() == 1 && part.bytes().all(|b| b.is_ascii_alphabetic());
     (parts.len() > 1 && parts.iter().all(single)).then(|| parts.concat().to_lowercase())
+}
+
+/// The words at the beginning that are written as such: who writes "5 1" has heard two numbers, and "o" is a letter.
+fn said_as_words<'a, 'b>(rest: &'b [Said<'a>]) -> &'b [Said<'a>] {
+    let is_word =
+        |word: &&Said<'_>| word.folded.len() > 1 && word.folded.bytes().all(|b| b.is_ascii_alphabetic());
+    &rest[..rest.iter().take_while(is_word).count()]
 }
 
 /// A number as digits, and how many words it took.
