@@ -132,18 +132,18 @@ struct Service {
 }
 
 /// Plays all that may be wrong with a service: the next one serves each time, and without one the cause is told, with
-/// what to do about it. `serves` has these asked, with a time-out as the last word, and gives whether one served, and what
+/// what to do about it. `ask` has these asked, with a time-out as the last word, and gives whether one served, and what
 /// was told.
 fn suffers(
     fake: &Fake,
     service: &Service,
     own: Vec<(Manner, &'static str, &'static str)>,
-    serves: impl Fn(&[&str]) -> (bool, String),
+    ask: impl Fn(&[&str]) -> (bool, String),
 ) {
     let Service { tier, path, key, next } = *service;
     let timeout = format!("breakers.{tier}.timeout=1s");
-    let both = || serves(&[tier, next, &timeout]);
-    let alone = || serves(&[tier, &timeout]);
+    let both = || ask(&[tier, next, &timeout]);
+    let alone = || ask(&[tier, &timeout]);
     let fails = |what: &str, told: &str, remedy: &str| {
         let (served, text) = alone();
         assert!(!served && text.contains(told) && text.contains(remedy), "{tier}, {what}: {text}");
