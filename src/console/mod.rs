@@ -8,4 +8,4 @@ mod view;
 
 pub use input::{Line, Lines, forget};
 pub use terminal::restore;
-pub use view::{Screen, View};
+pub use view::{Marks, Screen, View};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::turn::Deed;
-use crate::domain::{Action, Answered, Command, Intent, Settled, Stage, Target, UtteranceId};
+use crate::domain::{Action, Command, Intent, Target, UtteranceId};
 
 /// A question that waits for an answer. What it would do is complete and bound to its session and
 /// pane: a "yes" can do exactly this and nothing else, and only until it expires.
@@ -41,13 +41,6 @@ impl Question {
         lifetime: Duration,
     ) -> Self {
         Self { id, plan, intent, summary, expires: Instant::now() + lifetime }
-    }
-
-    /// What its record is told of how it ends. Who comes too late has not answered it.
-    pub(super) fn settled(&self, answer: Answered, by: Option<UtteranceId>) -> Stage {
-        let answer = if self.has_expired() { Answered::Expired } else { answer };
-        let by = by.filter(|_| answer != Answered::Expired);
-        Stage::Settled(Settled { answer, by })
     }
 
     pub(super) fn has_expired(&self) -> bool {

@@ -24,7 +24,7 @@ use super::wording::{self, output, sessions};
 use crate::domain::{
     Answered, Assistant, Attention, BoxFuture, Completeness, Confidence, Content, Degradation, Event,
     Expectation, FailureKind, InputMode, Intent, Interpreter, Interruption, Journal, Listening,
-    ListeningChange, LiveNames, Mode, Origin, PauseId, Pcm, Privacy, Ran, Reader, Recogniser, Reply,
+    ListeningChange, LiveNames, Mode, Origin, PauseId, Pcm, Privacy, Ran, Reader, Recogniser, Reply, Settled,
     Situation, Stage, Stop, Terminal, Tone, Transcript, Utterance, UtteranceId,
 };
 use heeding::Spoken;
@@ -717,7 +717,7 @@ impl Coordinator {
     /// Ends a question that nobody answered. All of it belongs to the turn that asked.
     async fn take_back(&mut self, question: &Question, answer: Answered) {
         let id = question.id;
-        self.note(id, question.settled(answer, None)).await;
+        self.note(id, Stage::Settled(Settled { answer, by: None })).await;
         let Some(erase) = question.withdrawal() else { return };
         self.note(id, Stage::Commanded(erase.clone())).await;
         match tokio::time::timeout(FAREWELL, self.ports.terminal.perform(&erase)).await {

@@ -17,7 +17,7 @@ use super::turn::{self, Asked, Place, Step};
 use super::wording;
 use crate::domain::{
     Action, Answered, Command, Confidence, Cue, Degradation, Event, Failure, FailureKind, InputMode, Intent,
-    Interpretation, Listening, Mode, Outcome, Puzzle, Reply, ShellNames, Situation, Stage, Target,
+    Interpretation, Listening, Mode, Outcome, Puzzle, Reply, Settled, ShellNames, Situation, Stage, Target,
     UtteranceId, Verdict,
 };
 
@@ -346,7 +346,9 @@ impl Performance {
     /// Writes how a question ends: with it, and with this turn, which ends it.
     async fn settle(&self, question: &Question, answer: Answered) {
         self.note(&Stage::Concerns(question.id)).await;
-        self.note_of(question.id, &question.settled(answer, Some(self.id))).await;
+        // Who comes too late has not answered it.
+        let by = (answer != Answered::Expired).then_some(self.id);
+        self.note_of(question.id, &Stage::Settled(Settled { answer, by })).await;
     }
 
     /// Inserts a line into the current pane; gives the command that would enter it.
