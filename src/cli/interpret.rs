@@ -19,8 +19,8 @@ pub(super) fn share(text: &str) -> Result<f32, String> {
     share.ok_or_else(|| "it is a number from 0 to 1".into())
 }
 
-pub(super) fn run(world: &World, text: &str, heard: Heard, json: bool) -> Outcome {
-    let Heard { spoken, confidence, degraded } = heard;
+pub(super) fn run(world: &World, text: &str, heard: &Heard, json: bool) -> Outcome {
+    let Heard { spoken, confidence, degraded } = *heard;
     // A question is taken to be open, so that "yes" can be looked at too.
     let situation = Situation { question_open: true, spoken, degraded, ..Situation::default() };
     let interpretation = world.rules()?.interpret(text, Confidence::new(confidence), &situation);

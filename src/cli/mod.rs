@@ -211,7 +211,7 @@ async fn dispatch(arguments: Arguments) -> Outcome {
         }
         Some(Command::Interpret { spoken, confidence, degraded, text }) => {
             let heard = interpret::Heard { spoken, confidence, degraded };
-            interpret::run(&world, &text.join(" "), heard, json)
+            interpret::run(&world, &text.join(" "), &heard, json)
         }
         Some(Command::Do { yes, spoken, text }) => once::run(&world, text.join(" "), yes, spoken, json).await,
         Some(Command::History { search, forget: Some(id), before, yes, .. }) => {

@@ -50,9 +50,9 @@ mod tests {
 
     #[test]
     fn what_is_shown_is_as_wide_as_what_is_measured() {
+        use Attention::{Asleep, Attentive, Idle, Muted, Waiting};
         let prompt = Prompt::default();
         assert_eq!(prompt.highlight_prompt(PROMPT, true), PROMPT);
-        use Attention::{Asleep, Attentive, Idle, Muted, Waiting};
         for attention in [Attentive, Waiting, Idle, Asleep, Muted] {
             for input in [InputMode::Command, InputMode::Dictation, InputMode::Spelling] {
                 prompt.change(Marks::new(attention, input));

@@ -17,8 +17,8 @@ use super::turn::{self, Asked, Place, Step};
 use super::wording;
 use crate::domain::{
     Action, Answered, Command, Confidence, Cue, Degradation, Event, Failure, FailureKind, InputMode, Intent,
-    Interpretation, Listening, Mode, Outcome, Puzzle, Reply, Settled, ShellNames, Situation, Stage, Target,
-    UtteranceId, Verdict,
+    Interpretation, LineTaker, Listening, Mode, Outcome, PaneId, Puzzle, Reply, Settled, ShellNames,
+    Situation, Stage, Target, Typed, UtteranceId, Verdict,
 };
 
 /// All that can be said takes minutes to say.
@@ -90,6 +90,7 @@ pub(super) struct Performance {
     question: Option<Question>,
     last: Option<Intent>,
     insertions: Insertions,
+    taker: LineTaker,
     findings: Findings,
     input: InputMode,
     failure: Option<Failure>,
@@ -99,11 +100,17 @@ pub(super) struct Performance {
     id: UtteranceId,
 }
 
-/// Whether what names mean to the shell can make a difference. What is refused without that stays refused.
+/// Whether what names mean to the shell, or what is typed there, can make a difference. What is refused
+/// without that stays refused.
 fn depends_on_shell(interpretation: &Interpretation) -> bool {
-    let has_line = |intent: &Intent| matches!(intent, Intent::Run { .. } | Intent::Undo);
+    let has_line =
+        |intent: &Intent| matches!(intent, Intent::Run { .. } | Intent::Undo | Intent::Press { .. });
     let is_refused = matches!(interpretation.verdict, Verdict::Refuse { .. });
     !is_refused && interpretation.intent.steps().iter().any(has_line)
+}
+
+fn presses(intent: &Intent) -> bool {
+    intent.steps().iter().any(|step| matches!(step, Intent::Press { .. }))
 }
 
 /// A turn that ended before its time.
@@ -127,6 +134,7 @@ impl Performance {
             question: None,
             last: None,
             insertions: Insertions::default(),
+            taker: LineTaker::default(),
             findings: Findings::default(),
             input: InputMode::Command,
             failure: None,
@@ -191,10 +199,11 @@ impl Performance {
             last: self.last.clone(),
             names: Arc::clone(&self.ports.names.borrow()),
             shell: Arc::default(),
+            typed: Arc::default(),
         };
         let mut interpretation = self.ports.interpreter.interpret(&words.text, words.confidence, &situation);
         if unreachable.is_none() && depends_on_shell(&interpretation) {
-            situation.shell = self.shell().await?;
+            self.look(&interpretation.intent, &mut situation).await?;
             interpretation = self.ports.interpreter.interpret(&words.text, words.confidence, &situation);
         }
         if let Some(better) = self.assist(&interpretation, words, &mut situation).await? {
@@ -292,8 +301,38 @@ impl Performance {
         if !depends_on_shell(&judged) {
             return Ok(Some(judged));
         }
-        situation.shell = self.shell().await?;
+        self.look(&judged.intent, situation).await?;
         Ok(Some(self.ports.interpreter.judge(judged.intent, words.confidence, situation)))
+    }
+
+    /// Looks at what lines and keys would meet.
+    async fn look(&mut self, intent: &Intent, situation: &mut Situation) -> Result<(), Cut> {
+        situation.shell = self.shell().await?;
+        if presses(intent) {
+            situation.typed = Arc::new(self.typed().await?);
+        }
+        Ok(())
+    }
+
+    /// What keys would meet: the line as the shell tells it, else what was put in.
+    async fn typed(&mut self) -> Result<Typed, Cut> {
+        let at = match self.unless_cancelled(self.ports.terminal.prompt()).await? {
+            Ok(at) => at,
+            Err(failure) => {
+                tracing::debug!(%failure, "what is typed is not known");
+                // It may be any of the lines.
+                let (_, lines) = self.insertions.lines(&PaneId(String::new()));
+                return Ok(Typed { lines, ..Typed::default() });
+            }
+        };
+        self.taker = at.taker;
+        let (mut here, elsewhere) = self.insertions.lines(&at.target.pane);
+        // What was put in for a question is taken back before a key is pressed.
+        let is_ours = self.question.as_ref().is_some_and(|question| question.withdrawal().is_some());
+        if let Some(told) = at.line.filter(|_| !is_ours) {
+            here.text = told;
+        }
+        Ok(Typed { taker: at.taker, lines: vec![here], elsewhere })
     }
 
     /// The shell that a line would go to. That it isn't known is no reason not to go on: then there is hardly
@@ -380,10 +419,14 @@ impl Performance {
             () = self.cancel.cancelled() => return Err(Cut::Cancelled(Some(command.clone()))),
         };
         self.terminal_served = true;
-        if let (Action::Submit { .. } | Action::Press { .. }, Some(target)) =
-            (&command.action, &command.target)
-        {
-            self.insertions.forget(&target.pane);
+        match (&command.action, &command.target) {
+            (Action::Submit { .. }, Some(target)) => self.insertions.entered(&target.pane),
+            (Action::Press { press }, Some(target)) => {
+                self.insertions.pressed(&target.pane, press, self.taker);
+            }
+            (Action::Insert { .. }, _) => {}
+            // Somebody else may be in front now.
+            _ => self.taker = LineTaker::default(),
         }
         self.note(&Stage::Acted(outcome.clone())).await;
         Ok(outcome)

@@ -300,6 +300,17 @@ impl Scroll {
 impl KeyPress {
     /// So often a key is pressed at once, at most.
     pub const MOST: u8 = 100;
+
+    /// Whether it enters a line, whatever is held beside it: control with M, J and O are Enter to a shell.
+    pub fn enters(&self) -> bool {
+        self.key == Key::Enter
+            || self.control && matches!(self.key, Key::Char('m' | 'j' | 'o' | 'M' | 'J' | 'O'))
+    }
+
+    /// Whether it is control C.
+    pub fn is_interrupt(&self) -> bool {
+        self.control && !self.alt && matches!(self.key, Key::Char('c' | 'C'))
+    }
 }
 
 /// A key, with `control` and `alt` held or not, pressed a number of times.

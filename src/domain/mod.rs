@@ -26,6 +26,7 @@ mod record;
 mod reply;
 mod text;
 mod transcript;
+mod typed;
 mod utterance;
 mod verdict;
 
@@ -54,5 +55,6 @@ pub use record::{Answered, Asked, Earlier, Record, Sent, Settled, Stage, Underst
 pub use reply::{Reply, Tone, sentence};
 pub use text::is_invisible;
 pub use transcript::{Confidence, Transcript};
+pub use typed::{AtPrompt, LineTaker, Typed, TypedLine};
 pub use utterance::{Content, Origin, Utterance, UtteranceId};
 pub use verdict::{Correction, Interpretation, Verdict};

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Command, Completeness, Confidence, Digest, Expectation, Failure, InputMode, Intent, Interpretation,
-    LiveNames, Outcome, Pcm, Printed, Record, SessionId, SessionInfo, ShellNames, Stage, Target, Transcript,
-    Utterance, UtteranceId, Whereabouts,
+    AtPrompt, Command, Completeness, Confidence, Digest, Expectation, Failure, InputMode, Intent,
+    Interpretation, LiveNames, Outcome, Pcm, Printed, Record, SessionId, SessionInfo, ShellNames, Stage,
+    Target, Transcript, Typed, Utterance, UtteranceId, Whereabouts,
 };
 
 /// A boxed future, so that ports can be trait objects.
@@ -61,6 +61,8 @@ pub struct Situation {
     pub names: Arc<LiveNames>,
     /// The shell that a line would go to; nothing is known of it until there is a line.
     pub shell: Arc<ShellNames>,
+    /// What is typed there; nothing is known of it until there is a key to press.
+    pub typed: Arc<Typed>,
 }
 
 /// Words to meaning and verdict. Pure: no I/O, no waiting.
@@ -134,6 +136,9 @@ pub trait Terminal: Send + Sync {
     /// What names mean to the shell that a line would go to now; makes the default session if there is
     /// none. A shell that is about to show its prompt is waited for, for a moment.
     fn shell(&self) -> BoxFuture<'_, Result<ShellNames, Failure>>;
+
+    /// What a key would meet now; makes the default session if there is none.
+    fn prompt(&self) -> BoxFuture<'_, Result<AtPrompt, Failure>>;
 
     /// Does one thing, at most once. Dropping the future stops the waiting, not a program that
     /// already runs in a pane.

@@ -232,7 +232,7 @@ impl Interpreter for Rules {
         // What was taken for something else is that much less sure.
         let likeness: f32 = corrections.iter().map(|correction| correction.likeness.get()).product();
         let doubt = self.doubt(Confidence::new(confidence.get() * likeness), situation);
-        let mut verdict = self.policy.judge(&intent, doubt, &situation.shell);
+        let mut verdict = self.policy.judge(&intent, doubt, &situation.shell, &situation.typed);
         // The text was cleaned of them, and is not what it was meant to be.
         if holds_text(&intent) && words.trim_end_matches(['\n', '\r']).contains(is_hidden) {
             verdict = self.policy.hidden_characters();
@@ -291,9 +291,11 @@ impl Interpreter for Rules {
                 self.policy.hidden_characters()
             }
             intent => {
-                let judged = self.policy.judge(intent, self.doubt(confidence, situation), &situation.shell);
-                // What changes nothing needs no question, however doubtful.
-                let harmless = self.policy.judge(intent, Doubt::Unsure, &situation.shell) == Verdict::Allow;
+                let judge = |doubt| self.policy.judge(intent, doubt, &situation.shell, &situation.typed);
+                let judged = judge(self.doubt(confidence, situation));
+                // What changes nothing needs no question, however doubtful. A key is never that.
+                let presses = intent.steps().iter().any(|step| matches!(step, Intent::Press { .. }));
+                let harmless = !presses && judge(Doubt::Unsure) == Verdict::Allow;
                 if harmless || !self.confirm_ai { judged } else { self.policy.made_by_ai(judged) }
             }
         };

@@ -4,7 +4,7 @@
 //! screen and how it has set its terminal tell enough: whoever has the alternate screen takes keys, whoever
 //! doesn't let lines be shown asks for a secret.
 
-use crate::domain::{Failure, Front, Target};
+use crate::domain::{Failure, Front, LineTaker, Target};
 
 use super::client::Client;
 use super::completion::Phase;
@@ -67,6 +67,16 @@ pub(super) fn of(place: &Place, client: Option<&Client>) -> Front {
         return Front::FullScreen { name };
     }
     Front::Program { name, edits_lines }
+}
+
+/// Who gets a line that is entered there.
+pub(super) fn taker(front: &Front) -> LineTaker {
+    match front {
+        Front::Shell { .. } => LineTaker::Shell,
+        Front::Program { name, .. } if PASSING_ON.contains(&name.as_str()) => LineTaker::Shell,
+        Front::Program { edits_lines: true, .. } | Front::FullScreen { .. } => LineTaker::Keys,
+        Front::Program { .. } | Front::Secret { .. } => LineTaker::Program,
+    }
 }
 
 /// That a command line for a shell is not given to something else.

@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use crate::breaker::{Breaker, ChainReport};
 use crate::config;
 use crate::domain::{
-    Action, BoxFuture, Command, Degradation, Failure, Outcome, Ran, SessionId, SessionInfo, ShellNames, Stop,
-    Surveyed, Target, Terminal, Whereabouts,
+    Action, AtPrompt, BoxFuture, Command, Degradation, Failure, Outcome, Ran, SessionId, SessionInfo,
+    ShellNames, Stop, Surveyed, Target, Terminal, Whereabouts,
 };
 
 use super::error::{CHAIN, Trouble, request_failure};
@@ -344,6 +344,15 @@ impl Terminal for Tmux {
     fn shell(&self) -> BoxFuture<'_, Result<ShellNames, Failure>> {
         Box::pin(async move {
             self.host().sessions.shell().await.map_err(|trouble| trouble.failure("look at the shell"))
+        })
+    }
+
+    fn prompt(&self) -> BoxFuture<'_, Result<AtPrompt, Failure>> {
+        Box::pin(async move {
+            let host = self.host();
+            let found =
+                host.sessions.prompt().await.map_err(|trouble| trouble.failure("look at the prompt"))?;
+            Ok(AtPrompt { target: host.outward(found.target), ..found })
         })
     }
 

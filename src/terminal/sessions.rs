@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::domain::{Failure, Front, Outcome, SessionId, SessionInfo, ShellNames, Target, Whereabouts};
+use crate::domain::{
+    AtPrompt, Failure, Front, Outcome, SessionId, SessionInfo, ShellNames, Target, Whereabouts,
+};
 
 use super::aliases;
+use super::completion::Typed;
 use super::error::{Refusal, Trouble, request_failure};
 use super::front;
 use super::guarded::Notice;
@@ -17,6 +20,7 @@ use super::place::{Place, Run};
 use super::prompt;
 use super::request::Request;
 use super::shell::{NONCE_OPTION, Shells};
+use super::typed;
 
 /// The size of a session that nobody looks at. Wide, so that few lines wrap; a client that attaches
 /// brings its own.
@@ -123,6 +127,22 @@ impl Sessions {
         let target = self.current().await?;
         let Some(client) = self.tmux.watch(&target.session).await else { return Ok(ShellNames::default()) };
         aliases::of(&self.tmux, &client, &target).await
+    }
+
+    /// What a key would meet in the pane that commands go to.
+    pub(super) async fn prompt(&self) -> Result<AtPrompt, Trouble> {
+        let target = self.current().await?;
+        let client = self.tmux.watch(&target.session).await;
+        let place = Place::look(&self.tmux, &target.session, &target.pane).await?;
+        let mut line = None;
+        // While the pane shows its history, the shell would not get the question.
+        if let Some(client) = client.as_ref().filter(|_| !place.in_mode) {
+            typed::recognise(&self.tmux, client, &place, &target).await;
+            let told = typed::read(&self.tmux, client, &place, &target, Duration::ZERO, |_| true).await;
+            line = told.and_then(Typed::into_whole_text);
+        }
+        let taker = front::taker(&front::of(&place, client.as_deref()));
+        Ok(AtPrompt { target, taker, line })
     }
 
     /// Where commands go: the session chosen last; else the one that a person looks at; else the

@@ -159,3 +159,64 @@ fn whatever_is_said_no_control_character_reaches_a_pane_and_nothing_runs_unasked
     let text = String::from_utf8(bytes).unwrap();
     assert!(!text.chars().any(|c| c != '\u{7f}' && is_hidden(c)), "{text:?}");
 }
+
+/// What is said, each of which would make `made` or delete `victim` in this shell, if it weren't asked about.
+const HIDDEN: [(&str, &str); 11] = [
+    ("zsh", "type touch made\npress alt a\n"),
+    ("zsh", "type touch made\npress escape\npress a\n"),
+    ("zsh", "type echo $(touch made)\npress tab\n"),
+    ("zsh", "type echo `touch made`\npress tab\n"),
+    ("zsh", "type echo *(e:'touch made':)\npress tab\n"),
+    ("zsh", "type echo $(touch made)\npress control x\npress asterisk\n"),
+    ("zsh", "run echo \"a!\" '\"; touch made; echo '\\'\n"),
+    ("zsh", "run printf %d 'HOME[$(touch made)]'\n"),
+    ("fish", "run find victim -del\\x65te\n"),
+    ("fish", "run echo \"`echo \"; touch made; echo \"`\"\n"),
+    ("bash", "type echo $(touch made)\npress control alt e\npress escape\npress control e\n"),
+];
+
+#[test]
+fn nothing_runs_unasked_in_any_shell() {
+    for shell in ["bash", "zsh", "fish"] {
+        let mut user = User::new();
+        user.set("SHELL", &format!("/usr/bin/{shell}"));
+        fs::write(user.path("home/.zshrc"), "").unwrap();
+        fs::write(user.path("home/victim"), "").unwrap();
+        let mut said = String::from("run cd\n");
+        for (_, words) in HIDDEN.iter().filter(|(of, _)| *of == shell) {
+            writeln!(said, "{words}cancel\npress control c").unwrap();
+        }
+        said += "run sleep 0.5\nrun echo over\n";
+        let ran = user.run_with(&["run"], said.as_bytes());
+        assert!(ran.out.contains("  over"), "{shell}: {}", ran.out);
+        assert!(!user.path("home/made").exists(), "{shell}: {}", ran.out);
+        assert!(user.path("home/victim").exists(), "{shell}: {}", ran.out);
+    }
+}
+
+#[test]
+fn enter_runs_no_line_that_is_refused_and_names_the_one_that_it_would_run() {
+    for shell in ["bash", "zsh", "fish"] {
+        let mut user = User::new();
+        user.set("SHELL", &format!("/usr/bin/{shell}"));
+        fs::write(user.path("home/.zshrc"), "").unwrap();
+        fs::write(user.path("home/victim"), "").unwrap();
+        let said = "run cd\n\
+            type rm -rf /nowhere\npress space\npress slash\npress enter\nyes\n\
+            press backspace\npress slash\npress control enter\nyes\n\
+            press control c\n\
+            type rm -rf victim\npress enter\ncancel\npress control c\n\
+            type echo entered\npress enter\nyes\nrun sleep 0.5\nread that\nrun echo over\n";
+        let ran = user.run_with(&["run"], said.as_bytes());
+        let refusals = ran.out.matches("I don't delete the whole system").count();
+        assert_eq!(refusals, 2, "{shell}: {}", ran.out);
+        assert!(ran.out.contains("that is `rm -rf victim`. This deletes folders"), "{shell}: {}", ran.out);
+        assert!(ran.out.contains("that is `echo entered`."), "{shell}: {}", ran.out);
+        assert!(
+            ran.out.contains("Pressed enter in main") && ran.out.contains("  over"),
+            "{shell}: {}",
+            ran.out
+        );
+        assert!(user.path("home/victim").exists(), "{shell}: {}", ran.out);
+    }
+}

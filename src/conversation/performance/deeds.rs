@@ -113,7 +113,9 @@ impl Performance {
     pub(super) async fn scratch(&mut self) -> Result<Reply, Cut> {
         let Some((target, text)) = self.insertions.pop() else { return Ok(wording::nothing_to_scratch()) };
         let reply = wording::scratched(&target, &text);
-        self.send(&Command { target: Some(target), action: Action::Erase { text } }).await?;
+        let pane = target.pane.clone();
+        self.send(&Command { target: Some(target), action: Action::Erase { text: text.clone() } }).await?;
+        self.insertions.erased(&pane, &text);
         Ok(reply)
     }
 

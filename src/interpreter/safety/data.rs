@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::inverse::Inverse;
 use super::pattern::{Glob, Trait, tidy_path};
 use super::shell::Word;
-use crate::domain::{Key, KeyPress};
+use crate::domain::{Key, KeyPress, TypedLine};
 use crate::interpreter::GrammarError;
 
 pub(super) const FILE: &str = "safety.toml";
@@ -26,7 +26,7 @@ pub(super) struct Rules {
     pub(super) confirm: Vec<Danger>,
     pub(super) wrappers: Vec<Wrapper>,
     pub(super) shells: Shells,
-    pub(super) keys: Vec<KeyRule>,
+    pub(super) keys: Keys,
     pub(super) inverses: Vec<Inverse>,
     pub(super) sentences: Sentences,
     pub(super) devices: Vec<Glob>,
@@ -51,6 +51,8 @@ pub(super) struct Allow {
     except: Vec<Trait>,
     reads: bool,
     needs_word: bool,
+    /// No option of it does harm, so that a pattern may become one.
+    any_option: bool,
 }
 
 /// What is asked first, or not done at all.
@@ -67,6 +69,8 @@ pub(super) struct Danger {
 pub(super) struct Wrapper {
     pub(super) names: Names,
     pub(super) transparent: bool,
+    /// Some of its words may be command lines.
+    pub(super) takes_lines: bool,
     pub(super) consequence: String,
 }
 
@@ -83,10 +87,20 @@ pub(super) struct Shells {
     pub(super) feed_consequence: String,
 }
 
-/// A key that is asked about.
+/// What keys do. With control or alt held, a key is asked about unless it is known.
+#[derive(Debug)]
+pub(super) struct Keys {
+    harmless: Vec<KeyPress>,
+    always: Vec<KeyPress>,
+    pub(super) rules: Vec<KeyRule>,
+}
+
+/// A key that is asked about, whatever is held beside it.
 #[derive(Debug)]
 pub(super) struct KeyRule {
     presses: Vec<KeyPress>,
+    /// Only if one of these is in the line that is typed; if there is none of them, always.
+    holds: Vec<String>,
     pub(super) consequence: String,
 }
 
@@ -123,6 +137,9 @@ pub(super) struct Sentences {
     pub(super) alias: String,
     pub(super) aliases: String,
     pub(super) function: String,
+    pub(super) key: String,
+    pub(super) key_after_escape: String,
+    pub(super) typed: String,
 }
 
 /// Why a command that is known to be harmless isn't, this time.
@@ -185,15 +202,15 @@ impl Allow {
         }
         for word in arguments {
             let is_meant = |only: &Vec<Glob>| only.iter().any(|glob| glob.matches(&word.text));
-            if !self.only.as_ref().is_none_or(is_meant) || self.except.iter().any(|it| it.matches(&word.text))
-            {
+            let tidy = tidy_path(&word.text);
+            let is_excepted = |it: &Trait| it.matches(&word.text) || it.matches(&tidy);
+            if !self.only.as_ref().is_none_or(is_meant) || self.except.iter().any(is_excepted) {
                 return Harmless::Unlisted;
             }
-            let unknown = |name: &&String| !rules.variables.contains(*name);
-            if let Some(variable) = word.variables.iter().find(unknown) {
-                return Harmless::Doubtful(Doubt::Variable(variable.clone()));
+            if let Some(variable) = rules.unknown_variable(word) {
+                return Harmless::Doubtful(Doubt::Variable(variable.to_owned()));
             }
-            if looked_through && (word.dynamic || word.may_become_an_option()) {
+            if looked_through && (word.dynamic || !self.any_option && word.may_become_an_option()) {
                 return Harmless::Doubtful(Doubt::Dynamic);
             }
             if self.reads && rules.is_secret(word) {
@@ -207,7 +224,7 @@ impl Allow {
 impl Word {
     /// A pattern without fixed beginning may become the name of a file that looks like an option.
     fn may_become_an_option(&self) -> bool {
-        self.glob && self.text.starts_with(['?', '[', '-'])
+        self.glob && self.text.starts_with(['*', '?', '[', '-'])
     }
 }
 
@@ -224,19 +241,40 @@ impl Danger {
     }
 }
 
-impl KeyRule {
-    pub(super) fn fits(&self, press: &KeyPress) -> bool {
-        // Alt makes no key safer.
-        self.presses.iter().any(|it| it.key == folded(press.key) && it.control == press.control)
+impl Keys {
+    /// Whether it is pressed even where it isn't certain that it was meant.
+    pub(super) fn is_always(&self, press: &KeyPress) -> bool {
+        self.always.iter().any(|it| is_same(it, press))
+    }
+
+    /// Whether it is known to do nothing but move about and edit the line, with alt held or not.
+    pub(super) fn is_harmless(&self, press: &KeyPress, alt: bool) -> bool {
+        let press = KeyPress { alt, ..press.clone() };
+        let mut known = self.always.iter().chain(&self.harmless);
+        !(press.control || alt) || known.any(|it| is_same(it, &press))
     }
 }
 
-/// Control makes no difference between small letters and capitals.
-fn folded(key: Key) -> Key {
-    match key {
-        Key::Char(letter) => Key::Char(letter.to_ascii_lowercase()),
-        key => key,
+impl KeyRule {
+    /// Whether it is about a key that is pressed while these lines are typed.
+    pub(super) fn fits(&self, press: &KeyPress, lines: &[TypedLine]) -> bool {
+        let held = |line: &TypedLine| self.holds.iter().any(|text| line.text.contains(text.as_str()));
+        // Alt makes no key safer, nor does control one that has a name.
+        let is_key = |it: &KeyPress| {
+            let control = if matches!(it.key, Key::Char(_)) { press.control } else { it.control };
+            is_same(it, &KeyPress { alt: it.alt, control, ..press.clone() })
+        };
+        self.presses.iter().any(is_key) && (self.holds.is_empty() || lines.iter().any(held))
     }
+}
+
+/// Whether it is the same key. Control makes no difference between small letters and capitals.
+fn is_same(one: &KeyPress, other: &KeyPress) -> bool {
+    let folded = |press: &KeyPress| match press.key {
+        Key::Char(letter) if press.control => Key::Char(letter.to_ascii_lowercase()),
+        key => key,
+    };
+    (one.control, one.alt, folded(one)) == (other.control, other.alt, folded(other))
 }
 
 impl Rules {
@@ -262,8 +300,19 @@ impl Rules {
         self.refuse.iter().find(|rule| rule.fits(words))
     }
 
+    /// What is refused of a command with the directory put before its words. Where one word is enough, as for
+    /// `mv`, it may as well be the other end: `cd ~; mv x/y .`
+    pub(super) fn refused_there(&self, words: &[Word]) -> Option<&Danger> {
+        self.refuse.iter().find(|rule| rule.words.len() > 1 && rule.fits(words))
+    }
+
     pub(super) fn dangerous(&self, words: &[Word]) -> Option<&Danger> {
         self.confirm.iter().find(|rule| rule.fits(words))
+    }
+
+    /// A variable in a word whose value may be a secret or a surprise.
+    pub(super) fn unknown_variable<'a>(&self, word: &'a Word) -> Option<&'a str> {
+        word.variables.iter().find(|name| !self.variables.contains(*name)).map(String::as_str)
     }
 
     /// Whether a word names something whose content should not be shown unasked. A pattern counts if

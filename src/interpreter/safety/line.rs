@@ -17,6 +17,12 @@ const MOST_LOOKED_THROUGH: usize = 128 * 1024;
 /// In how many places a wrapped command may begin.
 const MOST_WRAPPED: usize = 64;
 
+/// How many words of one command may be lines.
+const MOST_LINES: usize = 8;
+
+/// The longest name of a directory that is followed.
+const LONGEST_DIRECTORY: usize = 256;
+
 /// What is known about a line or a part of it, from harmless to out of the question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Grade {
@@ -49,11 +55,11 @@ impl<'a> Look<'a> {
         left.is_some()
     }
 
-    /// Looks one level deeper, unless that is too deep.
-    fn deeper(&self, judge: impl FnOnce() -> Judgement) -> Judgement {
+    /// Looks one level deeper, unless that is too deep, where anything may be.
+    fn deeper(&self, too_deep: &str, judge: impl FnOnce() -> Judgement) -> Judgement {
         let depth = self.depth.get();
         if depth >= DEEPEST {
-            return Judgement::HARMLESS;
+            return Judgement::new(Grade::Grave, too_deep);
         }
         self.depth.set(depth + 1);
         let found = judge();
@@ -62,7 +68,7 @@ impl<'a> Look<'a> {
     }
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Judgement {
     grade: Grade,
     sentence: String,
@@ -112,7 +118,11 @@ impl Policy {
         }
         // The user may have meant the alias by what is allowed.
         let is_grave = judged.grade >= Grade::Grave;
-        if !is_grave && self.is_allowed_by_user(&as_it_stands) { Judgement::HARMLESS } else { judged }
+        if !is_grave && self.is_allowed_by_user(&as_it_stands, look.shell) {
+            Judgement::HARMLESS
+        } else {
+            judged
+        }
     }
 
     fn script(&self, script: &Script, look: &Look<'_>) -> Judgement {
@@ -121,11 +131,18 @@ impl Policy {
             let puzzling = Judgement::new(Grade::Unclear, self.puzzling(*puzzle));
             worst = worst.or_worse(self.explained(puzzling, script.alias.as_ref()));
         }
+        let mut directory = None;
         for command in &script.commands {
-            worst = worst.or_worse(self.explained(self.command(command, look), command.alias.as_ref()));
+            let judged =
+                self.command(command, look).or_worse(self.within(directory.as_deref(), command, look));
+            worst = worst.or_worse(self.explained(judged, command.alias.as_ref()));
+            directory = gone_to(directory, command);
         }
         worst = worst.or_worse(self.explained(self.flow(script), script.alias.as_ref()));
-        if worst.grade < Grade::Refused && look.depth.get() == 0 && self.is_allowed_by_user(script) {
+        if worst.grade < Grade::Refused
+            && look.depth.get() == 0
+            && self.is_allowed_by_user(script, look.shell)
+        {
             return Judgement::HARMLESS;
         }
         worst
@@ -165,7 +182,7 @@ impl Policy {
             script.commands.iter().enumerate().any(|(at, command)| at != runner && fetches(command));
         if downloads {
             Judgement::new(Grade::Grave, &shells.download_consequence)
-        } else if script.commands.iter().any(|command| command.fed && runs_text(command)) {
+        } else if script.commands.iter().any(|it| (it.fed || !it.fed_words.is_empty()) && runs_text(it)) {
             Judgement::new(Grade::Grave, &shells.feed_consequence)
         } else {
             Judgement::HARMLESS
@@ -193,6 +210,9 @@ impl Policy {
         }
         for redirect in &command.redirects {
             worst = worst.or_worse(self.redirect(redirect));
+        }
+        for word in &command.fed_words {
+            worst = worst.or_worse(self.fed(word));
         }
         if command.words.is_empty() {
             return worst;
@@ -228,6 +248,18 @@ impl Policy {
             Judgement::new(Grade::Unclear, &sentences.expansion)
         } else if self.rules.is_secret(target) {
             Judgement::new(Grade::Touches, filled(&sentences.secret, &target.text))
+        } else {
+            Judgement::HARMLESS
+        }
+    }
+
+    /// What a command is fed as text is mostly shown.
+    fn fed(&self, word: &Word) -> Judgement {
+        let sentences = &self.rules.sentences;
+        if let Some(name) = self.rules.unknown_variable(word) {
+            Judgement::new(Grade::Unclear, filled(&sentences.variable, name))
+        } else if word.dynamic {
+            Judgement::new(Grade::Unclear, &sentences.expansion)
         } else {
             Judgement::HARMLESS
         }
@@ -279,18 +311,49 @@ impl Policy {
         if is_shell || shells.evaluators.contain(name) {
             let consequence = if is_shell { &shells.consequence } else { &shells.evaluators_consequence };
             worst = worst.or_worse(Judgement::new(Grade::Dangerous, consequence));
-            for line in inner_lines(words, is_shell) {
-                if !look.spend(line.len()) {
-                    break;
-                }
-                let inner = look.deeper(|| self.line(&line, look));
-                // What the inner line does is worth more words than that it is one.
-                if inner.grade >= Grade::Dangerous && inner.grade >= worst.grade {
-                    worst = inner;
-                }
+            worst = self.inner(worst, inner_lines(words, is_shell), look);
+        }
+        worst
+    }
+
+    /// The worst of what is known and of lines that are to be run.
+    fn inner(&self, mut worst: Judgement, lines: Vec<String>, look: &Look<'_>) -> Judgement {
+        for line in lines {
+            if !look.spend(line.len()) {
+                break;
+            }
+            let inner = look.deeper(&self.rules.sentences.compound, || self.line(&line, look));
+            // What the inner line does is worth more words than that it is one.
+            if inner.grade >= Grade::Dangerous && inner.grade >= worst.grade {
+                worst = inner;
             }
         }
         worst
+    }
+
+    /// What is refused in the directory that a line has gone to.
+    fn within(&self, directory: Option<&str>, command: &Simple, look: &Look<'_>) -> Judgement {
+        let Some(directory) = directory else { return Judgement::HARMLESS };
+        if !look.spend((directory.len() + 1) * command.words.len()) {
+            return Judgement::HARMLESS;
+        }
+        let there = |(at, word): (usize, &Word)| {
+            let is_path = at > 0 && !word.text.is_empty() && !word.text.starts_with(['/', '~', '-']);
+            let mut word = word.clone();
+            if is_path {
+                word.text.insert_str(0, &format!("{directory}/"));
+            }
+            word
+        };
+        let words: Vec<Word> = command.words.iter().enumerate().map(there).collect();
+        // The name of a program may stand behind others.
+        let refused = (0..words.len().min(MOST_WRAPPED))
+            .take_while(|start| look.spend(8 * (words.len() - start)))
+            .find_map(|start| {
+                let name = base_name(&command.words[start].text);
+                self.rules.refused_there(&[&[Word::plain(name)], &words[start + 1..]].concat())
+            });
+        refused.map_or(Judgement::HARMLESS, |rule| Judgement::new(Grade::Refused, &rule.sentence))
     }
 
     /// A command that runs another: where that one begins depends on options, so every place is tried.
@@ -306,25 +369,27 @@ impl Policy {
             .take_while(|start| look.spend(8 * (words.len() - start)))
             .map(|start| self.danger(&words[start..], look))
             .fold(Judgement::HARMLESS, Judgement::or_worse);
-        own.or_worse(inner)
+        let texts = words[1..].iter().filter(|word| wrapper.takes_lines && word.text.contains(' '));
+        let lines = texts.take(MOST_LINES).map(|word| line_in(&word.text).to_owned()).collect();
+        self.inner(own.or_worse(inner), lines, look)
     }
 
     /// Whether the user's settings allow this line: one command that begins with the allowed words,
     /// with nothing joined to it. What is grave must be named in the setting.
-    fn is_allowed_by_user(&self, script: &Script) -> bool {
+    fn is_allowed_by_user(&self, script: &Script, shell: &ShellNames) -> bool {
         let [command] = script.commands.as_slice() else { return false };
-        if !script.puzzles.is_empty() || !is_plain(command) {
+        if !script.puzzles.is_empty() || !is_plain(command) || command.words.len() > MOST_WRAPPED {
             return false;
         }
-        let grave = |words: &[Word]| self.rules.dangerous(words).filter(|rule| rule.grave);
+        // Behind `sudo` and the like too.
+        let judged = |words: &[Word]| self.words(words, &Look::new(shell));
         self.allowed.iter().any(|allowed| {
             let begins = command.words.len() >= allowed.len()
                 && command.words.iter().zip(allowed).all(|(word, allowed)| word.text == allowed.text);
-            begins
-                && match (grave(&command.words), grave(allowed)) {
-                    (None, _) => true,
-                    (Some(rule), named) => named.is_some_and(|named| std::ptr::eq(rule, named)),
-                }
+            begins && {
+                let whole = judged(&command.words);
+                whole.grade < Grade::Grave || whole == judged(allowed)
+            }
         })
     }
 }
@@ -333,9 +398,34 @@ impl Policy {
 pub(super) fn is_plain(command: &Simple) -> bool {
     command.assignments.is_empty()
         && command.redirects.is_empty()
+        && command.fed_words.is_empty()
         && !command.background
         && !command.words.is_empty()
         && command.words.iter().all(|word| !word.dynamic && word.variables.is_empty())
+}
+
+/// Where a line is after this command, if that is known.
+fn gone_to(from: Option<String>, command: &Simple) -> Option<String> {
+    let [name, rest @ ..] = command.words.as_slice() else { return from };
+    if !matches!(name.text.as_str(), "cd" | "pushd") {
+        return from;
+    }
+    let to = rest.iter().rfind(|word| word.text == "-" || !word.text.starts_with('-'));
+    let known = |word: &Word| !word.dynamic && word.text != "-" && word.text.len() <= LONGEST_DIRECTORY;
+    match to {
+        None => Some("~".into()),
+        Some(to) if !known(to) => None,
+        Some(to) if to.text.starts_with(['/', '~']) => Some(to.text.clone()),
+        Some(to) => Some(format!("{}/{}", from?, to.text)).filter(|path| path.len() <= LONGEST_DIRECTORY),
+    }
+}
+
+/// The line in a word: `--command=line`, `-Sline`.
+fn line_in(word: &str) -> &str {
+    match word.split_once('=') {
+        Some((option, line)) if option.starts_with("--") => line,
+        _ => word.strip_prefix("-S").or_else(|| word.strip_prefix("-c")).unwrap_or(word),
+    }
 }
 
 /// The lines that a shell or an evaluator is given as text.

@@ -9,9 +9,16 @@
 //! Of the shell that a line goes to, the aliases are put in first, as the shell does, and what they stand for
 //! is judged. By the name of a function nothing is known: it is asked first.
 //!
-//! **Limits.** Aliases and functions are known of a shell that tells them; of another one (`sh`, one at the
-//! other end of `ssh`), the names are taken for what they are elsewhere. So are suffix aliases of zsh, programs
-//! of the user's own that come first in the search path, and settings that a project defines.
+//! A key with control or alt held may do anything to a shell, so only those that are known are pressed unasked.
+//! Enter is judged by the line that it would enter: as the shell tells it, else as it was put in.
+//!
+//! Where bash, zsh and fish read a line differently, it is asked about.
+//!
+//! **Limits.** Options that change how a shell reads (`extended_glob`), and other shells, are not known. A line
+//! that was typed, called up or changed by hand is known of zsh and fish only. Aliases and functions are known
+//! of a shell that tells them; of another one (`sh`, one at the other end of `ssh`), the names are taken for
+//! what they are elsewhere. So are suffix aliases of zsh, programs of the user's own that come first in the
+//! search path, and settings that a project defines.
 
 mod data;
 mod inverse;
@@ -27,7 +34,7 @@ use std::borrow::Cow;
 
 use super::GrammarError;
 use crate::config;
-use crate::domain::{Intent, KeyPress, ShellNames, Verdict};
+use crate::domain::{Intent, Key, KeyPress, LineTaker, ShellNames, Typed, Verdict};
 use crate::redact::is_redacted;
 
 /// Why what was heard may not be what was said.
@@ -75,8 +82,8 @@ impl Policy {
             || rules.dangerous(&[Word::plain(name)]).is_some()
     }
 
-    /// Judges a meaning. A line in it goes to this shell.
-    pub(super) fn judge(&self, intent: &Intent, doubt: Doubt, shell: &ShellNames) -> Verdict {
+    /// Judges a meaning. A line in it goes to this shell, and a key meets what is typed.
+    pub(super) fn judge(&self, intent: &Intent, doubt: Doubt, shell: &ShellNames, typed: &Typed) -> Verdict {
         let sentences = &self.rules.sentences;
         let ask = |consequence: &str| Verdict::Confirm { consequence: consequence.into() };
         let verdict = match intent {
@@ -85,16 +92,19 @@ impl Policy {
                 Verdict::Refuse { reason: sentences.redacted.clone() }
             }
             Intent::Run { command } => self.command_line(command, shell),
-            Intent::Press { press } => self.key(press),
+            // To stop what runs away can't wait for a better hearing.
+            Intent::Press { press } if self.rules.keys.is_always(press) => return Verdict::Allow,
+            Intent::Press { press } => self.key(press, shell, typed),
             Intent::KillSession { name } => {
                 let which = name.as_deref().unwrap_or("the current session");
                 ask(&filled(&sentences.kill_session, which))
             }
             // All of it is as bad as the worst of it.
             Intent::Sequence { steps } => {
-                let mut shell = Cow::Borrowed(shell);
+                let (mut shell, mut typed) = (Cow::Borrowed(shell), typed.clone());
                 let verdicts = steps.iter().map(|step| {
-                    let verdict = self.judge(step, doubt, &shell);
+                    let verdict = self.judge(step, doubt, &shell, &typed);
+                    typed.follow(step);
                     // What comes next may go to another shell.
                     if shell.certain && !matches!(step, Intent::Run { .. }) {
                         shell.to_mut().certain = false;
@@ -179,10 +189,37 @@ impl Policy {
         }
     }
 
-    fn key(&self, press: &KeyPress) -> Verdict {
-        match self.rules.keys.iter().find(|rule| rule.fits(press)) {
-            Some(rule) => Verdict::Confirm { consequence: rule.consequence.clone() },
-            None => Verdict::Allow,
+    fn key(&self, press: &KeyPress, shell: &ShellNames, typed: &Typed) -> Verdict {
+        let ask = |consequence: &str| Verdict::Confirm { consequence: consequence.into() };
+        let (keys, sentences) = (&self.rules.keys, &self.rules.sentences);
+        // A program that reads every key leaves no line to a shell.
+        let lines = if typed.taker == LineTaker::Keys { &[][..] } else { &typed.lines };
+        if let Some(rule) = keys.rules.iter().find(|rule| rule.fits(press, lines)) {
+            let entered = lines.iter().filter(|line| press.enters() && !line.text.trim().is_empty());
+            let verdicts = entered.map(|line| self.entered(&line.text, shell, typed.taker));
+            return verdicts.fold(ask(&rule.consequence), Verdict::with);
+        }
+        // What follows Escape is to a shell what it is with alt held.
+        let is_alt = press.alt || press.key != Key::Escape && lines.iter().any(|line| line.escaped);
+        if keys.is_harmless(press, is_alt) {
+            Verdict::Allow
+        } else if press.control || press.alt {
+            ask(&sentences.key)
+        } else {
+            ask(&sentences.key_after_escape)
+        }
+    }
+
+    /// The verdict on entering a line that is there: named, and judged if it is for a shell. A program may leave
+    /// it to the shell behind it, so what is refused is refused there too.
+    fn entered(&self, line: &str, shell: &ShellNames, taker: LineTaker) -> Verdict {
+        let named = filled(&self.rules.sentences.typed, line.trim());
+        match self.command_line(line, shell) {
+            refused @ Verdict::Refuse { .. } => refused,
+            Verdict::Confirm { consequence } if taker == LineTaker::Shell => {
+                Verdict::Confirm { consequence: format!("{named} {consequence}") }
+            }
+            Verdict::Confirm { .. } | Verdict::Allow => Verdict::Confirm { consequence: named },
         }
     }
 }

@@ -75,8 +75,10 @@ pub(super) enum Trait {
     Long(String),
     /// `=/*`: just this text.
     Literal(String),
-    /// `/home/%`: one name in a directory, here with its last slash.
+    /// `/home/%`: one name in a directory, here with its last slash; `~%`: somebody's home.
     Child(String),
+    /// `/%*`: one name in a directory that is a pattern.
+    Pattern(String),
     /// Anything else, compared whole.
     Whole(Glob),
 }
@@ -86,8 +88,11 @@ impl Trait {
         if let Some(text) = pattern.strip_prefix('=') {
             return Self::Literal(text.into());
         }
-        if let Some(directory) = pattern.strip_suffix('%').filter(|it| it.ends_with('/')) {
+        if let Some(directory) = pattern.strip_suffix('%').filter(|it| it.ends_with(['/', '~'])) {
             return Self::Child(directory.into());
+        }
+        if let Some(directory) = pattern.strip_suffix("%*").filter(|it| it.ends_with('/')) {
+            return Self::Pattern(directory.into());
         }
         let mut chars = pattern.chars();
         match (chars.next(), chars.next(), chars.next()) {
@@ -107,9 +112,14 @@ impl Trait {
                 name.len() > 2 && name.starts_with("--") && option.starts_with(name)
             }
             Self::Literal(text) => word == text,
-            Self::Child(directory) => word
-                .strip_prefix(directory.as_str())
-                .is_some_and(|name| !name.is_empty() && !name.contains('/')),
+            Self::Child(directory) => {
+                let name = word.strip_prefix(directory.as_str());
+                name.is_some_and(|name| !name.is_empty() && !name.contains('/'))
+            }
+            Self::Pattern(directory) => {
+                let name = word.strip_prefix(directory.as_str());
+                name.is_some_and(|name| name.contains(['*', '?', '[', '{']) && !name.contains('/'))
+            }
             Self::Whole(glob) => glob.matches(word),
         }
     }
@@ -176,6 +186,12 @@ mod tests {
             ("/home/%", "/home/*", true),
             ("/home/%", "/home/me/x", false),
             ("/home/%", "/home/", false),
+            ("~%", "~bob", true),
+            ("~%", "~/bob", false),
+            ("/%*", "/[a-z]*", true),
+            ("/%*", "/h?", true),
+            ("/%*", "/home", false),
+            ("/%*", "/home/*", false),
             ("-delete", "-delete", true),
             ("-delete", "-d", false),
         ] {

@@ -3,8 +3,9 @@
 //!
 //! It takes apart, it does not evaluate. Whatever it does not follow (functions, loops, arithmetic,
 //! here-documents, an open quote) becomes a [`Puzzle`], and a line with a puzzle is never judged
-//! harmless. Where shells differ, the more dangerous reading is taken: what bash takes for a remark
-//! (`# …`) is a command to zsh, so it is split like one.
+//! harmless. Where bash, zsh and fish differ, the more dangerous reading is taken: what bash takes for a
+//! remark (`# …`) is a command to zsh, so it is split like one. Where that can't be told (quotes in
+//! backticks, `\x65`, `!"`), the line is a puzzle too.
 //!
 //! The time is linear in the length of the line; nesting is bounded.
 
@@ -39,6 +40,8 @@ pub(super) struct Simple {
     pub(super) redirects: Vec<Redirect>,
     /// Whether the command before it feeds it.
     pub(super) fed: bool,
+    /// What is fed to it as text: `<<< word`.
+    pub(super) fed_words: Vec<Word>,
     /// Whether it ended in `&`.
     pub(super) background: bool,
     /// The alias, as it was typed, that it comes from.
@@ -54,7 +57,10 @@ pub(super) struct StandsFor {
 
 impl Simple {
     fn is_empty(&self) -> bool {
-        self.assignments.is_empty() && self.words.is_empty() && self.redirects.is_empty()
+        self.assignments.is_empty()
+            && self.words.is_empty()
+            && self.redirects.is_empty()
+            && self.fed_words.is_empty()
     }
 }
 
@@ -97,7 +103,7 @@ pub(super) enum Puzzle {
     HereDocument,
     /// `#`.
     Comment,
-    /// `'\'`: fish goes on where other shells end the quote.
+    /// Escapes and quotes that shells read differently: `'\'`, `\x65`.
     Quoting,
     /// Aliases that were not followed.
     Alias,

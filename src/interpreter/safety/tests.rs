@@ -30,7 +30,12 @@ fn lines_made_to_take_long_take_no_longer_than_others() {
     ] {
         let line = unit.repeat(10_000);
         let start = std::time::Instant::now();
-        let _ = policy.judge(&Intent::Run { command: line }, Doubt::None, &ShellNames::default());
+        let _ = policy.judge(
+            &Intent::Run { command: line },
+            Doubt::None,
+            &ShellNames::default(),
+            &Typed::default(),
+        );
         assert!(start.elapsed().as_secs_f64() < 2.0, "{unit} took {:?}", start.elapsed());
     }
 }
@@ -52,7 +57,7 @@ fn faulty_rules_are_told() {
 fn every_consequence_is_one_plain_sentence() {
     let rules = policy().rules;
     let sentences = rules.confirm.iter().chain(&rules.refuse).map(|rule| &rule.sentence);
-    for sentence in sentences.chain(rules.keys.iter().map(|rule| &rule.consequence)) {
+    for sentence in sentences.chain(rules.keys.rules.iter().map(|rule| &rule.consequence)) {
         assert!(sentence.ends_with('.') && sentence.starts_with(char::is_uppercase), "{sentence}");
     }
 }
@@ -68,7 +73,7 @@ fn shell(place: AliasPlace, aliases: &[&str]) -> ShellNames {
 }
 
 fn judged(line: &str, shell: &ShellNames) -> Verdict {
-    policy().judge(&Intent::Run { command: line.into() }, Doubt::None, shell)
+    policy().judge(&Intent::Run { command: line.into() }, Doubt::None, shell, &Typed::default())
 }
 
 #[test]
@@ -135,7 +140,7 @@ fn where_it_is_not_certain_the_worse_of_both_counts() {
     let certain = ShellNames { certain: true, ..uncertain };
     let run = Intent::Run { command: "rmdir x".into() };
     let switch = Intent::SwitchSession { name: "build".into() };
-    let judge = |intent: Intent| policy().judge(&intent, Doubt::None, &certain);
+    let judge = |intent: Intent| policy().judge(&intent, Doubt::None, &certain, &Typed::default());
     assert_eq!(judge(steps(&[run.clone(), run.clone()])), Verdict::Allow);
     assert_ne!(judge(steps(&[switch, run])), Verdict::Allow, "it may go to another shell");
 }

@@ -31,6 +31,11 @@ impl Typed {
         self.text
     }
 
+    /// Its text, if all of it is told.
+    pub(in crate::terminal) fn into_whole_text(self) -> Option<String> {
+        (self.length <= 2 * PART).then_some(self.text)
+    }
+
     /// Whether it is this text with the cursor at its end.
     pub(in crate::terminal) fn is(&self, text: &str) -> bool {
         let told = |length: usize, told: &dyn Fn() -> String| {

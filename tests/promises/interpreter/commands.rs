@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use voice_terminal::domain::{Confidence, Intent, Interpreter, Situation, Verdict};
+use voice_terminal::domain::{
+    Confidence, Intent, Interpreter, LineTaker, Situation, Typed, TypedLine, Verdict,
+};
 
 use super::{allowing, rules, typed};
 
@@ -86,6 +88,26 @@ fn what_the_user_allows_runs_unless_something_is_joined_to_it() {
         ("run rm -rf target", "allow"),
         ("run rm -rf target /", "refuse"),
         ("run bash -c 'rm -rf /'", "refuse"),
+        ("run bash -c 'rm -rf x'", "confirm"),
+        ("run bash -c 'ls'", "allow"),
+    ] {
+        assert_eq!(verdict(&rules, line), expected, "{line}");
+    }
+    let rules = allowing(&["time", "sudo", "env", "ssh", "sudo rm"]);
+    for (line, expected) in [
+        ("run time make", "allow"),
+        ("run sudo make", "allow"),
+        ("run ssh build uptime", "allow"),
+        ("run sudo rm x", "allow"),
+        ("run sudo rm -rf x", "confirm"),
+        ("run time rm -rf x", "confirm"),
+        ("run sudo git push --force", "confirm"),
+        ("run sudo dd if=a of=b", "confirm"),
+        ("run env rm -rf x", "confirm"),
+        ("run env -S 'rm -rf x'", "confirm"),
+        ("run sudo bash -c \"bash -c 'bash -c \\\"rm -rf x\\\"'\"", "confirm"),
+        ("run ssh build rm -rf x", "confirm"),
+        ("run sudo rm -rf /", "refuse"),
     ] {
         assert_eq!(verdict(&rules, line), expected, "{line}");
     }
@@ -113,7 +135,25 @@ fn what_ends_something_or_runs_something_is_asked_first() {
         ("press control o", "confirm"),
         ("press control d", "confirm"),
         ("press alt enter", "confirm"),
+        ("press control enter", "confirm"),
+        ("press control d", "confirm"),
+        ("press control z", "confirm"),
+        ("press control x", "confirm"),
+        ("press control v", "confirm"),
+        ("press control four", "confirm"),
+        ("press control pipe", "confirm"),
+        ("press control i", "confirm"),
+        ("press control space", "confirm"),
+        ("press alt a", "confirm"),
+        ("press control alt e", "confirm"),
+        ("press control alt f", "confirm"),
         ("press control c", "allow"),
+        ("press control r", "allow"),
+        ("press control left", "allow"),
+        ("press alt b", "allow"),
+        ("press alt backspace", "allow"),
+        ("press escape", "allow"),
+        ("press f five", "allow"),
         ("press tab", "allow"),
         ("press up three times", "allow"),
         ("type rm -rf /", "allow"),
@@ -128,6 +168,87 @@ fn what_ends_something_or_runs_something_is_asked_first() {
     }
     let Verdict::Confirm { consequence } = typed(&rules, "kill session build").verdict else { panic!() };
     assert!(consequence.contains("build"), "{consequence}");
+}
+
+/// A situation in which this is typed.
+fn typed_there(taker: LineTaker, text: &str, escaped: bool) -> Situation {
+    let lines = vec![TypedLine { text: text.into(), escaped }];
+    let elsewhere = vec![TypedLine { text: "rm -rf /".into(), escaped: false }];
+    let typed = std::sync::Arc::new(Typed { taker, lines, elsewhere });
+    Situation { typed, ..Situation::default() }
+}
+
+#[test]
+fn enter_is_judged_by_the_line_that_it_enters() {
+    let rules = rules();
+    let judge =
+        |line: &str, situation: &Situation| rules.interpret(line, Confidence::CERTAIN, situation).verdict;
+    for key in
+        ["press enter", "press control enter", "press control m", "press control alt j", "press alt enter"]
+    {
+        let at = |taker, text| judge(key, &typed_there(taker, text, false));
+        assert!(matches!(at(LineTaker::Shell, "rm -rf /"), Verdict::Refuse { .. }), "{key}");
+        assert!(matches!(at(LineTaker::Program, "sudo rm -rf /"), Verdict::Refuse { .. }), "{key}");
+        for (taker, text, told) in [
+            (LineTaker::Shell, "rm -rf build", "is `rm -rf build`. This deletes folders"),
+            (LineTaker::Shell, "ls", "is `ls`."),
+            (LineTaker::Program, "yes please", "is `yes please`."),
+            (LineTaker::Shell, "", "whatever is typed in the pane."),
+            (LineTaker::Keys, "rm -rf /", "whatever is typed in the pane."),
+        ] {
+            let Verdict::Confirm { consequence } = at(taker, text) else { panic!("{key}: {text}") };
+            assert!(consequence.contains(told), "{key}: {consequence}");
+        }
+    }
+    // What is put in or gone to on the way counts.
+    let spoken = |line: &str| {
+        let situation = Situation { spoken: true, ..typed_there(LineTaker::Shell, "rm -rf ", false) };
+        rules.interpret(line, Confidence::CERTAIN, &situation).verdict
+    };
+    assert!(matches!(spoken("press slash then press enter"), Verdict::Refuse { .. }));
+    assert!(matches!(spoken("next pane then press enter"), Verdict::Refuse { .. }));
+    assert!(matches!(spoken("press control c then press enter"), Verdict::Confirm { .. }));
+}
+
+#[test]
+fn keys_that_may_run_a_part_of_the_line_are_asked_about() {
+    let rules = rules();
+    let verdict = |key: &str, taker, text: &str, escaped| {
+        rules.interpret(key, Confidence::CERTAIN, &typed_there(taker, text, escaped)).verdict
+    };
+    for text in
+        ["echo $(touch x)", "echo `touch x`", "cat <(x)", "cat =(x)", "ls *(e:x:)", "echo ${x}", "echo $[x]"]
+    {
+        for key in ["press tab", "press control i"] {
+            assert!(
+                matches!(verdict(key, LineTaker::Shell, text, false), Verdict::Confirm { .. }),
+                "{key}: {text}"
+            );
+            assert_eq!(verdict("press tab", LineTaker::Keys, text, false), Verdict::Allow, "{text}");
+        }
+    }
+    assert_eq!(verdict("press tab", LineTaker::Shell, "cat \"my fi", false), Verdict::Allow);
+    // Behind Escape, a key is another one to a shell.
+    for key in ["press a", "press tab", "press control e"] {
+        assert!(matches!(verdict(key, LineTaker::Shell, "x", true), Verdict::Confirm { .. }), "{key}");
+        assert_eq!(verdict(key, LineTaker::Keys, "x", true), Verdict::Allow, "{key}");
+    }
+    for key in ["press b", "press escape", "press control c", "press up"] {
+        assert_eq!(verdict(key, LineTaker::Shell, "x", true), Verdict::Allow, "{key}");
+    }
+    assert!(matches!(typed(&rules, "press escape then press a").verdict, Verdict::Confirm { .. }));
+}
+
+#[test]
+fn what_runs_away_is_stopped_however_it_was_heard() {
+    let rules = rules();
+    for (confidence, degraded) in [(0.34, false), (0.0, true), (1.0, true)] {
+        let situation = Situation { degraded, ..Situation::default() };
+        let stop = rules.interpret("press control c", Confidence::new(confidence), &situation);
+        assert_eq!(stop.verdict, Verdict::Allow);
+        let made = rules.judge(stop.intent, Confidence::new(confidence), &situation);
+        assert!(matches!(made.verdict, Verdict::Confirm { .. }), "but not because an AI says so");
+    }
 }
 
 #[test]

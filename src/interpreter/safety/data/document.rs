@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::super::inverse::InverseData;
 use super::super::pattern::{Glob, Trait};
-use super::{Allow, Danger, FILE, KeyRule, Names, Rules, Sentences, Shells, Wrapper};
+use super::{Allow, Danger, FILE, KeyRule, Keys, Names, Rules, Sentences, Shells, Wrapper};
 use crate::domain::{Key, KeyPress};
 use crate::interpreter::GrammarError;
 
@@ -19,6 +19,7 @@ pub(super) struct Document {
     confirm: Vec<ConfirmData>,
     wrapper: Vec<WrapperData>,
     shells: ShellsData,
+    keys: KeysData,
     key: Vec<KeyData>,
     inverse: Vec<InverseData>,
     sentences: Sentences,
@@ -37,6 +38,8 @@ struct AllowData {
     reads: bool,
     #[serde(default)]
     needs_word: bool,
+    #[serde(default)]
+    any_option: bool,
 }
 
 #[derive(Deserialize)]
@@ -64,6 +67,8 @@ struct WrapperData {
     commands: Vec<String>,
     #[serde(default)]
     transparent: bool,
+    #[serde(default)]
+    takes_lines: bool,
     consequence: String,
 }
 
@@ -82,8 +87,17 @@ struct ShellsData {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct KeysData {
+    harmless: Vec<String>,
+    always: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct KeyData {
     press: Vec<String>,
+    #[serde(default)]
+    holds: Vec<String>,
     consequence: String,
 }
 
@@ -116,6 +130,7 @@ impl Document {
                 except: traits(&rule.except)?,
                 reads: rule.reads,
                 needs_word: rule.needs_word,
+                any_option: rule.any_option,
             });
         }
         let mut refuse = Vec::new();
@@ -136,10 +151,18 @@ impl Document {
                 sentence: rule.consequence.clone(),
             });
         }
-        let mut keys = Vec::new();
-        for rule in &self.key {
-            let presses = rule.press.iter().map(|it| key_press(it)).collect::<Result<_, _>>()?;
-            keys.push(KeyRule { presses, consequence: rule.consequence.clone() });
+        let presses = |keys: &[String]| keys.iter().map(|it| key_press(it)).collect::<Result<_, _>>();
+        let mut keys = Keys {
+            harmless: presses(&self.keys.harmless)?,
+            always: presses(&self.keys.always)?,
+            rules: Vec::new(),
+        };
+        for rule in self.key {
+            keys.rules.push(KeyRule {
+                presses: presses(&rule.press)?,
+                holds: rule.holds,
+                consequence: rule.consequence,
+            });
         }
         Ok(Rules {
             devices: globs(list("devices")?),
@@ -157,6 +180,7 @@ impl Document {
                 .map(|rule| Wrapper {
                     names: Names::new(&rule.commands),
                     transparent: rule.transparent,
+                    takes_lines: rule.takes_lines,
                     consequence: rule.consequence.clone(),
                 })
                 .collect(),

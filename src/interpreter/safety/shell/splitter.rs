@@ -157,7 +157,8 @@ impl<'a> Splitter<'a> {
             }
             self.eat('-');
             self.blanks();
-            self.word();
+            let fed = self.word();
+            self.current.fed_words.push(fed);
             return;
         }
         let reads_too = !writes && self.eat('>');
@@ -187,7 +188,17 @@ impl<'a> Splitter<'a> {
 
     fn plain_word(&mut self) {
         let start = self.at;
-        let word = self.word();
+        let mut word = Word::default();
+        // `\ls` is no alias, and what another shell may make of it is no program.
+        if self.current.words.is_empty()
+            && self.peek() == Some('\\')
+            && let Some(letter) = self.ahead(1).filter(char::is_ascii_alphabetic)
+        {
+            self.at += 2;
+            word.quote();
+            word.text.push(letter);
+        }
+        let word = self.rest_of(word);
         if self.expanded(&word, start) {
             return;
         }
@@ -206,7 +217,10 @@ impl<'a> Splitter<'a> {
 
     /// One word up to an unquoted blank or operator.
     fn word(&mut self) -> Word {
-        let mut word = Word::default();
+        self.rest_of(Word::default())
+    }
+
+    fn rest_of(&mut self, mut word: Word) -> Word {
         while let Some(c) = self.peek() {
             match c {
                 ' ' | '\t' | '\n' | '\r' | ';' | '&' | '|' | '(' | ')' | '<' | '>' => break,
@@ -215,7 +229,13 @@ impl<'a> Splitter<'a> {
                     word.quote();
                     match self.peek() {
                         Some('\n') => {}
-                        Some(next) => word.text.push(next),
+                        Some(next) => {
+                            // To fish `\x65` is an `e`.
+                            if next.is_ascii_alphanumeric() {
+                                self.puzzle(Puzzle::Quoting);
+                            }
+                            word.text.push(next);
+                        }
                         None => self.puzzle(Puzzle::Unfinished),
                     }
                     self.at += 1;
@@ -232,7 +252,7 @@ impl<'a> Splitter<'a> {
                 }
                 '$' => self.dollar(&mut word, false),
                 '`' => self.backtick(&mut word),
-                '!' => self.bang(&mut word, false),
+                '!' => self.bang(&mut word),
                 '*' | '?' | '[' => {
                     self.at += 1;
                     word.glob = true;
@@ -259,7 +279,7 @@ impl<'a> Splitter<'a> {
             if c == '\'' {
                 return;
             }
-            if c == '\\' && self.peek() == Some('\'') {
+            if c == '\\' && matches!(self.peek(), Some('\'' | '\\')) {
                 self.puzzle(Puzzle::Quoting);
             }
             word.text.push(c);
@@ -279,6 +299,10 @@ impl<'a> Splitter<'a> {
                     match self.peek() {
                         Some('\n') => self.at += 1,
                         Some(next @ ('$' | '`' | '"' | '\\')) => {
+                            // fish keeps the backslash.
+                            if next == '`' {
+                                self.puzzle(Puzzle::Quoting);
+                            }
                             word.text.push(next);
                             self.at += 1;
                         }
@@ -288,7 +312,7 @@ impl<'a> Splitter<'a> {
                 }
                 '$' => self.dollar(word, true),
                 '`' => self.backtick(word),
-                '!' => self.bang(word, true),
+                '!' => self.bang(word),
                 _ => {
                     self.at += 1;
                     word.text.push(c);
@@ -298,15 +322,11 @@ impl<'a> Splitter<'a> {
         self.puzzle(Puzzle::Unfinished);
     }
 
-    fn bang(&mut self, word: &mut Word, quoted: bool) {
+    /// Before a quote too: zsh takes the first `!"` out of a line, and what follows turns inside out.
+    fn bang(&mut self, word: &mut Word) {
         self.at += 1;
         word.text.push('!');
-        let harmless = match self.peek() {
-            None => true,
-            Some('"') => quoted,
-            Some(next) => next == '=' || next.is_whitespace(),
-        };
-        if !harmless {
+        if self.peek().is_some_and(|next| next != '=' && !next.is_whitespace()) {
             self.puzzle(Puzzle::History);
         }
     }
@@ -353,7 +373,23 @@ impl<'a> Splitter<'a> {
                 }
                 word.expand(name);
             }
-            Some(c @ ('?' | '$' | '#' | '!' | '-')) => {
+            // zsh: the value, split or taken for a pattern.
+            Some('=' | '~' | '^' | '+') => {
+                self.puzzle(Puzzle::Expansion);
+                word.dynamic = true;
+                word.text.push('$');
+            }
+            Some('!') => {
+                word.text.push('$');
+                self.bang(word);
+            }
+            // fish: the value of the variable that it names.
+            Some('$') if self.ahead(1).is_some_and(|c| c == '_' || c == '$' || c.is_ascii_alphabetic()) => {
+                self.puzzle(Puzzle::Expansion);
+                self.at += 1;
+                word.dynamic = true;
+            }
+            Some(c @ ('?' | '$' | '#' | '-')) => {
                 self.at += 1;
                 word.text.push('$');
                 word.text.push(c);
@@ -399,7 +435,13 @@ impl<'a> Splitter<'a> {
                     self.inside(&inner);
                     return;
                 }
+                // To fish a backtick is a character like others, so that quotes in it are quotes around it.
+                '"' | '\'' => {
+                    self.puzzle(Puzzle::Quoting);
+                    inner.push(c);
+                }
                 '\\' => {
+                    self.puzzle(Puzzle::Quoting);
                     if let Some(next) = self.peek() {
                         if !matches!(next, '`' | '\\' | '$') {
                             inner.push('\\');

@@ -1,3 +1,6 @@
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
 use super::*;
 
 fn words(line: &str) -> Vec<Vec<String>> {
@@ -61,10 +64,21 @@ fn what_is_not_followed_is_a_puzzle() {
         ("a <<b", Puzzle::HereDocument),
         ("a #b", Puzzle::Comment),
         ("a 'b\\' ';c'", Puzzle::Quoting),
+        ("a 'b\\\\c'", Puzzle::Quoting),
+        ("a -del\\x65te", Puzzle::Quoting),
+        ("a > \\x61", Puzzle::Quoting),
+        ("a \"`b \"; c; d \"`\"", Puzzle::Quoting),
+        ("a \"b!\"", Puzzle::History),
+        ("a \"$!\"", Puzzle::History),
+        ("a $=b", Puzzle::Expansion),
+        ("a \"$~b\"", Puzzle::Expansion),
+        ("a $$b", Puzzle::Expansion),
     ] {
         assert!(Script::parse(line).puzzles.contains(&puzzle), "{line}: {:?}", Script::parse(line));
     }
-    for line in ["a b!", "a != b", "a#b", "a \"b!\"", "a $", "a <<< b", "a ~/x"] {
+    for line in
+        ["a b!", "a != b", "a#b", "a \"b! \"", "a $", "a <<< b", "a ~/x", "\\ls a", "a `b`", "a \"`b`\""]
+    {
         assert_eq!(Script::parse(line).puzzles, [], "{line}");
     }
 }
@@ -80,37 +94,125 @@ fn nesting_has_a_bottom_and_length_costs_no_more_than_length() {
     }
 }
 
-/// bash itself says what it makes of words: the splitter has to agree, for every line that it
+/// The shells themselves say what they make of words: the splitter has to agree, for every line that it
 /// claims to follow.
 #[test]
-fn bash_agrees_on_words() {
-    use std::process::{Command, Stdio};
+fn shells_agree_on_words() {
     let pieces = [
-        "a", " ", "  ", "'b c'", "\"d e\"", "\\ ", "\\\"", "f\\g", "''", "\"x'y\"", "'x\"y'", "-z", "=",
-        "\\$", "\"\\$h\"", "é", ":", ",", "\"\\\\\"",
+        "a", " ", "  ", "'b c'", "\"d e\"", "\\ ", "\\\"", "''", "\"x'y\"", "'x\"y'", "-z", "x=", "\\$",
+        "\"\\$h\"", "é", ":", ",", "\"\\\\\"",
     ];
-    // A small fixed generator: the same lines every time.
+    let lines = drawn(&pieces, 400);
+    let script: String =
+        lines.iter().flat_map(|line| ["printf '%s\\0' : ", line, "\nprintf '\\n\\0'\n"]).collect();
+    for shell in ["bash --norc --noprofile", "zsh -f", "fish --no-config"] {
+        let output = command(shell).args(["-c", &script]).stderr(Stdio::inherit()).output();
+        let output = String::from_utf8(output.expect("the shell is there").stdout).unwrap();
+        let mut theirs = output.split("\n\0");
+        for line in &lines {
+            let script = Script::parse(&format!(": {line}"));
+            assert_eq!(script.puzzles, [], "{line}");
+            let ours: String = script.commands[0].words.iter().flat_map(|word| [&word.text, "\0"]).collect();
+            assert_eq!(Some(ours.as_str()), theirs.next(), "{shell}: {line}");
+        }
+    }
+}
+
+/// Whatever a shell runs of a line that the splitter claims to follow, the splitter has seen it there: as a
+/// program, which `ran` is, or as the option that is written `-\x64one`.
+#[test]
+fn no_shell_runs_what_was_not_seen() {
+    let pieces = [
+        "\"",
+        "'",
+        "`",
+        "!",
+        "\\",
+        " ",
+        "; ran; ",
+        "\"; ran; \"",
+        "'; ran; '",
+        "`echo ",
+        " `",
+        "a",
+        "!\"",
+        "\\'",
+        "\\\"",
+        "$",
+        "-\\x64one",
+        " -d\\157ne",
+        "$(",
+        ")",
+        "{",
+        "}",
+        "#",
+        "=",
+        "~",
+        "^",
+        " | ",
+        "echo ",
+        "!a",
+        "*",
+        "[",
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let (ran, done) = (folder.path().join("was-run"), folder.path().join("was-done"));
+    // Where the lines are run, a pattern finds no program.
+    let (programs, here) = (folder.path().join("programs"), folder.path().join("here"));
+    std::fs::create_dir(&programs).unwrap();
+    std::fs::create_dir(&here).unwrap();
+    let program = |name: &str, content: &str| {
+        let path = programs.join(name);
+        std::fs::write(&path, format!("#!/bin/sh\n{content}\n")).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    };
+    program("ran", &format!("touch '{}'", ran.display()));
+    program("take", &format!("for it; do [ \"$it\" = -done ] && touch '{}'; done", done.display()));
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let mut known = vec![
+        "take \"`echo \"; ran; echo \"`\"".to_owned(),
+        "take \"a!\" '\"; ran; echo '\\'".to_owned(),
+        "take -\\x64one".to_owned(),
+        "take '\\\\'; ran; '".to_owned(),
+    ];
+    known.extend(drawn(&pieces, 1000).into_iter().map(|line| format!("take {line}")));
+    let mut followed = 0;
+    for line in known {
+        let script = Script::parse(&line);
+        let is_word = |word: &Word, text: &str| word.text == text;
+        let runs = script.commands.iter().any(|it| it.words.first().is_some_and(|word| is_word(word, "ran")));
+        let does = script.commands.iter().flat_map(|it| &it.words).any(|word| is_word(word, "-done"));
+        if !script.puzzles.is_empty() || runs || does {
+            continue;
+        }
+        followed += 1;
+        for shell in ["bash --norc --noprofile -i", "zsh -f -i", "fish --no-config"] {
+            let mut shell_of = command(shell);
+            shell_of.env("PATH", &path).current_dir(&here).stdin(Stdio::piped());
+            let mut child = shell_of.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            // As at a prompt, where history is put in; it may have ended by itself.
+            let _ = writeln!(child.stdin.take().unwrap(), "{line}");
+            child.wait().unwrap();
+            assert!(!ran.exists() && !done.exists(), "{shell} runs what is hidden in {line}");
+        }
+    }
+    assert!(followed > 50, "only {followed} lines");
+}
+
+/// A shell with its arguments, without files of a user's.
+fn command(shell: &str) -> Command {
+    let mut words = shell.split(' ');
+    let mut command = Command::new(words.next().unwrap());
+    command.args(words).env("LC_ALL", "C.UTF-8");
+    command
+}
+
+/// Lines made of these pieces: the same every time.
+fn drawn(pieces: &[&str], count: usize) -> Vec<String> {
     let mut seed = 7_u64;
     let mut random = |below: usize| {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (seed >> 33) as usize % below
     };
-    let lines: Vec<String> =
-        (0..400).map(|_| (0..=random(9)).map(|_| pieces[random(pieces.len())]).collect::<String>()).collect();
-    let script: String =
-        lines.iter().flat_map(|line| ["printf '%s\\0' : ", line, "\nprintf '\\n\\0'\n"]).collect();
-    let output = Command::new("bash")
-        .args(["--norc", "--noprofile", "-c", &script])
-        .env("LC_ALL", "C.UTF-8")
-        .stderr(Stdio::inherit())
-        .output()
-        .expect("bash is there");
-    let output = String::from_utf8(output.stdout).unwrap();
-    let mut theirs = output.split("\n\0");
-    for line in &lines {
-        let script = Script::parse(&format!(": {line}"));
-        assert_eq!(script.puzzles, [], "{line}");
-        let ours: String = script.commands[0].words.iter().flat_map(|word| [&word.text, "\0"]).collect();
-        assert_eq!(Some(ours.as_str()), theirs.next(), "{line}");
-    }
+    (0..count).map(|_| (0..=random(9)).map(|_| pieces[random(pieces.len())]).collect()).collect()
 }
