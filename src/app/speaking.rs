@@ -20,6 +20,8 @@ use crate::speech::synthesis::{self, Synthesisers};
 
 /// News that wait to be spoken; the oldest go unheard, since they have been printed.
 const WAITING: usize = 4;
+/// The first voice is back when it has said so many texts in a row: one that comes and goes is told of once.
+const STEADY: u32 = 2;
 /// What takes longer is told.
 const SOON: Duration = Duration::from_secs(1);
 
@@ -40,6 +42,7 @@ pub(super) async fn speak(
     let mut preparing = Some(Box::pin(voice.clone().prepare(config.speech.tts.voice.clone(), &progress)));
     let mut speaking: Option<BoxFuture<'static, Result<Said, Failure>>> = None;
     let mut waiting: VecDeque<String> = VecDeque::new();
+    let mut in_a_row = 0;
     loop {
         if speaking.is_none()
             && !*somebody_speaks.borrow_and_update()
@@ -52,7 +55,7 @@ pub(super) async fn speak(
             said = async { match &mut speaking { Some(future) => future.await, None => std::future::pending().await } } => {
                 speaking = None;
                 send(&inbox, Input::Silent).await;
-                for input in news(said) {
+                for input in news(said, &mut in_a_row) {
                     send(&inbox, input).await;
                 }
             }
@@ -165,11 +168,15 @@ struct Said {
     heard: bool,
 }
 
-/// What the conversation is told of how speaking went.
-fn news(said: Result<Said, Failure>) -> Vec<Input> {
+/// What the conversation is told of how speaking went; with how many texts the first voice has said in a row.
+fn news(said: Result<Said, Failure>, in_a_row: &mut u32) -> Vec<Input> {
     let serving = |chain: &str, what: &str| Input::Serving { chain: chain.into(), what: what.into() };
+    match &said {
+        Ok(Said { by_another: None, by_the_first, .. }) => *in_a_row += u32::from(*by_the_first),
+        _ => *in_a_row = 0,
+    }
     match said {
-        Ok(Said { by_the_first, by_another, heard }) => {
+        Ok(Said { by_another, heard, .. }) => {
             let voice = match by_another {
                 Some(tier) => Some(Input::Degraded(Degradation {
                     chain: synthesis::CHAIN.into(),
@@ -177,7 +184,7 @@ fn news(said: Result<Said, Failure>) -> Vec<Input> {
                     what: "My usual voice doesn't work; a simpler one speaks instead".into(),
                     remedy: "`voice-terminal doctor` tells why".into(),
                 })),
-                None => by_the_first.then(|| serving(synthesis::CHAIN, "My usual voice is back.")),
+                None => (*in_a_row >= STEADY).then(|| serving(synthesis::CHAIN, "My usual voice is back.")),
             };
             voice.into_iter().chain(heard.then(|| serving("audio-output", "I can be heard again."))).collect()
         }
@@ -210,4 +217,28 @@ fn spoken(event: Event) -> Option<String> {
         _ => None,
     }
     .filter(|text| !text.trim().is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_voice_that_comes_and_goes_is_not_back() {
+        let said = |first: bool, another: Option<&str>| {
+            Ok(Said { by_the_first: first, by_another: another.map(str::to_owned), heard: true })
+        };
+        let is_back = |inputs: Vec<Input>| {
+            inputs
+                .iter()
+                .any(|input| matches!(input, Input::Serving { chain, .. } if chain == synthesis::CHAIN))
+        };
+        let mut in_a_row = 0;
+        assert!(!is_back(news(said(true, Some("local-fast")), &mut in_a_row)));
+        assert!(!is_back(news(said(true, None), &mut in_a_row)));
+        assert!(!is_back(news(said(false, Some("local-fast")), &mut in_a_row)));
+        assert!(!is_back(news(said(true, None), &mut in_a_row)));
+        assert!(!is_back(news(said(false, None), &mut in_a_row)), "what was kept tells nothing");
+        assert!(is_back(news(said(true, None), &mut in_a_row)));
+    }
 }

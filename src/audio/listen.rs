@@ -32,6 +32,9 @@ use crate::domain::{Completeness, PauseId};
 
 /// Events that wait beyond the consumer's queue.
 const WAITING: usize = 16;
+/// How often is looked for sound that came without a word: what is less than a chunk wakes nobody, and must not pass
+/// for new when it is found at last.
+const LOOK: Duration = Duration::from_millis(100);
 /// How often a waiting event is offered again.
 const RETRY: Duration = Duration::from_millis(50);
 
@@ -151,7 +154,7 @@ pub(super) fn listen(
         if !outbox.flush() {
             break Ended::Unheard;
         }
-        let wait = watchdog.saturating_sub(silent_for);
+        let wait = watchdog.saturating_sub(silent_for).min(LOOK);
         thread::park_timeout(if outbox.is_empty() { wait } else { wait.min(RETRY) });
     };
     let surely = listener.is_surely_a_person();

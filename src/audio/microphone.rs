@@ -59,7 +59,10 @@ enum Source {
         /// The command that unmutes it.
         unmute: String,
     },
-    Alsa(Stream),
+    Alsa {
+        /// Held open.
+        _stream: Stream,
+    },
 }
 
 /// What the callbacks and the listening thread share.
@@ -144,7 +147,7 @@ impl Microphone {
         };
         stream.play()?;
         let channels = usize::from(config.channels).max(1);
-        Self::with(Source::Alsa(stream), shared, ring, channels, config.sample_rate)
+        Self::with(Source::Alsa { _stream: stream }, shared, ring, channels, config.sample_rate)
     }
 
     fn with(
@@ -227,7 +230,7 @@ impl Microphone {
 
     /// Whether it serves in the place of one that comes without a word from the sound system.
     pub(super) fn waits_for_nodes(&self) -> bool {
-        self.missing.is_some() && matches!(self.stream, Some(Source::Alsa(_)))
+        self.missing.is_some() && matches!(self.stream, Some(Source::Alsa { .. }))
     }
 
     /// What to do where nothing but silence comes from it.
@@ -248,7 +251,8 @@ impl Microphone {
 
 impl Drop for Microphone {
     fn drop(&mut self) {
-        if let Some(Source::Alsa(stream)) = self.stream.take() {
+        // One that hangs, or whose server does, must not keep anybody from being told.
+        if let Some(stream) = self.stream.take() {
             let spare = std::thread::Builder::new().name("audio-drop".into());
             // Without a thread to spare, leaking a stream is better than hanging on it.
             if let Err(error) = spare.spawn(move || drop(stream)) {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
@@ -40,7 +41,12 @@ struct Speech {
     pcm: Pcm,
     /// Stays on this machine: there are names in it.
     expectation: Expectation,
+    /// Not for the local recogniser, which has just hung over the same words.
+    elsewhere: bool,
 }
+
+/// What is said so soon after a guess is what was guessed at.
+const SAME_WORDS: Duration = Duration::from_secs(1);
 
 /// All recognisers of the chain, in order.
 pub struct Recognisers {
@@ -53,6 +59,8 @@ pub struct Recognisers {
     /// The tiers in order.
     names: Vec<String>,
     clouds: Vec<Arc<CloudTier>>,
+    /// When a guess was given up, because the local recogniser hung.
+    hung: Mutex<Option<Instant>>,
 }
 
 /// What the recognisers are built from.
@@ -117,7 +125,8 @@ impl Recognisers {
         // So much that each tier's own limit decides.
         let deadline = LOAD * 2 * tiers.len().max(1) as u32;
         let chain = Chain::new(CHAIN, deadline, tiers).telling(fallbacks);
-        Self { chain, whisper, whisper_breaker: breaker, unready, bias, names, clouds: remotes }
+        let hung = Mutex::new(None);
+        Self { chain, whisper, whisper_breaker: breaker, unready, bias, names, clouds: remotes, hung }
     }
 
     /// Makes ready what can be: the local recogniser's model, if that is in the chain. Without it, what is
@@ -171,7 +180,7 @@ impl Recognisers {
 
     fn speech(&self, pcm: &Pcm, expectation: &Expectation) -> Speech {
         let expectation = if self.bias { expectation.clone() } else { Expectation::default() };
-        Speech { pcm: pcm.clone(), expectation }
+        Speech { pcm: pcm.clone(), expectation, elsewhere: false }
     }
 
     /// The worker's process, while there is one.
@@ -240,8 +249,17 @@ impl Recogniser for Recognisers {
         speech: &'a Pcm,
         expectation: &'a Expectation,
     ) -> BoxFuture<'a, Result<Transcript, Failure>> {
-        let speech = self.speech(speech, expectation);
+        let mut speech = self.speech(speech, expectation);
+        let hung = self.hung.lock().take().is_some_and(|at| at.elapsed() < SAME_WORDS);
+        // Whoever waits has waited for it once. Without anybody else, one that was started anew may do.
+        speech.elsewhere = hung && self.clouds.iter().any(|tier| tier.is_usable());
         Box::pin(async move {
+            if speech.elsewhere {
+                if let Ok(served) = self.chain.call(&speech, Effect::Idempotent).await {
+                    return Ok(served.value);
+                }
+                speech.elsewhere = false;
+            }
             match self.chain.call(&speech, Effect::Idempotent).await {
                 Ok(served) => Ok(served.value),
                 Err(none) => Err(failure(&none)),
@@ -284,7 +302,11 @@ impl Recogniser for Recognisers {
                 unready: None,
             };
             let guess = self.whisper_breaker.call_within(tier.limit(&speech), tier.serve(&speech));
-            guess.await.inspect_err(|error| tracing::debug!(%error, "no speculation")).ok()
+            let guess = guess.await.inspect_err(|error| tracing::debug!(%error, "no speculation"));
+            if let Err(CallError::TimedOut { .. }) = guess {
+                *self.hung.lock() = Some(Instant::now());
+            }
+            guess.ok()
         })
     }
 }
@@ -302,6 +324,9 @@ impl Tier<Speech, Transcript, RecognitionError> for LocalTier {
 
     fn serve<'a>(&'a self, speech: &'a Speech) -> BoxFuture<'a, Result<Transcript, RecognitionError>> {
         Box::pin(async move {
+            if speech.elsewhere {
+                return Err(RecognitionError::unready(&Unready("it has just hung".into())));
+            }
             let began = Instant::now();
             let heard = self.whisper.recognise(&speech.pcm, &speech.expectation).await?;
             Ok(Transcript {
