@@ -64,6 +64,11 @@ impl Insertions {
         (here.unwrap_or_default(), elsewhere.collect())
     }
 
+    /// Whether Escape was pressed on a line somewhere, so that text may be keys there.
+    pub(super) fn may_be_escaped(&self) -> bool {
+        self.lines.iter().any(|(_, line)| line.escaped)
+    }
+
     fn line(&mut self, pane: &PaneId) -> &mut TypedLine {
         let known = self.lines.iter().position(|(at, _)| at == pane);
         let at = known.unwrap_or_else(|| {

@@ -102,9 +102,12 @@ pub(super) struct Performance {
 
 /// Whether what names mean to the shell, or what is typed there, can make a difference. What is refused
 /// without that stays refused.
-fn depends_on_shell(interpretation: &Interpretation) -> bool {
-    let has_line =
-        |intent: &Intent| matches!(intent, Intent::Run { .. } | Intent::Undo | Intent::Press { .. });
+fn depends_on_shell(interpretation: &Interpretation, may_be_escaped: bool) -> bool {
+    let has_line = |intent: &Intent| match intent {
+        Intent::Run { .. } | Intent::Undo | Intent::Press { .. } => true,
+        Intent::Type { .. } => may_be_escaped,
+        _ => false,
+    };
     let is_refused = matches!(interpretation.verdict, Verdict::Refuse { .. });
     !is_refused && interpretation.intent.steps().iter().any(has_line)
 }
@@ -202,7 +205,7 @@ impl Performance {
             typed: Arc::default(),
         };
         let mut interpretation = self.ports.interpreter.interpret(&words.text, words.confidence, &situation);
-        if unreachable.is_none() && depends_on_shell(&interpretation) {
+        if unreachable.is_none() && depends_on_shell(&interpretation, self.insertions.may_be_escaped()) {
             self.look(&interpretation.intent, &mut situation).await?;
             interpretation = self.ports.interpreter.interpret(&words.text, words.confidence, &situation);
         }
@@ -298,7 +301,7 @@ impl Performance {
         self.assisted = Some(assisted);
         let Some(intent) = intent else { return Ok(None) };
         let judged = self.ports.interpreter.judge(intent, words.confidence, situation);
-        if !depends_on_shell(&judged) {
+        if !depends_on_shell(&judged, self.insertions.may_be_escaped()) {
             return Ok(Some(judged));
         }
         self.look(&judged.intent, situation).await?;
@@ -308,7 +311,7 @@ impl Performance {
     /// Looks at what lines and keys would meet.
     async fn look(&mut self, intent: &Intent, situation: &mut Situation) -> Result<(), Cut> {
         situation.shell = self.shell().await?;
-        if presses(intent) {
+        if presses(intent) || self.insertions.may_be_escaped() {
             situation.typed = Arc::new(self.typed().await?);
         }
         Ok(())
@@ -331,6 +334,7 @@ impl Performance {
         let is_ours = self.question.as_ref().is_some_and(|question| question.withdrawal().is_some());
         if let Some(told) = at.line.filter(|_| !is_ours) {
             here.text = told;
+            here.unknown = false;
         }
         Ok(Typed { taker: at.taker, lines: vec![here], elsewhere })
     }

@@ -9,6 +9,8 @@ pub struct Aliases {
     pub aliases: HashMap<String, Alias>,
     /// The names of the user's functions, and of aliases whose text could not be told.
     pub functions: HashSet<String>,
+    /// Whether any word of a line may stand for something that isn't known.
+    pub unclear: bool,
 }
 
 /// Text that a name stands for.

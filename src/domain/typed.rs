@@ -32,6 +32,8 @@ pub struct TypedLine {
     pub text: String,
     /// Escape was pressed on it: to a shell, keys that follow may be other keys.
     pub escaped: bool,
+    /// Keys have changed it elsewhere than at its end, or called up another: its text may not be all of it.
+    pub unknown: bool,
 }
 
 /// The lines that a key may meet.
@@ -63,7 +65,7 @@ impl TypedLine {
         }
     }
 
-    /// A key was pressed. Of one that edits the line elsewhere than at its end, nothing is known.
+    /// A key was pressed.
     pub fn press(&mut self, press: &KeyPress) {
         let is_plain = !press.control && !press.alt && !self.escaped;
         match press.key {
@@ -78,12 +80,19 @@ impl TypedLine {
                     self.text.pop();
                 }
             }
-            _ => {}
+            // What is completed has no brackets that weren't there.
+            Key::Tab => {}
+            _ => self.unknown = true,
         }
     }
 }
 
 impl Typed {
+    /// Whether keys meet a shell to which they may be other keys.
+    pub fn is_escaped(&self) -> bool {
+        self.taker != LineTaker::Keys && self.lines.iter().any(|line| line.escaped)
+    }
+
     /// What is typed after one of several steps.
     pub fn follow(&mut self, step: &Intent) {
         if self.lines.is_empty() {

@@ -41,6 +41,8 @@ struct Speech {
     pcm: Pcm,
     /// Stays on this machine: there are names in it.
     expectation: Expectation,
+    /// Whether somebody else can be asked.
+    others: bool,
     /// Not for the local recogniser, which has just hung over the same words.
     elsewhere: bool,
 }
@@ -180,7 +182,8 @@ impl Recognisers {
 
     fn speech(&self, pcm: &Pcm, expectation: &Expectation) -> Speech {
         let expectation = if self.bias { expectation.clone() } else { Expectation::default() };
-        Speech { pcm: pcm.clone(), expectation, elsewhere: false }
+        let others = self.clouds.iter().any(|tier| tier.is_usable());
+        Speech { pcm: pcm.clone(), expectation, others, elsewhere: false }
     }
 
     /// The worker's process, while there is one.
@@ -252,7 +255,7 @@ impl Recogniser for Recognisers {
         let mut speech = self.speech(speech, expectation);
         let hung = self.hung.lock().take().is_some_and(|at| at.elapsed() < SAME_WORDS);
         // Whoever waits has waited for it once. Without anybody else, one that was started anew may do.
-        speech.elsewhere = hung && self.clouds.iter().any(|tier| tier.is_usable());
+        speech.elsewhere = hung && speech.others;
         Box::pin(async move {
             if speech.elsewhere {
                 if let Ok(served) = self.chain.call(&speech, Effect::Idempotent).await {
@@ -268,7 +271,7 @@ impl Recogniser for Recognisers {
     }
 
     fn overhear<'a>(&'a self, speech: &'a Pcm) -> BoxFuture<'a, Result<Transcript, Failure>> {
-        let speech = self.speech(speech, &Expectation::default());
+        let speech = Speech { others: false, ..self.speech(speech, &Expectation::default()) };
         Box::pin(async move {
             if let Some(unready) = &self.unready {
                 return Err(unavailable(unready.to_string(), CHANGE));
@@ -343,9 +346,11 @@ impl Tier<Speech, Transcript, RecognitionError> for LocalTier {
     }
 
     /// The breaker's timeout is for a command of a few seconds. A long utterance honestly takes
-    /// longer, by at most its own length again; and loading a model is no slowness of the recogniser.
+    /// longer, by at most its own length again; and loading a model is no slowness of the recogniser,
+    /// but nobody waits longer for that while another can be asked.
     fn limit(&self, speech: &Speech) -> Duration {
-        let load = if self.whisper.is_warm() { Duration::ZERO } else { self.whisper.load_limit() + TELL };
+        let is_there = self.whisper.is_warm() || speech.others;
+        let load = if is_there { Duration::ZERO } else { self.whisper.load_limit() + TELL };
         self.breaker.timeout() + speech.pcm.duration() + load
     }
 }

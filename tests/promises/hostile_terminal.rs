@@ -161,7 +161,7 @@ fn whatever_is_said_no_control_character_reaches_a_pane_and_nothing_runs_unasked
 }
 
 /// What is said, each of which would make `made` or delete `victim` in this shell, if it weren't asked about.
-const HIDDEN: [(&str, &str); 11] = [
+const HIDDEN: [(&str, &str); 16] = [
     ("zsh", "type touch made\npress alt a\n"),
     ("zsh", "type touch made\npress escape\npress a\n"),
     ("zsh", "type echo $(touch made)\npress tab\n"),
@@ -171,6 +171,11 @@ const HIDDEN: [(&str, &str); 11] = [
     ("zsh", "run echo \"a!\" '\"; touch made; echo '\\'\n"),
     ("zsh", "run printf %d 'HOME[$(touch made)]'\n"),
     ("fish", "run find victim -del\\x65te\n"),
+    ("fish", "run find victim -del\"$VISUAL\"ete\n"),
+    ("fish", "run find victim \u{2003}-delete\n"),
+    ("fish", "run find victim { -delete, -print }\n"),
+    ("bash", "run find victim -del${VISUAL}ete\n"),
+    ("zsh", "run find victim -del${VISUAL}ete\n"),
     ("fish", "run echo \"`echo \"; touch made; echo \"`\"\n"),
     ("bash", "type echo $(touch made)\npress control alt e\npress escape\npress control e\n"),
 ];
@@ -192,6 +197,21 @@ fn nothing_runs_unasked_in_any_shell() {
         assert!(!user.path("home/made").exists(), "{shell}: {}", ran.out);
         assert!(user.path("home/victim").exists(), "{shell}: {}", ran.out);
     }
+}
+
+#[test]
+fn where_text_is_keys_it_is_asked_about() {
+    let mut user = User::new();
+    user.set("SHELL", "/usr/bin/bash");
+    fs::write(user.path("home/.bashrc"), "set -o vi\nexport EDITOR=true VISUAL=true\n").unwrap();
+    let mut said = String::from("run cd\n");
+    for words in ["type v", "spell vest", "dictate vest"] {
+        writeln!(said, "type touch made\npress escape\n{words}\ncancel\npress control c").unwrap();
+    }
+    said += "run sleep 0.5\nrun echo over\n";
+    let ran = user.run_with(&["run"], said.as_bytes());
+    assert!(ran.out.contains("  over"), "{}", ran.out);
+    assert!(!user.path("home/made").exists(), "{}", ran.out);
 }
 
 #[test]

@@ -53,6 +53,8 @@ pub(super) struct Allow {
     needs_word: bool,
     /// No option of it does harm, so that a pattern may become one.
     any_option: bool,
+    /// Whatever a file may be called, its name is not to be among the words.
+    no_patterns: bool,
 }
 
 /// What is asked first, or not done at all.
@@ -210,7 +212,11 @@ impl Allow {
             if let Some(variable) = rules.unknown_variable(word) {
                 return Harmless::Doubtful(Doubt::Variable(variable.to_owned()));
             }
-            if looked_through && (word.dynamic || !self.any_option && word.may_become_an_option()) {
+            let may_be_anything = word.dynamic
+                || word.has_varying()
+                || self.no_patterns && word.glob
+                || !self.any_option && word.may_become_an_option();
+            if looked_through && may_be_anything {
                 return Harmless::Doubtful(Doubt::Dynamic);
             }
             if self.reads && rules.is_secret(word) {
@@ -222,6 +228,19 @@ impl Allow {
 }
 
 impl Word {
+    /// A variable may be empty, or several words: to `-del${PAGER}ete` it makes no difference that nobody sees it.
+    /// Only folders that are surely there are as good as text, at the beginning.
+    fn has_varying(&self) -> bool {
+        let begins_with = |folder: &str| {
+            self.text.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        match self.variables.as_slice() {
+            [] => false,
+            [name] => !(name == "HOME" && begins_with("~") || name == "PWD" && begins_with("$PWD")),
+            _ => true,
+        }
+    }
+
     /// A pattern without fixed beginning may become the name of a file that looks like an option.
     fn may_become_an_option(&self) -> bool {
         self.glob && self.text.starts_with(['*', '?', '[', '-'])
@@ -258,7 +277,8 @@ impl Keys {
 impl KeyRule {
     /// Whether it is about a key that is pressed while these lines are typed.
     pub(super) fn fits(&self, press: &KeyPress, lines: &[TypedLine]) -> bool {
-        let held = |line: &TypedLine| self.holds.iter().any(|text| line.text.contains(text.as_str()));
+        let holds = |line: &TypedLine| self.holds.iter().any(|text| line.text.contains(text.as_str()));
+        let held = |line: &TypedLine| line.unknown || holds(line);
         // Alt makes no key safer, nor does control one that has a name.
         let is_key = |it: &KeyPress| {
             let control = if matches!(it.key, Key::Char(_)) { press.control } else { it.control };

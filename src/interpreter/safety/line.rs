@@ -208,6 +208,9 @@ impl Policy {
                 worst = worst.or_worse(Judgement::new(Grade::Touches, filled(&sentences.assignment, name)));
             }
         }
+        for word in &command.settings {
+            worst = worst.or_worse(self.fed(word));
+        }
         for redirect in &command.redirects {
             worst = worst.or_worse(self.redirect(redirect));
         }
@@ -246,6 +249,9 @@ impl Policy {
             Judgement::new(Grade::Touches, filled(&sentences.writes, which))
         } else if target.dynamic {
             Judgement::new(Grade::Unclear, &sentences.expansion)
+        } else if let Some(name) = self.rules.unknown_variable(target) {
+            // Where there is no such file, its name is shown.
+            Judgement::new(Grade::Unclear, filled(&sentences.variable, name))
         } else if self.rules.is_secret(target) {
             Judgement::new(Grade::Touches, filled(&sentences.secret, &target.text))
         } else {
@@ -253,7 +259,7 @@ impl Policy {
         }
     }
 
-    /// What a command is fed as text is mostly shown.
+    /// What a command is fed as text, or is set to, is mostly shown.
     fn fed(&self, word: &Word) -> Judgement {
         let sentences = &self.rules.sentences;
         if let Some(name) = self.rules.unknown_variable(word) {

@@ -118,8 +118,10 @@ impl Policy {
             Intent::NewSession { .. }
             | Intent::NewWindow { .. }
             | Intent::RenameWindow { .. }
-            | Intent::SplitPane { .. }
-            | Intent::Type { .. } => Verdict::Allow,
+            | Intent::SplitPane { .. } => Verdict::Allow,
+            // To a shell whose keys are vi's, what follows Escape is no text.
+            Intent::Type { .. } if typed.is_escaped() => ask(&sentences.key_after_escape),
+            Intent::Type { .. } => Verdict::Allow,
             // Going somewhere, asking and answering change nothing.
             Intent::SwitchSession { .. }
             | Intent::ListSessions
@@ -200,7 +202,7 @@ impl Policy {
             return verdicts.fold(ask(&rule.consequence), Verdict::with);
         }
         // What follows Escape is to a shell what it is with alt held.
-        let is_alt = press.alt || press.key != Key::Escape && lines.iter().any(|line| line.escaped);
+        let is_alt = press.alt || press.key != Key::Escape && typed.is_escaped();
         if keys.is_harmless(press, is_alt) {
             Verdict::Allow
         } else if press.control || press.alt {

@@ -34,6 +34,8 @@ pub(super) struct Script {
 pub(super) struct Simple {
     /// Names of the variables that are set before it.
     pub(super) assignments: Vec<String>,
+    /// What they are set to, with their names.
+    pub(super) settings: Vec<Word>,
     /// Its name and arguments.
     pub(super) words: Vec<Word>,
     /// What it reads and writes.
@@ -126,6 +128,9 @@ impl Script {
         let mut splitter = Splitter::new(line, aliases, 0);
         if splitter.peek() == Some('^') {
             splitter.puzzle(Puzzle::History);
+        }
+        if aliases.unclear {
+            splitter.puzzle(Puzzle::Alias);
         }
         splitter.list(None);
         splitter.script

@@ -69,7 +69,7 @@ fn shell(place: AliasPlace, aliases: &[&str]) -> ShellNames {
         (name.to_owned(), Alias { text: text.into(), place })
     };
     let aliases = aliases.iter().map(alias).collect();
-    ShellNames { aliases: Aliases { aliases, functions: HashSet::new() }, certain: true }
+    ShellNames { aliases: Aliases { aliases, ..Aliases::default() }, certain: true }
 }
 
 fn judged(line: &str, shell: &ShellNames) -> Verdict {

@@ -1,5 +1,5 @@
 //! A Coqui `tts-server` on this machine, by its HTTP interface: `GET /api/tts?text=…` answers with a wav
-//! file.
+//! file. What else it wants to be told (`speaker_id`, `language_id`) stands in its address.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -36,10 +36,17 @@ impl Coqui {
         Ok(Self { client, address })
     }
 
+    /// Where the sound of a clause is.
+    fn url(&self, clause: &str) -> Url {
+        let mut url = self.address.clone();
+        url.set_path(&format!("{}/api/tts", self.address.path().trim_end_matches('/')));
+        url.query_pairs_mut().append_pair("text", clause);
+        url
+    }
+
     /// The sound of a clause. Dropping the future ends the request.
     pub(super) async fn speak(&self, clause: &str) -> Result<Sound, SynthesisError> {
-        let mut url = self.address.join("api/tts").map_err(|_| SynthesisError::Unreachable)?;
-        url.query_pairs_mut().append_pair("text", clause);
+        let url = self.url(clause);
         let unreachable = |error: reqwest::Error| {
             tracing::warn!(error = %error.without_url(), "the speech server can't be reached");
             SynthesisError::Unreachable
@@ -68,6 +75,14 @@ fn is_local(address: &Url) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn its_address_may_say_more() {
+        let url = |address: &str| Coqui::new(address).unwrap().url("a b").to_string();
+        assert_eq!(url("http://127.0.0.1:5002"), "http://127.0.0.1:5002/api/tts?text=a+b");
+        let more = "http://127.0.0.1:5002/voices/?speaker_id=p225";
+        assert_eq!(url(more), "http://127.0.0.1:5002/voices/api/tts?speaker_id=p225&text=a+b");
+    }
 
     #[test]
     fn nothing_leaves_the_machine() {

@@ -105,7 +105,8 @@ impl Synthesisers {
             })
             .collect();
         let first = config.chain.first().map_or("", String::as_str);
-        let voice = format!("{first} {} {} {}", config.voice, config.rate, parts.clouds.voices());
+        let Tts { voice, rate, coqui, .. } = config;
+        let voice = format!("{first} {voice} {rate} {coqui} {}", parts.clouds.voices());
         Self {
             first: config.chain.first().map(|name| (parts.breaker)(name)),
             neural,

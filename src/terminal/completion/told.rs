@@ -47,6 +47,10 @@ impl Told {
             'g' => AliasPlace::Anywhere,
             'w' => AliasPlace::Function,
             'b' => AliasPlace::LineEnd,
+            'u' => {
+                names.unclear = true;
+                return;
+            }
             'f' => {
                 names.functions.insert(name.to_owned());
                 return;

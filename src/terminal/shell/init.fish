@@ -41,6 +41,9 @@ function __voice_terminal_names
         else
             set parts (string match --regex --groups-only -- ' -- (\S+)' $line)
             and __voice_terminal_name f $parts[1]
+            # Nobody but fish knows where in a line it takes one of these for what.
+            string match --quiet -- '*--position anywhere*' $line
+            and __voice_terminal_name u $parts[1]
         end
     end
 end

@@ -122,7 +122,7 @@ impl Fault {
             (Part::Disk, Full) => seconds(1),
             (Part::Tmux, Freeze) => TMUX * 2,
             (Part::Sound, Kill | Freeze) => WATCHDOG,
-            (Part::Worker, Freeze) => HEARING + SAID + LOADING,
+            (Part::Worker, Freeze) => HEARING + SAID,
             (Part::Worker, KillAgain) => seconds(3),
             (Part::Espeak, KillAgain | Freeze) => VOICE * 2,
             (Part::Ai, Kill | Freeze | Reset | Garble) => AI,
@@ -162,8 +162,6 @@ impl Fault {
 pub(super) const DATABASE: Duration = Duration::from_secs(2);
 pub(super) const TMUX: Duration = Duration::from_secs(2);
 pub(super) const WATCHDOG: Duration = Duration::from_secs(2);
-/// What a recogniser that is started in another's place may take to load its model, before it hears.
-const LOADING: Duration = Duration::from_secs(4);
 pub(super) const HEARING: Duration = Duration::from_secs(5);
 /// What is said is no longer; the recogniser is given as much more.
 const SAID: Duration = Duration::from_secs(2);

@@ -172,8 +172,8 @@ fn what_ends_something_or_runs_something_is_asked_first() {
 
 /// A situation in which this is typed.
 fn typed_there(taker: LineTaker, text: &str, escaped: bool) -> Situation {
-    let lines = vec![TypedLine { text: text.into(), escaped }];
-    let elsewhere = vec![TypedLine { text: "rm -rf /".into(), escaped: false }];
+    let lines = vec![TypedLine { text: text.into(), escaped, unknown: false }];
+    let elsewhere = vec![TypedLine { text: "rm -rf /".into(), ..TypedLine::default() }];
     let typed = std::sync::Arc::new(Typed { taker, lines, elsewhere });
     Situation { typed, ..Situation::default() }
 }

@@ -40,6 +40,8 @@ struct AllowData {
     needs_word: bool,
     #[serde(default)]
     any_option: bool,
+    #[serde(default)]
+    no_patterns: bool,
 }
 
 #[derive(Deserialize)]
@@ -131,6 +133,7 @@ impl Document {
                 reads: rule.reads,
                 needs_word: rule.needs_word,
                 any_option: rule.any_option,
+                no_patterns: rule.no_patterns,
             });
         }
         let mut refuse = Vec::new();

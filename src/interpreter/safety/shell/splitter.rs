@@ -210,7 +210,12 @@ impl<'a> Splitter<'a> {
             && let Some(name) = word.assigned()
         {
             self.current.assignments.push(name.to_owned());
+            self.current.settings.push(word);
             return;
+        }
+        // To fish `{ a, b }` is an expansion where it isn't a command.
+        if word.text == "{" && !self.current.words.is_empty() {
+            self.puzzle(Puzzle::Expansion);
         }
         self.current.words.push(word);
     }
@@ -264,6 +269,10 @@ impl<'a> Splitter<'a> {
                     word.text.push(c);
                 }
                 _ => {
+                    // To fish any blank parts words.
+                    if c.is_whitespace() {
+                        self.puzzle(Puzzle::Quoting);
+                    }
                     self.at += 1;
                     word.text.push(c);
                 }
@@ -389,12 +398,12 @@ impl<'a> Splitter<'a> {
                 self.at += 1;
                 word.dynamic = true;
             }
-            Some(c @ ('?' | '$' | '#' | '-')) => {
+            Some(c @ ('?' | '$' | '#')) => {
                 self.at += 1;
                 word.text.push('$');
                 word.text.push(c);
             }
-            Some('@' | '*' | '0'..='9') => {
+            Some('@' | '-' | '*' | '0'..='9') => {
                 self.at += 1;
                 word.dynamic = true;
             }
