@@ -63,9 +63,8 @@ pub(super) fn summary(command: &Command) -> String {
         command.target.as_ref().map_or_else(String::new, |target| format!(" in {}", target.session_name));
     let session = || command.target.as_ref().map_or("?", |target| target.session_name.as_str());
     match &command.action {
-        Action::Submit { text } | Action::Prepare { text } | Action::Insert { text } => {
-            format!("`{}`{at}", shortened(text))
-        }
+        Action::Submit { text } | Action::Prepare { text } => format!("`{}`{at}", shortened(text)),
+        Action::Insert { text } => format!("type `{}`{at}", shortened(text)),
         Action::KillSession => format!("kill session {}", session()),
         Action::CloseWindow => format!("close the current window{at}"),
         Action::ClosePane => format!("close the current pane{at}"),

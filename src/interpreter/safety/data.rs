@@ -51,10 +51,20 @@ pub(super) struct Allow {
     except: Vec<Trait>,
     reads: bool,
     needs_word: bool,
-    /// No option of it does harm, so that a pattern may become one.
-    any_option: bool,
-    /// Whatever a file may be called, its name is not to be among the words.
-    no_patterns: bool,
+    patterns: Patterns,
+}
+
+/// Which patterns of names of files may be among the words.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Patterns {
+    /// Those that can't become an option.
+    #[default]
+    Careful,
+    /// All of them: no option does harm.
+    Any,
+    /// None of them, whatever a file may be called.
+    None,
 }
 
 /// What is asked first, or not done at all.
@@ -214,8 +224,11 @@ impl Allow {
             }
             let may_be_anything = word.dynamic
                 || word.has_varying()
-                || self.no_patterns && word.glob
-                || !self.any_option && word.may_become_an_option();
+                || match self.patterns {
+                    Patterns::Any => false,
+                    Patterns::Careful => word.may_become_an_option(),
+                    Patterns::None => word.glob,
+                };
             if looked_through && may_be_anything {
                 return Harmless::Doubtful(Doubt::Dynamic);
             }

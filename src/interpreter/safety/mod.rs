@@ -115,13 +115,13 @@ impl Policy {
             }
             Intent::CloseWindow => ask(&sentences.close_window),
             Intent::ClosePane => ask(&sentences.close_pane),
+            // To a shell whose keys are vi's, what follows Escape is no text.
+            Intent::Type { .. } if typed.is_escaped() => ask(&sentences.key_after_escape),
             Intent::NewSession { .. }
             | Intent::NewWindow { .. }
             | Intent::RenameWindow { .. }
-            | Intent::SplitPane { .. } => Verdict::Allow,
-            // To a shell whose keys are vi's, what follows Escape is no text.
-            Intent::Type { .. } if typed.is_escaped() => ask(&sentences.key_after_escape),
-            Intent::Type { .. } => Verdict::Allow,
+            | Intent::SplitPane { .. }
+            | Intent::Type { .. } => Verdict::Allow,
             // Going somewhere, asking and answering change nothing.
             Intent::SwitchSession { .. }
             | Intent::ListSessions

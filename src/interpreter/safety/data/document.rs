@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::super::inverse::InverseData;
 use super::super::pattern::{Glob, Trait};
-use super::{Allow, Danger, FILE, KeyRule, Keys, Names, Rules, Sentences, Shells, Wrapper};
+use super::{Allow, Danger, FILE, KeyRule, Keys, Names, Patterns, Rules, Sentences, Shells, Wrapper};
 use crate::domain::{Key, KeyPress};
 use crate::interpreter::GrammarError;
 
@@ -39,9 +39,7 @@ struct AllowData {
     #[serde(default)]
     needs_word: bool,
     #[serde(default)]
-    any_option: bool,
-    #[serde(default)]
-    no_patterns: bool,
+    patterns: Patterns,
 }
 
 #[derive(Deserialize)]
@@ -132,8 +130,7 @@ impl Document {
                 except: traits(&rule.except)?,
                 reads: rule.reads,
                 needs_word: rule.needs_word,
-                any_option: rule.any_option,
-                no_patterns: rule.no_patterns,
+                patterns: rule.patterns,
             });
         }
         let mut refuse = Vec::new();

@@ -214,7 +214,7 @@ impl<'a> Splitter<'a> {
             return;
         }
         // To fish `{ a, b }` is an expansion where it isn't a command.
-        if word.text == "{" && !self.current.words.is_empty() {
+        if word.text == "{" && self.current.words.first().is_some_and(|first| !first.is_reserved()) {
             self.puzzle(Puzzle::Expansion);
         }
         self.current.words.push(word);
