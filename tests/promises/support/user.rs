@@ -196,10 +196,11 @@ impl User {
         ran.json()
     }
 
-    /// What it heard, and didn't know for its own voice.
+    /// What it heard, and knew neither for its own voice nor for nothing.
     pub fn spoken(&self) -> Vec<serde_json::Value> {
         let is_speech = |record: &serde_json::Value| {
-            record["origin"] == "microphone" && record["abandoned"] != "it was the program's own voice"
+            let unanswered = ["it was the program's own voice", "nothing was said"];
+            record["origin"] == "microphone" && !unanswered.iter().any(|why| record["abandoned"] == *why)
         };
         self.history().into_iter().filter(is_speech).collect()
     }
