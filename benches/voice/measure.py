@@ -22,7 +22,7 @@ from recordings import make
 from room import Room
 from live import listen
 from scoring import Meanings, Score
-from speaking import Peer, synthesis
+from speaking import Peer, synthesis_in_rounds
 
 HERE = Path(__file__).parent
 SEED = 20_261_124
@@ -95,32 +95,13 @@ def threads(make_run, peer, recordings, rounds):
     """Recognition by one and two threads, with both cores free and with both busy, in turns."""
     took = {}
     for busy in (False, True) * rounds:
-        loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() * busy)]
-        try:
+        with procs.Busy(busy):
             for count in (1, 2):
                 told = transcribe(make_run([f"speech.stt.threads={count}"]), recordings)
                 took.setdefault(("ours", count, busy), []).extend(seconds(one["took"]) for one in told)
                 told = [peer.ask(do="transcribe", file=one["file"], threads=count) for one in recordings]
                 took.setdefault(("theirs", count, busy), []).extend(one["took"] for one in told)
-        finally:
-            for loop in loops:
-                loop.kill()
-                loop.wait()
     return [{"who": who, "threads": count, "busy": busy, "took": all} for (who, count, busy), all in took.items()]
-
-
-def speaking(run, peer, replies, rounds):
-    """Each reply, each round with a process of its own, and once more with both cores busy."""
-    told = {}
-    for busy in (False,) * rounds + (True,):
-        loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() * busy)]
-        try:
-            told.setdefault(busy, []).extend(synthesis(run, peer, replies))
-        finally:
-            for loop in loops:
-                loop.kill()
-                loop.wait()
-    return {"synthesis": told[False], "synthesis_busy": told[True]}
 
 
 def peers_memory(recordings):
@@ -184,7 +165,8 @@ def main():
         keep()
     if wanted("synthesis"):
         replies = (HERE / "replies.txt").read_text().splitlines()
-        results |= speaking(make_run(), peer, replies, 1 if options.quick else 5)
+        told = synthesis_in_rounds(make_run(), peer, replies, 1 if options.quick else 5)
+        results |= {"synthesis": told[False], "synthesis_busy": told[True]}
         keep()
     peer.close()
     if wanted("live"):

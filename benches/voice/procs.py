@@ -1,11 +1,28 @@
-"""What a process and all that it has started use: memory, threads, file descriptors, time."""
+"""What a process and all that it has started use: memory, threads, file descriptors, time; and cores kept busy."""
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
 TICK = os.sysconf("SC_CLK_TCK")
+
+
+class Busy:
+    """All cores at work on something else, if that is wanted."""
+
+    def __init__(self, wanted):
+        self.count = os.cpu_count() if wanted else 0
+
+    def __enter__(self):
+        self.loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(self.count)]
+
+    def __exit__(self, *_):
+        for loop in self.loops:
+            loop.kill()
+            loop.wait()
 
 
 def tree(pid):

@@ -8,7 +8,6 @@ of its own, since a phrase that was said before would come out of the cache.
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +78,15 @@ def synthesis(run, peer, replies):
     return results
 
 
+def synthesis_in_rounds(run, peer, replies, rounds):
+    """Each reply, so often with the cores free and once with them busy, each time in a process of its own."""
+    told = {False: [], True: []}
+    for busy in (False,) * rounds + (True,):
+        with procs.Busy(busy):
+            told[busy] += synthesis(run, peer, replies)
+    return told
+
+
 def memory(run, replies):
     """The most that each uses to say all of it, in a process of its own."""
     speaker, peer = Speaker(run), Peer()
@@ -115,16 +123,8 @@ def main():
     # What is slow is to be measured, and not cut off.
     run = program(options.binary, ["breakers.default.timeout=60s"], options.models)
     replies = (HERE / "replies.txt").read_text().splitlines()
-    peer, results = Peer(), {False: [], True: []}
-    for busy in (False, True):
-        loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() * busy)]
-        try:
-            for _ in range(1 if busy else options.rounds):
-                results[busy] += synthesis(run, peer, replies)
-        finally:
-            for loop in loops:
-                loop.kill()
-                loop.wait()
+    peer = Peer()
+    results = synthesis_in_rounds(run, peer, replies, options.rounds)
     peer.close()
     rows = []
     for busy, when in ((False, "cores free"), (True, "both busy")):

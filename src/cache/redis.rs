@@ -1,12 +1,12 @@
 //! The layer in Redis: the raw client, private to this module.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use deadpool_redis::redis::{Client, ConnectionAddr, RedisError, cmd};
 use deadpool_redis::{Config, Pool, PoolConfig, PoolError, Runtime, Timeouts};
 
 use super::CacheError;
+use crate::domain::is_this_machine;
 
 /// Connections at most. Calls are short, and few at a time.
 const CONNECTIONS: usize = 4;
@@ -22,9 +22,7 @@ impl Redis {
     pub(super) fn new(url: &str) -> Result<Self, String> {
         let client = Client::open(url).map_err(|_| "cache.redis.url is no address of a Redis".to_owned())?;
         let is_here = match client.get_connection_info().addr() {
-            ConnectionAddr::Tcp(host, _) => {
-                host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-            }
+            ConnectionAddr::Tcp(host, _) => is_this_machine(host),
             ConnectionAddr::Unix(_) => true,
             _ => false,
         };

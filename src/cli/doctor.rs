@@ -14,6 +14,7 @@ use crate::config::Paths;
 use crate::domain::Sound;
 use crate::domain::Terminal;
 use crate::server::{Client, Request, Response};
+use crate::speech::synthesis::Spoken;
 
 /// What was found out about one part.
 #[derive(Serialize)]
@@ -169,19 +170,14 @@ async fn voice(world: &World) -> (Finding, Finding) {
     let began = Instant::now();
     // Never said before, so that no sound was kept of it.
     let voice = match synthesisers.say(&format!("Hello {}.", std::process::id())).recv().await {
-        Some(Ok(said)) => {
-            let tier = said.tier.unwrap_or_else(|| "cache".into());
-            let is_usual = synthesisers.is_first(&tier);
-            if is_usual {
-                works(voice, format!("{tier}, first word after {:.2} s", began.elapsed().as_secs_f64()))
-            } else {
-                fails(
-                    voice,
-                    format!("{tier} only: the usual one doesn't work"),
-                    "voice-terminal models fetch; apt install espeak-ng",
-                )
-            }
+        Some(Ok(Spoken { tier: Some(tier), .. })) if synthesisers.is_first(&tier) => {
+            works(voice, format!("{tier}, first word after {:.2} s", began.elapsed().as_secs_f64()))
         }
+        Some(Ok(said)) => fails(
+            voice,
+            format!("{} only: the usual one doesn't work", said.tier.as_deref().unwrap_or("cache")),
+            "voice-terminal models fetch; apt install espeak-ng",
+        ),
         Some(Err(failure)) => fails(voice, failure.what, failure.remedy),
         None => fails(voice, "nothing was said", "see the log"),
     };

@@ -83,15 +83,17 @@ impl Voice {
         let mut clauses = self.synthesisers.say(text);
         while let Some(clause) = clauses.recv().await {
             let mut clause = clause?;
-            // What was kept is of no tier.
-            let tier = clause.tier.unwrap_or_else(|| "cache".into());
-            let instead = tier != "cache" && !self.synthesisers.is_first(&tier);
-            if instead && !std::mem::replace(&mut self.told, true) {
+            if let Some(tier) = &clause.tier
+                && !self.synthesisers.is_first(tier)
+                && !std::mem::replace(&mut self.told, true)
+            {
                 report::warn(
                     &format!("{tier} speaks instead of the usual voice"),
                     "`voice-terminal doctor` tells why",
                 );
             }
+            // What was kept is of no tier.
+            let tier = clause.tier.unwrap_or_else(|| "cache".into());
             if !tiers.contains(&tier) {
                 tiers.push(tier);
             }

@@ -1,6 +1,5 @@
 //! One service: its address, its key, and one way of asking it.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -13,6 +12,7 @@ use serde_json::Value;
 
 use super::{CloudError, Key};
 use crate::breaker::Unready;
+use crate::domain::is_this_machine;
 use crate::http;
 
 const CONNECT: Duration = Duration::from_secs(3);
@@ -225,7 +225,7 @@ pub fn is_local(address: &str) -> bool {
 
 fn stays_here(address: &Url) -> bool {
     let host = address.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    is_this_machine(host)
 }
 
 #[cfg(test)]

@@ -112,10 +112,6 @@ fn depends_on_shell(interpretation: &Interpretation, may_be_escaped: bool) -> bo
     !is_refused && interpretation.intent.steps().iter().any(has_line)
 }
 
-fn presses(intent: &Intent) -> bool {
-    intent.steps().iter().any(|step| matches!(step, Intent::Press { .. }))
-}
-
 /// A turn that ended before its time.
 enum Cut {
     Failed(Failure),
@@ -311,7 +307,7 @@ impl Performance {
     /// Looks at what lines and keys would meet.
     async fn look(&mut self, intent: &Intent, situation: &mut Situation) -> Result<(), Cut> {
         situation.shell = self.shell().await?;
-        if presses(intent) || self.insertions.may_be_escaped() {
+        if intent.presses() || self.insertions.may_be_escaped() {
             situation.typed = Arc::new(self.typed().await?);
         }
         Ok(())

@@ -193,6 +193,11 @@ impl Intent {
         }
     }
 
+    /// Whether it, or a step of it, presses a key.
+    pub fn presses(&self) -> bool {
+        self.steps().iter().any(|step| matches!(step, Self::Press { .. }))
+    }
+
     /// Several things in order; `None` if there is nothing to do, too much, or something that is no step.
     pub fn sequence(parts: impl IntoIterator<Item = Self>) -> Option<Self> {
         let mut steps = Vec::new();

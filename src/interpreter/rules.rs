@@ -294,8 +294,7 @@ impl Interpreter for Rules {
                 let judge = |doubt| self.policy.judge(intent, doubt, &situation.shell, &situation.typed);
                 let judged = judge(self.doubt(confidence, situation));
                 // What changes nothing needs no question, however doubtful. A key is never that.
-                let presses = intent.steps().iter().any(|step| matches!(step, Intent::Press { .. }));
-                let harmless = !presses && judge(Doubt::Unsure) == Verdict::Allow;
+                let harmless = !intent.presses() && judge(Doubt::Unsure) == Verdict::Allow;
                 if harmless || !self.confirm_ai { judged } else { self.policy.made_by_ai(judged) }
             }
         };

@@ -181,13 +181,19 @@ const HIDDEN: [(&str, &str); 16] = [
     ("bash", "type echo $(touch made)\npress control alt e\npress escape\npress control e\n"),
 ];
 
+/// A user of this shell, with a file to lose.
+fn user_of(shell: &str) -> User {
+    let mut user = User::new();
+    user.set("SHELL", &format!("/usr/bin/{shell}"));
+    fs::write(user.path("home/.zshrc"), "").unwrap();
+    fs::write(user.path("home/victim"), "").unwrap();
+    user
+}
+
 #[test]
 fn nothing_runs_unasked_in_any_shell() {
     for shell in ["bash", "zsh", "fish"] {
-        let mut user = User::new();
-        user.set("SHELL", &format!("/usr/bin/{shell}"));
-        fs::write(user.path("home/.zshrc"), "").unwrap();
-        fs::write(user.path("home/victim"), "").unwrap();
+        let user = user_of(shell);
         let mut said = String::from("run cd\n");
         for (_, words) in HIDDEN.iter().filter(|(of, _)| *of == shell) {
             writeln!(said, "{words}cancel\npress control c").unwrap();
@@ -202,8 +208,7 @@ fn nothing_runs_unasked_in_any_shell() {
 
 #[test]
 fn where_text_is_keys_it_is_asked_about() {
-    let mut user = User::new();
-    user.set("SHELL", "/usr/bin/bash");
+    let user = user_of("bash");
     fs::write(user.path("home/.bashrc"), "set -o vi\nexport EDITOR=true VISUAL=true\n").unwrap();
     let mut said = String::from("run cd\n");
     for words in ["type v", "spell vest", "dictate vest"] {
@@ -219,10 +224,7 @@ fn where_text_is_keys_it_is_asked_about() {
 #[test]
 fn enter_runs_no_line_that_is_refused_and_names_the_one_that_it_would_run() {
     for shell in ["bash", "zsh", "fish"] {
-        let mut user = User::new();
-        user.set("SHELL", &format!("/usr/bin/{shell}"));
-        fs::write(user.path("home/.zshrc"), "").unwrap();
-        fs::write(user.path("home/victim"), "").unwrap();
+        let user = user_of(shell);
         let said = "run cd\n\
             type rm -rf /nowhere\npress space\npress slash\npress enter\nyes\n\
             press backspace\npress slash\npress control enter\nyes\n\

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use super::data::{Doubt, Harmless, Wrapper, base_name};
-use super::shell::{self, Puzzle, Redirect, Script, Simple, StandsFor, Word};
+use super::shell::{self, Assignment, Puzzle, Redirect, Script, Simple, StandsFor, Word};
 use super::{Policy, filled, pattern};
 use crate::domain::{ShellNames, Verdict};
 
@@ -203,12 +203,10 @@ impl Policy {
     fn command(&self, command: &Simple, look: &Look<'_>) -> Judgement {
         let sentences = &self.rules.sentences;
         let mut worst = Judgement::HARMLESS;
-        for name in &command.assignments {
+        for Assignment { name, word } in &command.assignments {
             if !self.rules.settings.contains(name) || command.words.is_empty() {
                 worst = worst.or_worse(Judgement::new(Grade::Touches, filled(&sentences.assignment, name)));
             }
-        }
-        for word in &command.settings {
             worst = worst.or_worse(self.fed(word));
         }
         for redirect in &command.redirects {

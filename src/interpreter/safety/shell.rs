@@ -32,10 +32,8 @@ pub(super) struct Script {
 /// One simple command.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Simple {
-    /// Names of the variables that are set before it.
-    pub(super) assignments: Vec<String>,
-    /// What they are set to, with their names.
-    pub(super) settings: Vec<Word>,
+    /// The variables that are set before it.
+    pub(super) assignments: Vec<Assignment>,
     /// Its name and arguments.
     pub(super) words: Vec<Word>,
     /// What it reads and writes.
@@ -48,6 +46,14 @@ pub(super) struct Simple {
     pub(super) background: bool,
     /// The alias, as it was typed, that it comes from.
     pub(super) alias: Option<StandsFor>,
+}
+
+/// A variable that is set.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Assignment {
+    pub(super) name: String,
+    /// With its name.
+    pub(super) word: Word,
 }
 
 /// An alias and what it stands for.

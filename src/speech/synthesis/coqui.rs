@@ -1,7 +1,6 @@
 //! A Coqui `tts-server` on this machine, by its HTTP interface: `GET /api/tts?text=…` answers with a wav
 //! file. What else it wants to be told (`speaker_id`, `language_id`) stands in its address.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -9,7 +8,7 @@ use reqwest::{Client, Url};
 
 use super::error::SynthesisError;
 use super::wav;
-use crate::domain::Sound;
+use crate::domain::{Sound, is_this_machine};
 use crate::http;
 
 /// More than a clause ever is: half a minute at 48 kHz.
@@ -68,8 +67,7 @@ impl Coqui {
 
 fn is_local(address: &Url) -> bool {
     let host = address.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-    address.scheme() == "http" && local
+    address.scheme() == "http" && is_this_machine(host)
 }
 
 #[cfg(test)]

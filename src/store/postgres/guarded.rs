@@ -108,7 +108,7 @@ impl Server {
         self.in_the_background(|session| {
             Box::pin(async {
                 session.look().await?;
-                writable(session).await?;
+                writable(session)?;
                 Ok(session.facts.whereabouts.clone())
             })
         })
@@ -235,11 +235,8 @@ impl Server {
     }
 }
 
-/// Whether it takes writes. One that didn't is looked at again.
-async fn writable(session: &mut Session) -> Result<(), PostgresError> {
-    if !session.facts.writable {
-        session.look().await?;
-    }
+/// Whether it took writes when it was looked at.
+fn writable(session: &Session) -> Result<(), PostgresError> {
     if session.facts.writable { Ok(()) } else { Err(PostgresError::ReadOnly) }
 }
 
@@ -249,7 +246,7 @@ async fn vouched(session: &mut Session, meant: &Whereabouts) -> Result<(), Postg
     if !session.vouched || session.looked.elapsed() >= LOOK_AGAIN {
         session.look().await?;
     }
-    writable(session).await?;
+    writable(session)?;
     let here = &session.facts.whereabouts;
     if here.identity != meant.identity || !(session.vouched || here.follows(meant)) {
         return Err(PostgresError::Elsewhere(here.clone()));

@@ -9,8 +9,9 @@
 //! call is dropped in the middle.
 //!
 //! Causes are told apart by SQLSTATE (`error`): what is the server's failure counts against it, what
-//! is the record's or the role's doesn't; where either may be at fault, a blank record tells. The tables are in a schema of their own, `voice_terminal`,
-//! made under a lock by whoever comes first; tables of a newer version are left alone.
+//! is the record's or the role's doesn't; where either may be at fault, a blank record tells. The tables
+//! are in a schema of their own, `voice_terminal`, made under a lock by whoever comes first; tables of a
+//! newer version are left alone.
 //!
 //! **Limits.** Nothing is deleted on a server but what somebody wants forgotten. A proxy that hands each statement to another
 //! connection (such as pgbouncer by transactions) doesn't go together with prepared statements.

@@ -1,6 +1,5 @@
 //! The raw client: one connection, and what is known of the server behind it.
 
-use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -11,6 +10,7 @@ use sqlx::postgres::{PgConnectOptions, PgRow, PgSslMode};
 use sqlx::{ConnectOptions, Connection, PgConnection, Row};
 
 use super::error::PostgresError;
+use crate::domain::is_this_machine;
 
 /// They are in the program's own schema, as everything else.
 static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
@@ -124,10 +124,8 @@ impl Session {
 
 /// What leaves this machine is encrypted, for whom can prove who it is.
 fn encrypted(options: PgConnectOptions, unencrypted: bool) -> PgConnectOptions {
-    let host = options.get_host();
-    let is_here = options.get_socket().is_some()
-        || host == "localhost"
-        || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    let host = options.get_host().trim_matches(['[', ']']);
+    let is_here = options.get_socket().is_some() || is_this_machine(host);
     let is_verified = matches!(options.get_ssl_mode(), PgSslMode::VerifyCa | PgSslMode::VerifyFull);
     if is_here || is_verified || unencrypted { options } else { options.ssl_mode(PgSslMode::VerifyFull) }
 }

@@ -1,7 +1,7 @@
 //! The splitter itself: one pass over the characters of a line.
 
 use super::expansion::Expansion;
-use super::{Puzzle, Redirect, Script, Simple, Word};
+use super::{Assignment, Puzzle, Redirect, Script, Simple, Word};
 use crate::domain::Aliases;
 
 /// How deep substitutions may lie in each other.
@@ -207,10 +207,9 @@ impl<'a> Splitter<'a> {
             return;
         }
         if self.current.words.is_empty()
-            && let Some(name) = word.assigned()
+            && let Some(name) = word.assigned().map(str::to_owned)
         {
-            self.current.assignments.push(name.to_owned());
-            self.current.settings.push(word);
+            self.current.assignments.push(Assignment { name, word });
             return;
         }
         // To fish `{ a, b }` is an expansion where it isn't a command.

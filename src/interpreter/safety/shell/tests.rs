@@ -39,7 +39,7 @@ fn pipes_feed_and_redirections_are_kept_apart() {
     let script = Script::parse("X=1 a < in | b > out 2>&1 &");
     let [a, b] = script.commands.as_slice() else { panic!("{script:?}") };
     assert_eq!((a.fed, b.fed, b.background), (false, true, true));
-    assert_eq!(a.assignments, ["X"]);
+    assert_eq!(a.assignments.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), ["X"]);
     assert!(!a.redirects[0].writes && a.redirects[0].target.text == "in");
     assert_eq!(b.redirects.len(), 1, "a duplicated descriptor is no file");
     assert!(b.redirects[0].writes && b.redirects[0].target.text == "out");
