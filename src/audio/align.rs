@@ -23,11 +23,17 @@ pub(super) const FARTHEST: usize = 12_288;
 const LENGTH: usize = WINDOW + FARTHEST;
 /// Hertz. Below there is hum, above there is little of a voice.
 const BAND: (usize, usize) = (200, 3_800);
-/// How far the peak stands out of the whole, in root mean squares ...
-const PEAK: f32 = 8.0;
-/// ... and over the next highest, that is not on its slope.
-const NEXT: f32 = 1.05;
+/// The next highest peak is one that is not on the slope of the highest.
 const SLOPE: usize = 48;
+
+/// How far the peak has to stand out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clarity {
+    /// Of the whole, in root mean squares.
+    pub(super) of_all: f32,
+    /// Over the next highest: how many times as high it is.
+    pub(super) over_next: f32,
+}
 
 /// Finds the lag.
 pub(super) struct Aligner {
@@ -56,7 +62,7 @@ impl Aligner {
 
     /// How many samples ago what is heard at the end of `near` was at the end of `far`, if it is heard there at
     /// all. Takes [`WINDOW`] samples of the one and [`FARTHEST`] more of the other, which end together.
-    pub(super) fn lag(&mut self, near: &[f32], far: &[f32]) -> Option<usize> {
+    pub(super) fn lag(&mut self, near: &[f32], far: &[f32], clarity: Clarity) -> Option<usize> {
         if near.len() != WINDOW || far.len() != LENGTH {
             return None;
         }
@@ -81,12 +87,12 @@ impl Aligner {
         }
         self.near_spectrum.iter_mut().for_each(|bin| *bin /= bin.norm() + least);
         self.back.process(&mut self.near_spectrum, &mut self.near).ok()?;
-        peak(&self.near[..FARTHEST])
+        peak(&self.near[..FARTHEST], clarity)
     }
 }
 
 /// Where it is, if there is just one.
-fn peak(correlation: &[f32]) -> Option<usize> {
+fn peak(correlation: &[f32], clarity: Clarity) -> Option<usize> {
     let highest = |values: &[f32]| values.iter().copied().fold(0.0, f32::max);
     let (lag, top) = correlation.iter().copied().enumerate().max_by(|(_, a), (_, b)| a.total_cmp(b))?;
     let power: f32 = correlation.iter().map(|value| value * value).sum();
@@ -94,5 +100,5 @@ fn peak(correlation: &[f32]) -> Option<usize> {
     let next = highest(&correlation[(lag + SLOPE).min(correlation.len())..])
         .max(beside.copied().fold(0.0, f32::max));
     let level = (power / correlation.len() as f32).sqrt();
-    (top > PEAK * level && top > NEXT * next).then_some(lag)
+    (top > clarity.of_all * level && top > clarity.over_next * next).then_some(lag)
 }

@@ -12,7 +12,8 @@
 //! A chunk looks like a person if it sounds like speech (by the detector, of the signal in which the person is
 //! whole), much of it survives the suppression of what is left of the echo, and more of what was heard does so
 //! than of the echo alone lately: how well that can be suppressed depends on the room and the loudspeaker, and
-//! is learnt all the time.
+//! is learnt all the time. Whoever is about to be taken for one is held against what is played once more: a
+//! sound system that stumbles is late from then on, and nothing of its echo is taken away until that is known.
 
 use std::collections::VecDeque;
 
@@ -74,6 +75,8 @@ pub(super) struct BargeIn {
     start: f32,
     held: VecDeque<([f32; CHUNK], f32)>,
     seen: u32,
+    /// Whether an echo has moved, and this chunk was cleaned before that was known.
+    moved: bool,
     /// The most that an echo left lately, as a share of what was heard; and in the chunks that are held back.
     leak: f32,
     held_leak: f32,
@@ -85,16 +88,27 @@ pub(super) struct BargeIn {
 
 impl BargeIn {
     pub(super) fn new(start: f32) -> Self {
-        Self { start, held: VecDeque::new(), seen: 0, leak: 1.0, held_leak: 0.0, loud: 0.0, apart: 0 }
+        Self {
+            start,
+            held: VecDeque::new(),
+            seen: 0,
+            moved: false,
+            leak: 1.0,
+            held_leak: 0.0,
+            loud: 0.0,
+            apart: 0,
+        }
     }
 
     /// Takes a chunk with its probability of speech, and gives to `on` those that can go on, each with the
-    /// probability that it goes on with. `speaking` tells whether an utterance is under way.
+    /// probability that it goes on with. `speaking` tells whether an utterance is under way; `has_moved`, whether
+    /// what looks like a person is an echo that comes later than was believed.
     pub(super) fn push(
         &mut self,
         chunk: &Chunk,
         probability: f32,
         speaking: bool,
+        has_moved: impl FnOnce() -> bool,
         mut on: impl FnMut(&[f32; CHUNK], f32),
     ) {
         if !speaking && self.held.is_empty() {
@@ -103,6 +117,7 @@ impl BargeIn {
         if matches!(chunk.echo, Echo::Silent { surely: true }) && probability >= self.start {
             self.apart += 1;
         }
+        self.moved &= chunk.echo == Echo::Removed || chunk.echo == Echo::Absent;
         self.loud = chunk.heard.max(FADES * self.loud);
         let echoes = matches!(chunk.echo, Echo::Removed | Echo::Possible);
         if speaking || !echoes && self.held.is_empty() {
@@ -112,11 +127,14 @@ impl BargeIn {
         let evidence = self.evidence(chunk, probability);
         self.seen = if evidence == 0 { self.seen.saturating_sub(1) } else { self.seen + evidence };
         self.held.push_back((chunk.sound, probability));
-        if chunk.echo == Echo::Removed && chunk.heard >= AUDIBLE {
+        if chunk.echo == Echo::Removed && !self.moved && chunk.heard >= AUDIBLE {
             self.leak *= FORGETS;
             self.held_leak = self.held_leak.max(self.share(chunk));
         }
-        if self.seen >= ENOUGH {
+        if self.seen >= ENOUGH && has_moved() {
+            self.moved = true;
+            self.let_go(|_| 0.0, on);
+        } else if self.seen >= ENOUGH {
             self.let_go(|probability| probability, on);
         } else if self.seen == 0 {
             self.leak = self.leak.max(self.held_leak);
@@ -133,7 +151,7 @@ impl BargeIn {
     fn evidence(&self, chunk: &Chunk, probability: f32) -> u32 {
         let speech = probability >= self.start && chunk.power >= AUDIBLE;
         let above = chunk.echo != Echo::Removed || self.share(chunk) >= LEAST.max(ABOVE_LEAK * self.leak);
-        if !speech || !above || chunk.echo == Echo::Possible || chunk.survives < SURVIVES {
+        if self.moved || !speech || !above || chunk.echo == Echo::Possible || chunk.survives < SURVIVES {
             return 0;
         }
         1 + u32::from(chunk.survives >= SURELY)
@@ -176,9 +194,15 @@ mod tests {
     fn run(barge_in: &mut BargeIn, chunks: &[(f32, f32, Echo)], speaking: bool) -> Vec<(usize, f32)> {
         let mut out = Vec::new();
         for (number, (probability, survives, echo)) in chunks.iter().enumerate() {
-            barge_in.push(&chunk(number, *survives, *echo), *probability, speaking, |sound, probability| {
-                out.push((sound[0] as usize, probability));
-            });
+            barge_in.push(
+                &chunk(number, *survives, *echo),
+                *probability,
+                speaking,
+                || false,
+                |sound, probability| {
+                    out.push((sound[0] as usize, probability));
+                },
+            );
         }
         barge_in.finish(|sound, probability| out.push((sound[0] as usize, probability)));
         out
@@ -205,10 +229,16 @@ mod tests {
         for echo in [Echo::Silent { surely: false }, Echo::Silent { surely: true }, Echo::Absent] {
             let mut through = 0;
             for probability in [0.0, 0.3, 0.9] {
-                barge_in.push(&chunk(0, 1.0, echo), probability, false, |_, on| {
-                    through += 1;
-                    assert!((on - probability).abs() < f32::EPSILON);
-                });
+                barge_in.push(
+                    &chunk(0, 1.0, echo),
+                    probability,
+                    false,
+                    || false,
+                    |_, on| {
+                        through += 1;
+                        assert!((on - probability).abs() < f32::EPSILON);
+                    },
+                );
             }
             assert_eq!(through, 3, "{echo:?}");
         }
@@ -221,9 +251,15 @@ mod tests {
         let mut needed = 0;
         while out.is_empty() {
             let chunk = chunk(needed, PERSON.1, Echo::Removed);
-            barge_in.push(&chunk, PERSON.0, false, |sound, probability| {
-                out.push((sound[0] as usize, probability));
-            });
+            barge_in.push(
+                &chunk,
+                PERSON.0,
+                false,
+                || false,
+                |sound, probability| {
+                    out.push((sound[0] as usize, probability));
+                },
+            );
             needed += 1;
         }
         assert_eq!(needed, 3, "96 ms");
@@ -246,6 +282,27 @@ mod tests {
         let mut barge_in = BargeIn::new(0.5);
         let out = run(&mut barge_in, &chunks(&[(5, PERSON, Echo::Removed)]), false);
         assert!(out.iter().all(|(_, probability)| *probability == 0.0));
+    }
+
+    #[test]
+    fn an_echo_that_has_moved_is_nobody_and_the_next_person_is_heard() {
+        let (mut barge_in, mut asked, mut out) = (settled(), 0, Vec::new());
+        for number in 0..15 {
+            // What was cleaned before it was known where the echo is comes still.
+            let echo = if number < 10 { Echo::Removed } else { Echo::Possible };
+            let has_moved = || {
+                asked += 1;
+                true
+            };
+            barge_in.push(&chunk(number, PERSON.1, echo), PERSON.0, false, has_moved, |_, probability| {
+                out.push(probability);
+            });
+        }
+        assert!(asked == 1 && out.len() == 15, "{asked} {out:?}");
+        assert!(out.iter().all(|probability| *probability == 0.0));
+        let out =
+            run(&mut barge_in, &chunks(&[(20, ECHO, Echo::Removed), (3, PERSON, Echo::Removed)]), false);
+        assert!(out[20..].iter().all(|(_, probability)| *probability > 0.5));
     }
 
     #[test]
@@ -281,7 +338,7 @@ mod tests {
 
     fn run_without_end(barge_in: &mut BargeIn, chunks: &[(f32, f32, Echo)], speaking: bool) {
         for (probability, survives, echo) in chunks {
-            barge_in.push(&chunk(0, *survives, *echo), *probability, speaking, |_, _| {});
+            barge_in.push(&chunk(0, *survives, *echo), *probability, speaking, || false, |_, _| {});
         }
     }
 

@@ -66,7 +66,7 @@ impl Iterator for Segments {
             self.samples.clear();
             if self.recording.read(&mut self.samples) {
                 let samples: Vec<Cleaned> = self.samples.iter().copied().map(Cleaned::untouched).collect();
-                self.listener.hear(&samples, |event| self.found.push_back(event));
+                self.listener.hear(&samples, || false, |event| self.found.push_back(event));
             } else {
                 self.listener.finish(|event| self.found.push_back(event));
                 self.ended = true;
@@ -96,15 +96,27 @@ impl Listener {
         }
     }
 
-    /// Gives what the samples bring about to `each`.
-    pub(super) fn hear(&mut self, samples: &[Cleaned], mut each: impl FnMut(Event)) {
+    /// Gives what the samples bring about to `each`. `has_moved` tells whether their end is an echo that comes
+    /// later than was believed.
+    pub(super) fn hear(
+        &mut self,
+        samples: &[Cleaned],
+        mut has_moved: impl FnMut() -> bool,
+        mut each: impl FnMut(Event),
+    ) {
         let Self { chunker, detector, barge_in, endpointer } = self;
         chunker.push(samples, |chunk| {
             let chunk = Chunk::of(chunk);
             let probability = detector.probability(&chunk.sound);
-            barge_in.push(&chunk, probability, endpointer.speaking(), |sound, probability| {
-                endpointer.push(sound, probability).into_iter().for_each(&mut each);
-            });
+            barge_in.push(
+                &chunk,
+                probability,
+                endpointer.speaking(),
+                &mut has_moved,
+                |sound, probability| {
+                    endpointer.push(sound, probability).into_iter().for_each(&mut each);
+                },
+            );
         });
     }
 

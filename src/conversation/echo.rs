@@ -10,10 +10,12 @@ use std::time::{Duration, Instant};
 
 /// How late an echo may come.
 const LATE: Duration = Duration::from_secs(3);
-/// The share of an utterance's words that must stand in the answer, in order. Whisper mishears some.
+/// The share of an utterance's words that must stand in the answer, in order. Whisper mishears some ...
 const SHARE: f64 = 0.7;
 /// The same where it means nothing: then little is lost.
 const SHARE_OF_NOTHING: f64 = 0.5;
+/// ... and others in part: so alike are "cart" and "cargo".
+const ALIKE: f64 = 0.6;
 
 /// What was spoken last.
 #[derive(Debug, Default)]
@@ -71,11 +73,15 @@ fn in_order(one: &[String], other: &[String]) -> usize {
         let mut diagonal = 0;
         for (at, candidate) in other.iter().enumerate() {
             let above = row[at + 1];
-            row[at + 1] = if word == candidate { diagonal + 1 } else { above.max(row[at]) };
+            row[at + 1] = if is_alike(word, candidate) { diagonal + 1 } else { above.max(row[at]) };
             diagonal = above;
         }
     }
     row[other.len()]
+}
+
+fn is_alike(one: &str, other: &str) -> bool {
+    one == other || strsim::normalized_levenshtein(one, other) >= ALIKE
 }
 
 #[cfg(test)]
@@ -92,7 +98,8 @@ mod tests {
         assert!(echo.may_return(now));
         assert!(is(&echo, "New Session Build"));
         assert!(is(&echo, "There was a section of that name already."), "one word misheard");
-        assert!(!is(&echo, "split right"));
+        assert!(is(&echo, "New section bild"), "all misheard in part");
+        assert!(!is(&echo, "split right") && !is(&echo, "no session right"));
         assert!(!is(&echo, "right"), "a word of which nothing was said");
         echo.end(now);
         assert!(echo.may_return(now + Duration::from_secs(2)));
@@ -111,6 +118,8 @@ mod tests {
         assert!(!echo.is("Confirm", true));
         assert!(!echo.is("Yes, do it.", true));
         assert!(echo.is("Play session build now", false) && !echo.is("Play session build now", true));
+        echo.begin("You can say: split right, run cargo test, or cancel.", Instant::now());
+        assert!(echo.is("Run cart.", true) && !echo.is("Split left", true) && !echo.is("Run make", true));
         assert!(echo.is("Kills.", false) && echo.is("Hills.", false), "it means nothing");
     }
 }
