@@ -75,8 +75,8 @@ pub(super) struct BargeIn {
     start: f32,
     held: VecDeque<([f32; CHUNK], f32)>,
     seen: u32,
-    /// Whether an echo has moved, and this chunk was cleaned before that was known.
-    moved: bool,
+    /// Whether what looked like a person was an echo, and this chunk was cleaned before that was known.
+    doubtful: bool,
     /// The most that an echo left lately, as a share of what was heard; and in the chunks that are held back.
     leak: f32,
     held_leak: f32,
@@ -92,7 +92,7 @@ impl BargeIn {
             start,
             held: VecDeque::new(),
             seen: 0,
-            moved: false,
+            doubtful: false,
             leak: 1.0,
             held_leak: 0.0,
             loud: 0.0,
@@ -101,14 +101,14 @@ impl BargeIn {
     }
 
     /// Takes a chunk with its probability of speech, and gives to `on` those that can go on, each with the
-    /// probability that it goes on with. `speaking` tells whether an utterance is under way; `has_moved`, whether
-    /// what looks like a person is an echo that comes later than was believed.
+    /// probability that it goes on with. `speaking` tells whether an utterance is under way; `is_echo`, whether
+    /// what looks like a person is an echo after all.
     pub(super) fn push(
         &mut self,
         chunk: &Chunk,
         probability: f32,
         speaking: bool,
-        has_moved: impl FnOnce() -> bool,
+        is_echo: impl FnOnce() -> bool,
         mut on: impl FnMut(&[f32; CHUNK], f32),
     ) {
         if !speaking && self.held.is_empty() {
@@ -117,7 +117,7 @@ impl BargeIn {
         if matches!(chunk.echo, Echo::Silent { surely: true }) && probability >= self.start {
             self.apart += 1;
         }
-        self.moved &= chunk.echo == Echo::Removed || chunk.echo == Echo::Absent;
+        self.doubtful &= chunk.echo == Echo::Removed || chunk.echo == Echo::Absent;
         self.loud = chunk.heard.max(FADES * self.loud);
         let echoes = matches!(chunk.echo, Echo::Removed | Echo::Possible);
         if speaking || !echoes && self.held.is_empty() {
@@ -127,12 +127,12 @@ impl BargeIn {
         let evidence = self.evidence(chunk, probability);
         self.seen = if evidence == 0 { self.seen.saturating_sub(1) } else { self.seen + evidence };
         self.held.push_back((chunk.sound, probability));
-        if chunk.echo == Echo::Removed && !self.moved && chunk.heard >= AUDIBLE {
+        if chunk.echo == Echo::Removed && !self.doubtful && chunk.heard >= AUDIBLE {
             self.leak *= FORGETS;
             self.held_leak = self.held_leak.max(self.share(chunk));
         }
-        if self.seen >= ENOUGH && has_moved() {
-            self.moved = true;
+        if self.seen >= ENOUGH && is_echo() {
+            self.doubtful = true;
             self.let_go(|_| 0.0, on);
         } else if self.seen >= ENOUGH {
             self.let_go(|probability| probability, on);
@@ -151,7 +151,7 @@ impl BargeIn {
     fn evidence(&self, chunk: &Chunk, probability: f32) -> u32 {
         let speech = probability >= self.start && chunk.power >= AUDIBLE;
         let above = chunk.echo != Echo::Removed || self.share(chunk) >= LEAST.max(ABOVE_LEAK * self.leak);
-        if self.moved || !speech || !above || chunk.echo == Echo::Possible || chunk.survives < SURVIVES {
+        if self.doubtful || !speech || !above || chunk.echo == Echo::Possible || chunk.survives < SURVIVES {
             return 0;
         }
         1 + u32::from(chunk.survives >= SURELY)
@@ -285,16 +285,16 @@ mod tests {
     }
 
     #[test]
-    fn an_echo_that_has_moved_is_nobody_and_the_next_person_is_heard() {
+    fn an_echo_after_all_is_nobody_and_the_next_person_is_heard() {
         let (mut barge_in, mut asked, mut out) = (settled(), 0, Vec::new());
         for number in 0..15 {
             // What was cleaned before it was known where the echo is comes still.
             let echo = if number < 10 { Echo::Removed } else { Echo::Possible };
-            let has_moved = || {
+            let is_echo = || {
                 asked += 1;
                 true
             };
-            barge_in.push(&chunk(number, PERSON.1, echo), PERSON.0, false, has_moved, |_, probability| {
+            barge_in.push(&chunk(number, PERSON.1, echo), PERSON.0, false, is_echo, |_, probability| {
                 out.push(probability);
             });
         }

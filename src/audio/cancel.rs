@@ -18,7 +18,7 @@
 //! ([`Echo::Possible`]).
 //!
 //! **It may lose its hold**: a sound system that stumbles, since the machine is busy, is late from then on. What
-//! looks like a person by then is looked at once more ([`Canceller::has_moved`]).
+//! looks like a person by then is looked at once more ([`Canceller::is_echo`]).
 //!
 //! While nothing plays, samples pass untouched, at no cost.
 
@@ -68,6 +68,8 @@ const STANDS_OUT: f32 = 4.0;
 const PROOF: u32 = 15;
 /// What may be left then, as a share of the power: −6 dB.
 const LEFT: f32 = 0.25;
+/// Subtracting an echo makes nothing louder: 3 dB may be by chance.
+const LOUDER: f32 = 2.0;
 /// Frames of sound played in which an echo must have been found, if there is any: 3 s.
 const ABSENT: u32 = 300;
 
@@ -212,30 +214,42 @@ impl Canceller {
         self.residue.extend(&residue);
     }
 
-    /// Whether what was given last is an echo after all, which comes from farther or less far than was believed:
-    /// a sound system that stumbles is late from then on. If it is, that is believed now.
+    /// Whether what was given last is an echo after all. A sound system that stumbles is late from then on, and what
+    /// was learnt of the room is worth nothing for a while. If it is, the canceller has to prove itself again.
     ///
     /// For whoever is about to take it for a person. It takes a millisecond or two.
-    pub(super) fn has_moved(&mut self) -> bool {
-        let (Some((near0, far0)), true) = (self.together, self.filter.is_some()) else { return false };
-        let far = self.far.before((self.given + far0).saturating_sub(near0), WINDOW + FARTHEST);
-        let aligner = self.search.aligner.get_or_insert_with(|| Box::new(Aligner::new()));
-        // Before the canceller follows it, it is clear in what that leaves, and while it does in what was heard.
-        let delay = if self.path == Path::Absent { 0 } else { DELAY };
-        let sounds = [(&self.residue, self.residue.end, delay), (&self.near, self.given, 0)];
-        let found = sounds.into_iter().find_map(|(sound, end, delay)| {
-            let newest = [vec![0.0; WINDOW - NEWEST], sound.before(end, NEWEST)].concat();
-            Some((aligner.lag(&newest, &far, ALONE)? as u64).saturating_sub(delay))
-        });
-        let moved = found.filter(|lag| match self.path {
-            Path::Known { lag: known, .. } => known.abs_diff(*lag) >= MOVED,
-            Path::Absent => true,
-            Path::Unknown => false,
-        });
-        if let Some(lag) = moved {
+    pub(super) fn is_echo(&mut self) -> bool {
+        let found = match self.path {
+            Path::Unknown => None,
+            Path::Absent => self.clear_lag(0),
+            // Where a person speaks over it, what is left of an echo isn't clear: where it is, nobody speaks. While
+            // the canceller is about to follow one that has moved, that is clear in what was heard.
+            Path::Known { lag: known, .. } => {
+                let has_moved = |lag: &u64| known.abs_diff(*lag) >= MOVED;
+                let left = self.clear_lag(DELAY).map(|lag| if has_moved(&lag) { lag } else { known });
+                left.or_else(|| self.clear_lag(0).filter(has_moved))
+            }
+        };
+        if let Some(lag) = found {
             self.believe(lag);
         }
-        moved.is_some()
+        found.is_some()
+    }
+
+    /// The lag that is clear in the newest sound: in what was given of it, which is so much later, or in what was heard.
+    fn clear_lag(&mut self, delay: u64) -> Option<u64> {
+        let ((near0, far0), Some(_)) = (self.together?, &self.filter) else { return None };
+        let newest = match delay {
+            0 => self.near.before(self.given, NEWEST),
+            _ => self.residue.before(self.residue.end, NEWEST),
+        };
+        if power(newest.iter().copied()) < AUDIBLE {
+            return None;
+        }
+        let near = [vec![0.0; WINDOW - NEWEST], newest].concat();
+        let far = self.far.before((self.given + far0).saturating_sub(near0), WINDOW + FARTHEST);
+        let aligner = self.search.aligner.get_or_insert_with(|| Box::new(Aligner::new()));
+        aligner.lag(&near, &far, ALONE).map(|lag| (lag as u64).saturating_sub(delay))
     }
 
     /// The first sample of the microphone in which nothing can be heard of what was played until now.
@@ -243,7 +257,8 @@ impl Canceller {
         let (Some(sounded), Some((near, far))) = (self.sounded, self.together) else { return self.lingers };
         let handed_over = (near + sounded).saturating_sub(far);
         let sounds = match self.path {
-            Path::Known { lag, .. } => lag + TAIL,
+            Path::Known { lag, proved: true } => lag + TAIL,
+            Path::Known { lag, proved: false } => TAIL_UNKNOWN.max(lag + TAIL),
             Path::Absent => 0,
             Path::Unknown => TAIL_UNKNOWN,
         };
@@ -259,6 +274,10 @@ impl Canceller {
         }
         self.search.since = 0;
         let near = self.near.before(self.near.end, WINDOW);
+        // In what is next to silence any lag can be found.
+        if power(near.iter().copied()) < AUDIBLE {
+            return;
+        }
         let far = self.far.before((self.near.end + far0).saturating_sub(near0), WINDOW + FARTHEST);
         let aligner = self.search.aligner.get_or_insert_with(|| Box::new(Aligner::new()));
         let found = aligner.lag(&near, &far, FOUND).map(|lag| lag as u64);
@@ -350,6 +369,11 @@ impl Canceller {
             self.filter = None;
             self.path = Path::Unknown;
             return;
+        }
+        // What believes in an echo that isn't there puts one in.
+        let (before, after) = (power(heard.iter().copied()), power(filter.linear.iter().copied()));
+        if after > LOUDER * before {
+            filter.linear.copy_from_slice(&heard);
         }
         let proved = filter.proved();
         if let Path::Known { proved: known, .. } = &mut self.path {
@@ -669,8 +693,7 @@ mod tests {
                 let mut canceller = Canceller::new(true);
                 run(&mut canceller, &played[..gap + after], &heard[..gap + after], &[0]);
                 assert!(matches!(canceller.path, Path::Known { proved: true, .. }), "{:?}", canceller.path);
-                assert_eq!(canceller.has_moved(), has_moved, "{after} {:?}", canceller.path);
-                assert!(!canceller.has_moved(), "it is known now");
+                assert_eq!(canceller.is_echo(), has_moved, "{after} {:?}", canceller.path);
                 let lag = if has_moved { 2_700_u64 } else { 1_900 };
                 let Path::Known { lag: known, .. } = canceller.path else { panic!("{:?}", canceller.path) };
                 assert!(known.abs_diff(lag) < MOVED, "{known}");

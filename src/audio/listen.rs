@@ -125,7 +125,7 @@ pub(super) fn listen(
             let complete = gate.admit(&mut cleaned);
             // Nobody's voice is in the sound that ends an utterance.
             let surely = listener.is_surely_a_person();
-            listener.hear(&cleaned, || canceller.has_moved(), |event| outbox.tell(event, surely));
+            listener.hear(&cleaned, || canceller.is_echo(), |event| outbox.tell(event, surely));
             if complete {
                 listener.finish(|event| outbox.tell(event, surely));
             }

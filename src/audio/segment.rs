@@ -96,27 +96,20 @@ impl Listener {
         }
     }
 
-    /// Gives what the samples bring about to `each`. `has_moved` tells whether their end is an echo that comes
-    /// later than was believed.
+    /// Gives what the samples bring about to `each`. `is_echo` tells whether their end is an echo after all.
     pub(super) fn hear(
         &mut self,
         samples: &[Cleaned],
-        mut has_moved: impl FnMut() -> bool,
+        mut is_echo: impl FnMut() -> bool,
         mut each: impl FnMut(Event),
     ) {
         let Self { chunker, detector, barge_in, endpointer } = self;
         chunker.push(samples, |chunk| {
             let chunk = Chunk::of(chunk);
             let probability = detector.probability(&chunk.sound);
-            barge_in.push(
-                &chunk,
-                probability,
-                endpointer.speaking(),
-                &mut has_moved,
-                |sound, probability| {
-                    endpointer.push(sound, probability).into_iter().for_each(&mut each);
-                },
-            );
+            barge_in.push(&chunk, probability, endpointer.speaking(), &mut is_echo, |sound, probability| {
+                endpointer.push(sound, probability).into_iter().for_each(&mut each);
+            });
         });
     }
 
