@@ -560,6 +560,13 @@ impl Conversation {
                     Box::pin(async move { world.forget(&store, &selection).await })
                 })
             },
+            unsaved: {
+                let store = self.store.clone();
+                Box::new(move |search, limit| {
+                    let store = store.clone();
+                    Box::pin(async move { store.unsaved(search.as_deref(), limit).await })
+                })
+            },
             delivery: Box::new(move || {
                 let Backlog { waiting, refused } = *backlog.as_ref()?.borrow();
                 Some(Delivery { waiting, refused })

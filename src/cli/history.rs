@@ -1,12 +1,19 @@
 //! `voice-terminal history [--search Q] [--limit N]`
 
+use std::collections::HashSet;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
 use super::report::{self, Outcome};
 use crate::app::World;
 use crate::domain::{Answered, Record, Verdict};
+use crate::server::{Client, Request, Response};
+use crate::store::{Delivery, Kept};
+
+/// How long to wait for a running voice-terminal: it may be stopped, and what is on disk is there without it.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(world: &World, search: Option<&str>, limit: u32, json: bool) -> Outcome {
     let store = world.store().await;
@@ -18,6 +25,15 @@ pub(super) async fn run(world: &World, search: Option<&str>, limit: u32, json: b
         report::warn(&degradation.what, &degradation.remedy);
     }
     let mut records = found.records;
+    let unsaved = tokio::time::timeout(PATIENCE, unsaved(world, search, limit)).await.unwrap_or_default();
+    if !unsaved.is_empty() {
+        let newer: HashSet<_> = unsaved.iter().map(|record| record.id).collect();
+        records.retain(|kept| !newer.contains(&kept.record.id));
+        let delivery = store.backlog().map(|_| Delivery::Waiting);
+        records.extend(unsaved.into_iter().map(|record| Kept { record, delivery: delivery.clone() }));
+        records.sort_by_key(|kept| std::cmp::Reverse(kept.record.id));
+        records.truncate(limit as usize);
+    }
     if json {
         records.iter().for_each(report::json);
         return Ok(ExitCode::SUCCESS);
@@ -38,6 +54,17 @@ pub(super) async fn run(world: &World, search: Option<&str>, limit: u32, json: b
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a running voice-terminal holds in memory, since the disk doesn't take it.
+async fn unsaved(world: &World, search: Option<&str>, limit: u32) -> Vec<Record> {
+    let request = Request::Unsaved { search: search.map(str::to_owned), limit };
+    let Ok(mut client) = Client::connect(&world.paths.control_socket()).await else { return Vec::new() };
+    match client.ask(&request).await {
+        Ok(Response::Unsaved { records }) => records,
+        // One of another version doesn't know of it.
+        _ => Vec::new(),
+    }
 }
 
 fn show(record: &Record) {

@@ -158,7 +158,13 @@ fn with_spoken_options(line: &str) -> String {
 
 /// The newest part of a text, of which some is to be said: without secrets, also those of several lines.
 fn newest_without_secrets(text: &str) -> String {
-    redacted(&text[text.ceil_char_boundary(text.len().saturating_sub(MOST_HEARD))..])
+    // The rest of a secret isn't known for one: what is cut off first is looked at, too.
+    let text = redacted(newest_bytes(text, 2 * MOST_HEARD));
+    newest_bytes(&text, MOST_HEARD).to_owned()
+}
+
+fn newest_bytes(text: &str, most: usize) -> &str {
+    &text[text.ceil_char_boundary(text.len().saturating_sub(most))..]
 }
 
 /// The last line that has words.

@@ -14,8 +14,8 @@ use super::protocol::{ByHand, ChainStanding, Delivery, LONGEST_LINE, Request, Re
 use crate::breaker::Registry;
 use crate::conversation::Input;
 use crate::domain::{
-    BoxFuture, Degradation, Event, Failure, Forgotten, ListeningChange, Origin, Reply, Selection, Tone,
-    Utterance,
+    BoxFuture, Degradation, Event, Failure, Forgotten, ListeningChange, Origin, Record, Reply, Selection,
+    Tone, Utterance,
 };
 use crate::redact::Redactor;
 
@@ -26,6 +26,9 @@ const CLIENTS: usize = 16;
 #[derive(Debug, thiserror::Error)]
 #[error("the control socket can't be opened: {0}")]
 pub struct ControlError(#[from] std::io::Error);
+
+/// What a search of the history will find.
+pub type Searched = BoxFuture<'static, Result<Vec<Record>, Failure>>;
 
 /// Everything that the socket reaches.
 pub struct Control {
@@ -41,6 +44,8 @@ pub struct Control {
     pub chains: Box<dyn Fn() -> Vec<ChainStanding> + Send + Sync>,
     /// Forgets turns of the history.
     pub forget: Box<dyn Fn(Selection) -> BoxFuture<'static, Result<Forgotten, Failure>> + Send + Sync>,
+    /// Searches what is not on disk yet.
+    pub unsaved: Box<dyn Fn(Option<String>, u32) -> Searched + Send + Sync>,
     /// Takes secrets out of what goes out.
     pub(crate) redactor: Arc<Redactor>,
 }
@@ -122,6 +127,13 @@ impl Control {
                 Ok(Request::Forget { selection }) => {
                     let response = match (self.forget)(selection).await {
                         Ok(forgotten) => Response::Forgotten(forgotten),
+                        Err(failure) => Response::Error { what: failure.what },
+                    };
+                    self.send(&mut write, response).await?;
+                }
+                Ok(Request::Unsaved { search, limit }) => {
+                    let response = match (self.unsaved)(search, limit).await {
+                        Ok(records) => Response::Unsaved { records },
                         Err(failure) => Response::Error { what: failure.what },
                     };
                     self.send(&mut write, response).await?;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::breaker::Snapshot;
 use crate::config::BreakerOverride;
 use crate::conversation::Standing;
-use crate::domain::{Event, Forgotten, Listening, ListeningChange, Reply, Selection};
+use crate::domain::{Event, Forgotten, Listening, ListeningChange, Record, Reply, Selection};
 
 /// The longest line that is read, in bytes: 10,000 spoken words and room to spare.
 pub(super) const LONGEST_LINE: usize = 1 << 20;
@@ -46,6 +46,14 @@ pub enum Request {
         #[serde(default)]
         selection: Selection,
     },
+    /// What a search finds among the turns that are not on disk yet. → [`Response::Unsaved`]
+    Unsaved {
+        /// The words; all turns without any.
+        #[serde(default)]
+        search: Option<String>,
+        /// How many at most.
+        limit: u32,
+    },
     /// → [`Response::Event`], until the client goes.
     Watch,
 }
@@ -81,6 +89,11 @@ pub enum Response {
     Listening(Listening),
     /// So much was forgotten.
     Forgotten(Forgotten),
+    /// These are in memory only, the newest first.
+    Unsaved {
+        /// The turns.
+        records: Vec<Record>,
+    },
     /// Something happened.
     Event(Box<Event>),
     /// The request can't be served.

@@ -195,6 +195,16 @@ pub(super) fn only_here() -> Degradation {
     }
 }
 
+/// What the user is told when the database's turns are all that can be shown.
+pub(super) fn only_there() -> Degradation {
+    Degradation {
+        chain: CHAIN.into(),
+        now: JOURNAL.into(),
+        what: "What the database doesn't have yet can't be read on this machine, and is missing here.".into(),
+        remedy: "Check the disk, and ask again.".into(),
+    }
+}
+
 /// The failure to read.
 pub(super) fn unreadable(error: &CallError<StoreError>) -> Failure {
     tracing::warn!(%error, "the journal can't be read");

@@ -227,14 +227,7 @@ impl Store {
     /// When nothing can be read.
     pub async fn look(&self, query: Option<&str>, limit: u32) -> Result<Found, Failure> {
         let search = Search { wanted: wanted(query), limit };
-        let unsaved: Vec<Revised> = self.shared.held.lock().unsaved().cloned().collect();
-        let mut records = if unsaved.is_empty() {
-            Vec::new()
-        } else {
-            let found = sqlite::search_among(&unsaved, &search.wanted, limit).await;
-            found.map_err(|error| error::unreadable(&CallError::Failed(error)))?
-        };
-        let held: HashSet<UtteranceId> = unsaved.iter().map(|revised| revised.record.id).collect();
+        let (mut records, held) = self.in_memory(&search).await?;
         let (saved, tier, degradation) = match &self.database {
             None => (self.in_journal(search).await?, JOURNAL.to_owned(), None),
             Some(database) => {
@@ -242,7 +235,8 @@ impl Store {
                 if is_journal {
                     (page.records, tier, degradation)
                 } else if let Some(records) = self.without_forgotten(page.records).await {
-                    (self.with_what_waits(search, records, page.stamps).await, tier, degradation)
+                    let (records, missing) = self.with_what_waits(search, records, page.stamps).await;
+                    (records, tier, degradation.or(missing))
                 } else {
                     // A server may have what is to be gone. Better too little than that.
                     (self.in_journal(search).await?, JOURNAL.to_owned(), Some(error::only_here()))
@@ -253,6 +247,26 @@ impl Store {
         records.sort_by_key(|record| std::cmp::Reverse(record.id));
         records.truncate(limit as usize);
         Ok(Found { records: self.delivery_of(records, &held).await, tier, degradation })
+    }
+
+    /// What a search finds among what is not on disk yet, the newest first: another program that searches can't see
+    /// it.
+    ///
+    /// # Errors
+    /// When it can't be searched.
+    pub async fn unsaved(&self, query: Option<&str>, limit: u32) -> Result<Vec<Record>, Failure> {
+        Ok(self.in_memory(&Search { wanted: wanted(query), limit }).await?.0)
+    }
+
+    /// What is found among what is not on disk yet, and all that isn't.
+    async fn in_memory(&self, search: &Search) -> Result<(Vec<Record>, HashSet<UtteranceId>), Failure> {
+        let unsaved: Vec<Revised> = self.shared.held.lock().unsaved().cloned().collect();
+        if unsaved.is_empty() {
+            return Ok(Default::default());
+        }
+        let found = sqlite::search_among(&unsaved, &search.wanted, search.limit).await;
+        let found = found.map_err(|error| error::unreadable(&CallError::Failed(error)))?;
+        Ok((found, unsaved.iter().map(|revised| revised.record.id).collect()))
     }
 
     /// One record; `None` if there is none on this machine.
@@ -288,13 +302,14 @@ impl Store {
         }
     }
 
-    /// What a server has, with what it doesn't have yet in place of what it has of it.
+    /// What a server has, with what it doesn't have yet in place of what it has of it; and what is degraded if that
+    /// can't be known.
     async fn with_what_waits(
         &self,
         search: Search,
         mut records: Vec<Record>,
         stamps: Vec<Stamp>,
-    ) -> Vec<Record> {
+    ) -> (Vec<Record>, Option<Degradation>) {
         let here = self.read(move |pool| async move {
             let outdated = outbox::newer_than(&pool, &stamps).await?;
             let waiting = sqlite::search(&pool, Among::Undelivered, &search.wanted, search.limit).await?;
@@ -308,9 +323,12 @@ impl Store {
                 records.extend(waiting);
             }
             Ok(None) => {}
-            Err(error) => tracing::warn!(%error, "what the database doesn't have yet can't be read"),
+            Err(error) => {
+                tracing::warn!(%error, "what the database doesn't have yet can't be read");
+                return (records, Some(error::only_there()));
+            }
         }
-        records
+        (records, None)
     }
 
     /// Says of each record whether the database has it.

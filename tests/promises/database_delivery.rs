@@ -232,6 +232,45 @@ async fn whoever_searches_goes_before_what_is_carried_over_by_the_only_connectio
 }
 
 #[tokio::test]
+async fn a_server_that_has_come_back_is_asked_half_of_the_time_at_most() {
+    let server = Server::start().await;
+    let (place, path) = place();
+    let alone = crate::history::opened(&path).await;
+    for number in 0..600 {
+        say(&alone, &format!("old {number}")).await;
+    }
+    alone.close().await;
+    let tables = History::with(&[server.url()]).await;
+    server.until("SELECT to_regclass('voice_terminal.forgotten') IS NOT NULL").await;
+    tables.close().await;
+    // Each batch takes a fifth of a second, and it is noted when.
+    server
+        .does(
+            "CREATE TABLE batch (began timestamptz, ended timestamptz);
+             CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
+             DECLARE began timestamptz := clock_timestamp();
+             BEGIN
+                 PERFORM pg_sleep(0.2);
+                 INSERT INTO public.batch VALUES (began, clock_timestamp());
+                 RETURN NULL;
+             END $$;
+             CREATE TRIGGER note AFTER INSERT ON voice_terminal.record EXECUTE FUNCTION note()",
+        )
+        .await;
+    let history = History::at(place, path, database(&[server.url()])).await;
+    history.delivered(0).await;
+    server
+        .until(
+            "SELECT count(*) >= 5 AND bool_and(rest IS NULL OR rest >= 0.9 * took) FROM (
+                 SELECT began - lag(ended) OVER (ORDER BY began) AS rest,
+                        lag(ended - began) OVER (ORDER BY began) AS took
+                 FROM batch
+             ) AS pause",
+        )
+        .await;
+}
+
+#[tokio::test]
 async fn waiting_for_our_own_slot_is_not_held_against_the_server() {
     let server = Server::start().await;
     let primary = Settings { failure_threshold: 3, timeout: Duration::from_secs(30), ..Settings::default() };

@@ -11,6 +11,7 @@ use voice_terminal::domain::{Degradation, Journal, Origin, Utterance};
 use voice_terminal::store::Store;
 
 use crate::history::{breaker, found, on_disk, opened, place, say, turn};
+use crate::support::user::User;
 
 /// One that looks again soon, so that a test needn't wait for a minute.
 fn eager_breaker() -> Arc<Breaker> {
@@ -154,6 +155,33 @@ async fn while_another_program_holds_the_file_nobody_waits_for_long() {
     told(&mut standing, false).await;
     store.close().await;
     assert_eq!(on_disk(&path).await.len(), 4);
+}
+
+#[tokio::test]
+async fn what_a_running_one_holds_in_memory_is_in_the_history_too() {
+    let user = User::new();
+    let _daemon = user.daemon();
+    assert_eq!(user.run(&["do", "list sessions"]).code(), 0);
+    let path = user.path("state/voice-terminal/journal.sqlite");
+    let mut raw = SqliteConnection::connect(path.to_str().unwrap()).await.unwrap();
+    raw.execute("BEGIN IMMEDIATE").await.unwrap();
+    assert_eq!(user.run(&["do", "cancel"]).code(), 0);
+    let searched = |words: &str| {
+        let ran = user.run(&["--json", "history", "--search", words]);
+        assert_eq!(ran.code(), 0, "{ran:?}");
+        ran.json().iter().map(|record| record["text"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let texts = || user.history().iter().map(|record| record["text"].clone()).collect::<Vec<_>>();
+    assert_eq!(searched("cancel"), ["cancel"], "it is not on disk");
+    assert_eq!(searched("sessions"), ["list sessions"], "what is on disk can be read");
+    assert_eq!(texts(), ["cancel", "list sessions"], "the newest first");
+    raw.execute("ROLLBACK").await.unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while sqlx::query_scalar::<_, i64>("SELECT count(*) FROM record").fetch_one(&mut raw).await.unwrap() < 2 {
+        assert!(Instant::now() < deadline, "it is not written");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(texts(), ["cancel", "list sessions"], "each once");
 }
 
 #[tokio::test]
