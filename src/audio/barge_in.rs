@@ -17,7 +17,8 @@
 
 use std::collections::VecDeque;
 
-use super::cancel::{Cleaned, Echo, power};
+use super::cancel::{Cleaned, Echo};
+use super::filter::power;
 use super::vad::CHUNK;
 
 /// So much must have been seen of a person: a chunk that is surely one counts double.

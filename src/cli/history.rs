@@ -1,6 +1,5 @@
 //! `voice-terminal history [--search Q] [--limit N]`
 
-use std::collections::HashSet;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,7 +9,6 @@ use super::report::{self, Outcome};
 use crate::app::World;
 use crate::domain::{Answered, Record, Verdict};
 use crate::server::{Client, Request, Response};
-use crate::store::{Delivery, Kept};
 
 /// How long to wait for a running voice-terminal: it may be stopped, and what is on disk is there without it.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -24,16 +22,8 @@ pub(super) async fn run(world: &World, search: Option<&str>, limit: u32, json: b
     if let Some(degradation) = &found.degradation {
         report::warn(&degradation.what, &degradation.remedy);
     }
-    let mut records = found.records;
     let unsaved = tokio::time::timeout(PATIENCE, unsaved(world, search, limit)).await.unwrap_or_default();
-    if !unsaved.is_empty() {
-        let newer: HashSet<_> = unsaved.iter().map(|record| record.id).collect();
-        records.retain(|kept| !newer.contains(&kept.record.id));
-        let delivery = store.backlog().map(|_| Delivery::Waiting);
-        records.extend(unsaved.into_iter().map(|record| Kept { record, delivery: delivery.clone() }));
-        records.sort_by_key(|kept| std::cmp::Reverse(kept.record.id));
-        records.truncate(limit as usize);
-    }
+    let mut records = found.with_unsaved(unsaved, limit, store.backlog().is_some()).records;
     if json {
         records.iter().for_each(report::json);
         return Ok(ExitCode::SUCCESS);

@@ -49,6 +49,8 @@ const MOST_TOKENS: usize = 220;
 const MOST_TOLD: usize = 48;
 /// A command is believed if it isn't less likely by more than `e` to this than what was written.
 const BELIEVED: f32 = 3.0;
+/// How many times as long what was written may be.
+const LONGER: usize = 3;
 /// What was written is a command that surely, and no other is looked for.
 const CERTAIN: f32 = -1.5;
 /// Steps of the search, each of which takes as long as a token.
@@ -60,6 +62,8 @@ const LONGEST_CIRCLE: usize = 16;
 /// Mean log-probabilities above which words hold against doubt, and below which they don't.
 const SURE: f32 = -0.3;
 const UNSURE: f32 = -0.6;
+/// So many words are a sentence.
+const SENTENCE: usize = 5;
 /// How much more doubt is allowed where somebody surely speaks.
 const LENIENCE: f32 = 2.5;
 
@@ -187,7 +191,7 @@ impl Decoder {
         }
         let is_expected = leaning.phrases && !written.twice && !abort.is_set();
         let believed = if is_expected { self.command(&first, &written, leaning, most, abort)? } else { None };
-        let is_command = believed.is_some();
+        let mut is_command = believed.is_some();
         if let Some(Way { tokens, log_probabilities, total }) = believed {
             written = Written { tokens, log_probabilities, total, loops: false, twice: false };
         }
@@ -195,9 +199,12 @@ impl Decoder {
             Some(known) => (known, true),
             None => (self.engine.no_speech()?, false),
         };
-        if written.loops && !told.is_empty() && !is_fresh && !abort.is_set() {
+        // Where nobody speaks it says again what it was told, and is sure of it: what does it write without?
+        let nobody = no_speech >= self.options.no_speech_threshold;
+        if (written.loops || nobody) && !told.is_empty() && !is_fresh && !abort.is_set() {
             let first = self.engine.afresh()?;
             written = self.write(&first, most, abort)?;
+            is_command = false;
         }
         if written.loops && context < FULL_CONTEXT && !abort.is_set() {
             let Some(first) = self.engine.listen(samples, FULL_CONTEXT, &[], abort)? else {
@@ -206,9 +213,7 @@ impl Decoder {
             written = self.write(&first, most, abort)?;
         }
         let text = clean(&self.engine.text(&written.tokens));
-        // What it was told it says again where nobody speaks, and is sure of it.
-        let silent = !told.is_empty() && no_speech >= self.options.no_speech_threshold;
-        if silent || self.is_invented(&text, written.log_probability(), no_speech) {
+        if self.is_invented(&text, written.log_probability(), no_speech) {
             return Ok(silence);
         }
         // Whether a full stop belongs at the end is nothing to be sure of.
@@ -304,7 +309,13 @@ impl Decoder {
         }
         let least = if is_command && !written.loops { written.total } else { written.total - BELIEVED };
         let limits = Limits { least, steps: MOST_STEPS, tokens: most };
-        search::likeliest(&mut self.engine, lexicon, &names, first, limits, abort)
+        let found = search::likeliest(&mut self.engine, lexicon, &names, first, limits, abort)?;
+        // The longer a text, the less likely the whole of it: "no" alone must not be likelier than a sentence.
+        let is_as_long = |way: &Way| {
+            let command = clean(&self.engine.text(&way.tokens)).chars().count();
+            command * LONGER >= text.chars().count()
+        };
+        Ok(found.filter(|way| written.loops || is_as_long(way)))
     }
 
     fn is_invented(&self, text: &str, log_probability: f32, no_speech: f32) -> bool {
@@ -316,7 +327,9 @@ impl Decoder {
         // In recordings of people and in synthetic speech it is below 0.45, in silence, noise, hum and
         // beeps above 0.8.
         let somebody = no_speech < no_speech_threshold;
-        let silence = !somebody && log_probability < SURE;
+        // What it invents where nobody speaks is short.
+        let sure = if bare.split(' ').count() >= SENTENCE { UNSURE } else { SURE };
+        let silence = !somebody && log_probability < sure;
         // Whisper is unsure of a word that stands alone ("cancel" comes with −2.1) and right all the
         // same. Where somebody speaks, doubt is for whoever acts on the words: it lowers the confidence.
         let least = if somebody { log_probability_threshold * LENIENCE } else { log_probability_threshold };

@@ -33,6 +33,19 @@ pub struct Found {
     pub degradation: Option<Degradation>,
 }
 
+impl Found {
+    /// With what another program holds in memory in place of what is on disk of it; `delivers`, if there is a database.
+    #[must_use]
+    pub fn with_unsaved(mut self, unsaved: Vec<Record>, limit: u32, delivers: bool) -> Self {
+        self.records.retain(|kept| unsaved.iter().all(|newer| newer.id != kept.record.id));
+        let kept = |record| Kept { record, delivery: delivers.then_some(Delivery::Waiting) };
+        self.records.extend(unsaved.into_iter().map(kept));
+        self.records.sort_by_key(|kept| std::cmp::Reverse(kept.record.id));
+        self.records.truncate(limit as usize);
+        self
+    }
+}
+
 /// A record, and where it is.
 #[derive(Debug, Clone, Serialize)]
 pub struct Kept {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use sqlx::Connection;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, UnixStream};
-use voice_terminal::domain::Degradation;
+use voice_terminal::domain::{Degradation, Journal, Origin, Outcome, Stage, Utterance};
 use voice_terminal::store::Parts;
 
 use crate::database::{History, begun, breaker, database, look, waiting, words};
@@ -133,6 +133,39 @@ async fn a_server_that_refuses_for_a_reason_of_its_own_says_which() {
     history.told(None).await;
     history.delivered(0).await;
     assert_eq!(server.records().await.len(), 5);
+}
+
+#[tokio::test]
+async fn a_database_whose_disk_is_full_gets_everything_when_there_is_space_again() {
+    let server = Server::start().await;
+    let Some((disk, tables)) = server.another_disk() else {
+        println!("not tried: no disk can be mounted here");
+        return;
+    };
+    let history = History::with(&[server.url()]).await;
+    say(&history.store, "before").await;
+    history.delivered(0).await;
+    server.does(&format!("CREATE TABLESPACE other LOCATION '{}'", tables.display())).await;
+    server.does("ALTER TABLE voice_terminal.record SET TABLESPACE other").await;
+    disk.fill();
+    // More than fits into the pages that there are, and can't be packed.
+    let mut number = 1_u64;
+    let mut next = || {
+        number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        format!("{:x} ", number >> 16)
+    };
+    let long: String = (0..4_000).map(|_| next()).collect();
+    let utterance = Utterance::typed(Origin::Typed, "during");
+    history.store.open(&utterance).await.unwrap();
+    history.store.add(utterance.id, &Stage::Acted(Outcome::Done { what: long })).await.unwrap();
+    let told = history.told(Some("journal")).await.unwrap();
+    assert!(told.what.contains("disk is full"), "{told:?}");
+    let found = look(&history.store, None).await;
+    assert_eq!((found.tier.as_str(), words(&found)), ("postgresql-primary", vec!["during", "before"]));
+    disk.empty();
+    history.told(None).await;
+    history.delivered(0).await;
+    assert_eq!(server.records().await.len(), 2);
 }
 
 #[tokio::test]

@@ -95,6 +95,26 @@ async fn a_reply_is_heard_from_the_loudspeaker() {
 }
 
 #[tokio::test]
+async fn it_is_as_loud_as_is_wanted() {
+    let mut user = user().await;
+    let pulse = Pulse::start(&mut user);
+    let loudest = |volume: &str| {
+        let wav = user.path("home").join(format!("at-{volume}.wav"));
+        let recording = pulse.record(&wav);
+        let ran = user.run(&["--set", &format!("audio.volume={volume}"), "say", "The session is ready."]);
+        assert_eq!(ran.code(), 0, "{ran:?}");
+        std::thread::sleep(Duration::from_millis(500));
+        recording.end();
+        let bytes = fs::read(&wav).unwrap();
+        let (samples, _) = bytes[44..].as_chunks::<2>();
+        samples.iter().map(|sample| i16::from_le_bytes(*sample).unsigned_abs()).max().map_or(0.0, f64::from)
+    };
+    let (full, quarter, none) = (loudest("1.0"), loudest("0.25"), loudest("0.0"));
+    assert!((0.2..0.3).contains(&(quarter / full)), "{full} {quarter}");
+    assert!(full > 3000.0 && none < 10.0, "{full} {none}");
+}
+
+#[tokio::test]
 async fn its_own_voice_is_no_command() {
     let mut user = user().await;
     let pulse = Pulse::start(&mut user);

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{JoinHandle, sleep};
@@ -15,6 +14,7 @@ use super::daemon::{Control, Daemon, Events};
 use super::fault::{Fault, Manner, Part};
 use super::schedule::Chance;
 use crate::support::clouds::Fake;
+use crate::support::disk::Disk;
 use crate::support::models;
 use crate::support::postgres::Servers;
 use crate::support::proxy::{Proxy, Weather};
@@ -98,7 +98,7 @@ impl House {
             ai: of(&knows),
         };
         configure(&user, &networks, &primary, &replica);
-        let disk = Disk::mount(user.path("state"));
+        let disk = Disk::mount(&user.path("state"), "0700");
         let events = Events::default();
         let daemon = Daemon::start(user.command(&["--json", "daemon"]), &events);
         let house = Self {
@@ -448,41 +448,5 @@ fn those_that_stay(all: impl Fn() -> Vec<u32>) -> impl Fn() -> Vec<u32> {
         now.into_iter()
             .filter(|pid| known.entry(*pid).or_insert_with(Instant::now).elapsed() >= WHILE)
             .collect()
-    }
-}
-
-/// A file system of its own for the program's state, whose size can be changed.
-struct Disk(PathBuf);
-
-impl Disk {
-    /// `None` where that isn't allowed.
-    fn mount(place: PathBuf) -> Option<Self> {
-        let done = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=2g,mode=0700", "tmpfs"])
-            .arg(&place)
-            .output();
-        done.is_ok_and(|done| done.status.success()).then_some(Self(place))
-    }
-
-    /// No space is left.
-    fn fill(&self) {
-        let used = rustix::fs::statvfs(&self.0).unwrap();
-        self.resize((used.f_blocks - used.f_bfree) * used.f_frsize / 1024);
-    }
-
-    fn empty(&self) {
-        self.resize(2 << 20);
-    }
-
-    fn resize(&self, kilobytes: u64) {
-        let size = format!("remount,size={kilobytes}k");
-        let done = Command::new("mount").args(["-o", &size]).arg(&self.0).output().unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).output();
     }
 }

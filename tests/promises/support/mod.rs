@@ -1,6 +1,7 @@
 //! Set-up of the real things that the promises are tested against.
 
 pub mod clouds;
+pub mod disk;
 pub mod meter;
 pub mod models;
 pub mod postgres;

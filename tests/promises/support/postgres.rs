@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use sqlx::{Connection, Executor, PgConnection, Row};
 use tempfile::TempDir;
 
+use super::disk::Disk;
 use super::user::signal;
 
 /// Long enough for a busy machine; nothing that works takes so long.
@@ -212,6 +213,19 @@ impl Server {
     /// Its socket.
     pub fn socket(&self) -> PathBuf {
         self.place.path().join(format!(".s.PGSQL.{}", self.port))
+    }
+
+    /// A disk beside its own, and the directory there in which it may keep tables; `None` where none can be mounted.
+    pub fn another_disk(&self) -> Option<(Disk, PathBuf)> {
+        let place = self.place.path().join("disk");
+        fs::create_dir(&place).unwrap();
+        let disk = Disk::mount(&place, "0755")?;
+        let tables = place.join("tables");
+        fs::create_dir(&tables).unwrap();
+        if let Some((user, group)) = nobody() {
+            chown(&tables, Some(user), Some(group)).unwrap();
+        }
+        Some((disk, tables))
     }
 
     /// A connection of its owner.
