@@ -132,11 +132,10 @@ impl BargeIn {
             self.leak *= FORGETS;
             self.held_leak = self.held_leak.max(self.share(chunk));
         }
-        if self.seen >= ENOUGH && is_echo() {
-            self.doubtful = true;
-            self.let_go(|_| 0.0, on);
-        } else if self.seen >= ENOUGH {
-            self.let_go(|probability| probability, on);
+        if self.seen >= ENOUGH {
+            let doubtful = is_echo();
+            self.doubtful = doubtful;
+            self.let_go(|probability| if doubtful { 0.0 } else { probability }, on);
         } else if self.seen == 0 {
             self.leak = self.leak.max(self.held_leak);
             self.let_go(|_| 0.0, on);
@@ -191,19 +190,25 @@ mod tests {
         Chunk { sound: [number as f32; CHUNK], survives, power: 0.01, heard: 0.01, echo }
     }
 
+    /// Pushes a chunk; what looks like a person is one.
+    fn push(
+        barge_in: &mut BargeIn,
+        chunk: &Chunk,
+        probability: f32,
+        speaking: bool,
+        on: impl FnMut(&[f32; CHUNK], f32),
+    ) {
+        barge_in.push(chunk, probability, speaking, || false, on);
+    }
+
     /// Pushes chunks; gives those that went on, by number, with their probabilities.
     fn run(barge_in: &mut BargeIn, chunks: &[(f32, f32, Echo)], speaking: bool) -> Vec<(usize, f32)> {
         let mut out = Vec::new();
         for (number, (probability, survives, echo)) in chunks.iter().enumerate() {
-            barge_in.push(
-                &chunk(number, *survives, *echo),
-                *probability,
-                speaking,
-                || false,
-                |sound, probability| {
-                    out.push((sound[0] as usize, probability));
-                },
-            );
+            let chunk = chunk(number, *survives, *echo);
+            push(barge_in, &chunk, *probability, speaking, |sound, probability| {
+                out.push((sound[0] as usize, probability));
+            });
         }
         barge_in.finish(|sound, probability| out.push((sound[0] as usize, probability)));
         out
@@ -230,16 +235,10 @@ mod tests {
         for echo in [Echo::Silent { surely: false }, Echo::Silent { surely: true }, Echo::Absent] {
             let mut through = 0;
             for probability in [0.0, 0.3, 0.9] {
-                barge_in.push(
-                    &chunk(0, 1.0, echo),
-                    probability,
-                    false,
-                    || false,
-                    |_, on| {
-                        through += 1;
-                        assert!((on - probability).abs() < f32::EPSILON);
-                    },
-                );
+                push(&mut barge_in, &chunk(0, 1.0, echo), probability, false, |_, on| {
+                    through += 1;
+                    assert!((on - probability).abs() < f32::EPSILON);
+                });
             }
             assert_eq!(through, 3, "{echo:?}");
         }
@@ -252,15 +251,9 @@ mod tests {
         let mut needed = 0;
         while out.is_empty() {
             let chunk = chunk(needed, PERSON.1, Echo::Removed);
-            barge_in.push(
-                &chunk,
-                PERSON.0,
-                false,
-                || false,
-                |sound, probability| {
-                    out.push((sound[0] as usize, probability));
-                },
-            );
+            push(&mut barge_in, &chunk, PERSON.0, false, |sound, probability| {
+                out.push((sound[0] as usize, probability));
+            });
             needed += 1;
         }
         assert_eq!(needed, 3, "96 ms");
@@ -339,7 +332,7 @@ mod tests {
 
     fn run_without_end(barge_in: &mut BargeIn, chunks: &[(f32, f32, Echo)], speaking: bool) {
         for (probability, survives, echo) in chunks {
-            barge_in.push(&chunk(0, *survives, *echo), *probability, speaking, || false, |_, _| {});
+            push(barge_in, &chunk(0, *survives, *echo), *probability, speaking, |_, _| {});
         }
     }
 

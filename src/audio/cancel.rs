@@ -98,7 +98,7 @@ impl Cleaned {
 pub(super) struct Canceller {
     near: Past,
     far: Past,
-    /// What was given to be recognised.
+    /// What was given to be recognised, in the places of what was heard.
     residue: Past,
     /// Where in the one the other stood when both were looked at together.
     together: Option<(u64, u64)>,
@@ -182,8 +182,8 @@ impl Canceller {
     /// Takes what was handed to the loudspeaker and what came from the microphone since the last call, and
     /// appends to `out` what that gives; samples that are held back come later.
     pub(super) fn clean(&mut self, played: &[f32], heard: &[f32], out: &mut Vec<Cleaned>) {
-        self.far.extend(played);
-        self.near.extend(heard);
+        self.far.extend(played.iter().copied());
+        self.near.extend(heard.iter().copied());
         if !played.is_empty() && self.together.is_none() {
             self.together = Some((self.near.end, self.far.end));
         }
@@ -195,8 +195,7 @@ impl Canceller {
         self.look();
         let before = out.len();
         self.give(out);
-        let residue: Vec<f32> = out[before..].iter().map(|sample| sample.sound).collect();
-        self.residue.extend(&residue);
+        self.residue.extend(out[before..].iter().map(|sample| sample.sound));
     }
 
     /// Whether what was given last is an echo after all. A sound system that stumbles is late from then on, and what
@@ -206,13 +205,16 @@ impl Canceller {
     pub(super) fn is_echo(&mut self) -> bool {
         let found = match self.path {
             Path::Unknown => None,
-            Path::Absent => self.clear_lag(0),
+            Path::Absent => self.lag_of(self.near.before(self.given, NEWEST), self.given, ALONE),
             // Where a person speaks over it, what is left of an echo isn't clear: where it is, nobody speaks. While
             // the canceller is about to follow one that has moved, that is clear in what was heard.
             Path::Known { lag: known, .. } => {
                 let has_moved = |lag: &u64| known.abs_diff(*lag) >= MOVED;
-                let left = self.clear_lag(DELAY).map(|lag| if has_moved(&lag) { lag } else { known });
-                left.or_else(|| self.clear_lag(0).filter(has_moved))
+                let left = self.lag_of(self.residue.before(self.given, NEWEST), self.given, ALONE);
+                let left = left.map(|lag| lag.saturating_sub(DELAY));
+                left.map(|lag| if has_moved(&lag) { lag } else { known }).or_else(|| {
+                    self.lag_of(self.near.before(self.given, NEWEST), self.given, ALONE).filter(has_moved)
+                })
             }
         };
         if let Some(lag) = found {
@@ -221,20 +223,18 @@ impl Canceller {
         found.is_some()
     }
 
-    /// The lag that is clear in the newest sound: in what was given of it, which is so much later, or in what was heard.
-    fn clear_lag(&mut self, delay: u64) -> Option<u64> {
-        let ((near0, far0), Some(_)) = (self.together?, &self.filter) else { return None };
-        let newest = match delay {
-            0 => self.near.before(self.given, NEWEST),
-            _ => self.residue.before(self.residue.end, NEWEST),
-        };
-        if power(newest.iter().copied()) < AUDIBLE {
+    /// The lag that is clear in at most [`WINDOW`] samples, which end in this place of what was heard. In what is
+    /// next to silence any could be found.
+    fn lag_of(&mut self, mut sound: Vec<f32>, end: u64, clarity: Clarity) -> Option<u64> {
+        let ((near, far), Some(_)) = (self.together?, &self.filter) else { return None };
+        if power(sound.iter().copied()) < AUDIBLE {
             return None;
         }
-        let near = [vec![0.0; WINDOW - NEWEST], newest].concat();
-        let far = self.far.before((self.given + far0).saturating_sub(near0), WINDOW + FARTHEST);
+        let silence = WINDOW - sound.len();
+        sound.splice(..0, std::iter::repeat_n(0.0, silence));
+        let played = self.far.before((end + far).saturating_sub(near), WINDOW + FARTHEST);
         let aligner = self.search.aligner.get_or_insert_with(|| Box::new(Aligner::new()));
-        aligner.lag(&near, &far, ALONE).map(|lag| (lag as u64).saturating_sub(delay))
+        aligner.lag(&sound, &played, clarity).map(|lag| lag as u64)
     }
 
     /// The first sample of the microphone in which nothing can be heard of what was played until now.
@@ -253,20 +253,12 @@ impl Canceller {
     /// Looks for the lag, if it is time to.
     fn look(&mut self) {
         let every = if self.path == Path::Unknown { SEARCH } else { VERIFY };
-        let (Some((near0, far0)), true) = (self.together, self.filter.is_some()) else { return };
         if self.search.since < every {
             return;
         }
         self.search.since = 0;
-        let near = self.near.before(self.near.end, WINDOW);
-        // In what is next to silence any lag can be found.
-        if power(near.iter().copied()) < AUDIBLE {
-            return;
-        }
-        let far = self.far.before((self.near.end + far0).saturating_sub(near0), WINDOW + FARTHEST);
-        let aligner = self.search.aligner.get_or_insert_with(|| Box::new(Aligner::new()));
-        let found = aligner.lag(&near, &far, FOUND).map(|lag| lag as u64);
-        let Some(lag) = found else { return };
+        let end = self.near.end;
+        let Some(lag) = self.lag_of(self.near.before(end, WINDOW), end, FOUND) else { return };
         let again = self.search.candidate.replace(lag).is_some_and(|before| before.abs_diff(lag) <= SAME);
         if !again || matches!(self.path, Path::Known { lag: known, .. } if known.abs_diff(lag) < MOVED) {
             return;

@@ -18,15 +18,15 @@ impl Past {
         self.end = 0;
     }
 
-    pub(super) fn extend(&mut self, samples: &[f32]) {
+    pub(super) fn extend(&mut self, samples: impl ExactSizeIterator<Item = f32>) {
         // Seldom, so that moving them costs nothing to speak of.
         let excess = (self.samples.len() + samples.len()).saturating_sub(2 * self.kept as usize);
         if excess > 0 {
             let surplus = self.samples.len().saturating_sub(self.kept as usize);
             self.samples.drain(..surplus);
         }
-        self.samples.extend_from_slice(samples);
         self.end += samples.len() as u64;
+        self.samples.extend(samples);
     }
 
     /// So many samples that end before this place.

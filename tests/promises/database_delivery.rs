@@ -154,6 +154,24 @@ async fn a_damaged_id_hides_nothing_behind_it() {
     history.told(None).await;
 }
 
+/// Has the tables made, by a history of its own.
+async fn make_tables(server: &Server, url: String) {
+    let history = History::with(&[url]).await;
+    server.until("SELECT to_regclass('voice_terminal.forgotten') IS NOT NULL").await;
+    history.close().await;
+}
+
+/// A journal of turns that no database has.
+async fn six_hundred_old_turns() -> (tempfile::TempDir, std::path::PathBuf) {
+    let (place, path) = place();
+    let alone = crate::history::opened(&path).await;
+    for number in 0..600 {
+        say(&alone, &format!("old {number}")).await;
+    }
+    alone.close().await;
+    (place, path)
+}
+
 #[tokio::test]
 async fn a_narrow_network_carries_long_outputs_one_by_one() {
     const TURNS: usize = 8;
@@ -173,9 +191,7 @@ async fn a_narrow_network_carries_long_outputs_one_by_one() {
     alone.close().await;
     let url = format!("postgres:///postgres?host={}&user=vt", place.path().display());
     // The tables are made while the network is good.
-    let tables = History::with(std::slice::from_ref(&url)).await;
-    server.until("SELECT to_regclass('voice_terminal.forgotten') IS NOT NULL").await;
-    tables.close().await;
+    make_tables(&server, url.clone()).await;
     proxy.set(Weather::Bandwidth(70_000));
     let history = History::at(place, path, database(&[url])).await;
     tokio::time::timeout(Duration::from_secs(60), history.delivered(0)).await.unwrap();
@@ -192,19 +208,12 @@ async fn a_narrow_network_carries_long_outputs_one_by_one() {
 async fn whoever_searches_goes_before_what_is_carried_over_by_the_only_connection() {
     const WRITING: Duration = Duration::from_millis(250);
     let server = Server::start().await;
-    let (place, path) = place();
-    let alone = crate::history::opened(&path).await;
-    for number in 0..600 {
-        say(&alone, &format!("old {number}")).await;
-    }
-    alone.close().await;
+    let (place, path) = six_hundred_old_turns().await;
     let mut one_connection = database(&[server.url()]);
     one_connection.connections = 1;
     // So that a batch takes long, and the next follows at once.
     let history = {
-        let tables = History::with(&[server.url()]).await;
-        server.until("SELECT to_regclass('voice_terminal.forgotten') IS NOT NULL").await;
-        tables.close().await;
+        make_tables(&server, server.url()).await;
         server
             .does(&format!(
                 "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -234,15 +243,8 @@ async fn whoever_searches_goes_before_what_is_carried_over_by_the_only_connectio
 #[tokio::test]
 async fn a_server_that_has_come_back_is_asked_half_of_the_time_at_most() {
     let server = Server::start().await;
-    let (place, path) = place();
-    let alone = crate::history::opened(&path).await;
-    for number in 0..600 {
-        say(&alone, &format!("old {number}")).await;
-    }
-    alone.close().await;
-    let tables = History::with(&[server.url()]).await;
-    server.until("SELECT to_regclass('voice_terminal.forgotten') IS NOT NULL").await;
-    tables.close().await;
+    let (place, path) = six_hundred_old_turns().await;
+    make_tables(&server, server.url()).await;
     // Each batch takes a fifth of a second, and it is noted when.
     server
         .does(
