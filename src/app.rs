@@ -24,6 +24,7 @@ use crate::domain::{
     Assistant, Degradation, Event, InputMode, Listening, ListeningMode, Privacy, Progress, Reply, Utterance,
 };
 use crate::interpreter::{OWN, PhraseGroup, Rules};
+use crate::memory;
 use crate::reading::Reader;
 use crate::redact::Redactor;
 use crate::server::{ChainStanding, Control, Delivery};
@@ -521,6 +522,7 @@ impl Conversation {
                 self.cancel.clone(),
             )),
             tokio::spawn(attendants::follow(world.clone(), inbox.clone())),
+            tokio::spawn(memory::give_back()),
             tokio::spawn(speaking::speak(
                 world.subscribe(),
                 said,

@@ -18,7 +18,7 @@
 //! - [`conversation`]: the one loop that owns the state of a conversation.
 //! - [`console`], [`server`], [`cli`]: those who watch it and steer it.
 //! - [`simulation`]: breakers under scripted weather.
-//! - [`app`]: composition. [`onnx`], [`process`] and [`shutdown`] serve all.
+//! - [`app`]: composition. [`onnx`], [`process`], [`memory`] and [`shutdown`] serve all.
 
 pub mod ai;
 pub mod app;
@@ -33,6 +33,7 @@ pub mod conversation;
 pub mod domain;
 mod http;
 pub mod interpreter;
+pub mod memory;
 pub mod onnx;
 pub mod process;
 pub mod reading;

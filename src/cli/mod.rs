@@ -29,6 +29,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::app::World;
+use crate::memory;
 use crate::speech::worker::{self, WorkerOptions};
 use report::Outcome;
 
@@ -181,7 +182,7 @@ enum Worker {
 
 /// Parses the arguments, runs the command, gives the exit code.
 pub fn main() -> ExitCode {
-    share_arenas();
+    memory::share_arenas();
     let arguments = Arguments::parse();
     // A worker needs neither configuration nor runtime.
     if let Some(Command::Worker { kind: Worker::Stt(options) }) = arguments.command {
@@ -196,16 +197,6 @@ pub fn main() -> ExitCode {
     // Work on blocking threads that doesn't obey is left behind.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     code
-}
-
-/// glibc gives threads arenas of their own, up to eight a core, and what is freed in one is of no use to the others:
-/// over hours they hold more free memory than is in use.
-fn share_arenas() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: it sets a number of glibc's, and no other thread is there yet.
-    unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, 2);
-    }
 }
 
 async fn dispatch(arguments: Arguments) -> Outcome {

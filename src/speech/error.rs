@@ -21,6 +21,11 @@ impl RecognitionError {
         Self::Cloud(CloudError::NotSent { what: unready.to_string() })
     }
 
+    /// Whether it was waited for in vain.
+    pub(super) fn is_late(&self) -> bool {
+        matches!(self, Self::Whisper(WhisperFailure::LoadTimeout))
+    }
+
     /// What to do about it.
     pub(super) fn remedy(&self) -> String {
         match self {

@@ -61,7 +61,7 @@ pub struct Recognisers {
     /// The tiers in order.
     names: Vec<String>,
     clouds: Vec<Arc<CloudTier>>,
-    /// When a guess was given up, because the local recogniser hung.
+    /// When a guess was given up, because the local recogniser hung, at work or as it was started.
     hung: Mutex<Option<Instant>>,
 }
 
@@ -306,7 +306,13 @@ impl Recogniser for Recognisers {
             };
             let guess = self.whisper_breaker.call_within(tier.limit(&speech), tier.serve(&speech));
             let guess = guess.await.inspect_err(|error| tracing::debug!(%error, "no speculation"));
-            if let Err(CallError::TimedOut { .. }) = guess {
+            let took_too_long = match &guess {
+                Err(CallError::TimedOut { .. }) => true,
+                // What was started in the place of one that hung.
+                Err(CallError::Failed(error)) => error.is_late(),
+                _ => false,
+            };
+            if took_too_long {
                 *self.hung.lock() = Some(Instant::now());
             }
             guess.ok()

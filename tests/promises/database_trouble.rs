@@ -10,7 +10,7 @@ use sqlx::Connection;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, UnixStream};
 use voice_terminal::domain::{Degradation, Journal, Origin, Outcome, Stage, Utterance};
-use voice_terminal::store::Parts;
+use voice_terminal::store::{Parts, Store};
 
 use crate::database::{History, begun, breaker, database, look, waiting, words};
 use crate::history::{on_disk, place, say};
@@ -110,7 +110,7 @@ async fn a_server_that_refuses_for_a_reason_of_its_own_says_which() {
              EXECUTE FUNCTION trouble()"
         )
     };
-    for (state, sentence) in [("53100", "disk is full"), ("53200", "no memory"), ("57014", "too long")] {
+    for (state, sentence) in [("53100", "disk is full"), ("57014", "too long")] {
         server.does(&raises(state)).await;
         say(&history.store, sentence).await;
         let told = history.told(Some("journal")).await.unwrap();
@@ -148,16 +148,8 @@ async fn a_database_whose_disk_is_full_gets_everything_when_there_is_space_again
     server.does(&format!("CREATE TABLESPACE other LOCATION '{}'", tables.display())).await;
     server.does("ALTER TABLE voice_terminal.record SET TABLESPACE other").await;
     disk.fill();
-    // More than fits into the pages that there are, and can't be packed.
-    let mut number = 1_u64;
-    let mut next = || {
-        number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        format!("{:x} ", number >> 16)
-    };
-    let long: String = (0..4_000).map(|_| next()).collect();
-    let utterance = Utterance::typed(Origin::Typed, "during");
-    history.store.open(&utterance).await.unwrap();
-    history.store.add(utterance.id, &Stage::Acted(Outcome::Done { what: long })).await.unwrap();
+    // It doesn't fit into the pages that there are.
+    say_at_length(&history.store, "during").await;
     let told = history.told(Some("journal")).await.unwrap();
     assert!(told.what.contains("disk is full"), "{told:?}");
     let found = look(&history.store, None).await;
@@ -166,6 +158,39 @@ async fn a_database_whose_disk_is_full_gets_everything_when_there_is_space_again
     history.told(None).await;
     history.delivered(0).await;
     assert_eq!(server.records().await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_database_without_memory_gets_everything_when_it_has_some_again() {
+    let server = Server::start().await;
+    let history = History::with(&[server.url()]).await;
+    say(&history.store, "before").await;
+    history.delivered(0).await;
+    server.starve();
+    // More than it has put by.
+    for number in 1..=8 {
+        say_at_length(&history.store, &format!("during {number}")).await;
+    }
+    let told = history.told(Some("journal")).await.unwrap();
+    assert!(told.what.contains("no memory"), "{told:?}");
+    assert_eq!(look(&history.store, None).await.records.len(), 9);
+    server.feed();
+    history.told(None).await;
+    history.delivered(0).await;
+    assert_eq!(server.records().await.len(), 9);
+}
+
+/// A turn of 60 KiB, which can't be packed.
+async fn say_at_length(store: &Store, text: &str) {
+    let mut number = 1_u64;
+    let mut next = || {
+        number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        format!("{:x} ", number >> 16)
+    };
+    let what: String = (0..4_700).map(|_| next()).collect();
+    let utterance = Utterance::typed(Origin::Typed, text);
+    store.open(&utterance).await.unwrap();
+    store.add(utterance.id, &Stage::Acted(Outcome::Done { what })).await.unwrap();
 }
 
 #[tokio::test]

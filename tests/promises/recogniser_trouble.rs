@@ -1,16 +1,17 @@
 //! Whatever happens to the recogniser's process costs the call that it was serving, and no more.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use voice_terminal::breaker::{Settings, State};
-use voice_terminal::config::Stt;
+use voice_terminal::config::{Cloud, OpenAi, Stt};
 use voice_terminal::domain::{Expectation, Failure, FailureKind, Pcm, Recogniser, Transcript};
 
+use super::support::clouds::Fake;
 use super::support::models;
 use super::support::recogniser::{
-    Running, alive, patient, start, start_on, start_program, start_with, until,
+    Running, alive, patient, start, start_beside, start_on, start_program, start_with, until,
 };
 use super::support::recordings::{CARDS, FORWARD, NOVEL, Nobody, Recording};
 
@@ -67,16 +68,21 @@ async fn killed_at_work_it_costs_that_call_only() {
     assert_eq!((snapshot.state, snapshot.failed), (State::Closed, 1));
 }
 
+/// A program that does this before it is the recogniser.
+fn started_again(place: &Path, does: &str) -> PathBuf {
+    let program = place.join("program");
+    let real = env!("CARGO_BIN_EXE_voice-terminal");
+    std::fs::write(&program, format!("#!/bin/sh\n{does}\nexec {real} \"$@\"\n")).unwrap();
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    program
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_dies_as_it_is_started_again_is_not_blamed_on_the_model() {
     models::model("tiny.en").await;
     let place = tempfile::tempdir().unwrap();
-    let (program, started) = (place.path().join("program"), place.path().join("started"));
-    let real = env!("CARGO_BIN_EXE_voice-terminal");
-    let script =
-        format!("#!/bin/sh\n[ -e {0} ] && exit 7\ntouch {0}\nexec {real} \"$@\"\n", started.display());
-    std::fs::write(&program, script).unwrap();
-    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let started = place.path().join("started");
+    let program = started_again(place.path(), &format!("[ -e {0} ] && exit 7\ntouch {0}", started.display()));
     let running = start_program(Stt::default(), patient(), program);
     let pid = warm(&running).await;
     signal(pid, Signal::KILL);
@@ -123,6 +129,28 @@ async fn one_that_hangs_is_replaced() {
     });
     heard.await.unwrap();
     assert_ne!(running.recognisers.worker_pid(), Some(pid));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_stands_still_as_it_is_started_again_is_waited_for_once() {
+    models::model("tiny.en").await;
+    let place = tempfile::tempdir().unwrap();
+    let starts = place.path().join("starts");
+    let does = format!("[ -e {0} ] && {{ echo >>{0}; exec sleep 1000; }}\ntouch {0}", starts.display());
+    let program = started_again(place.path(), &does);
+    let fake = Fake::start("list sessions");
+    let own = OpenAi { address: fake.address().into(), ..OpenAi::default() };
+    let chain = vec!["local-whisper".into(), "openai-stt".into()];
+    let stt = Stt { chain, ..Stt::default() };
+    let running = start_beside(Cloud { openai: own, ..Cloud::default() }, stt, patient(), program);
+    let pid = warm(&running).await;
+    signal(pid, Signal::KILL);
+    until("it is gone", || !alive(pid)).await;
+    let (pcm, nothing) = (FORWARD.pcm(), Expectation::default());
+    assert_eq!(running.recognisers.speculate(&pcm, &nothing).await, None);
+    let heard = recognise(&running, &pcm).await.unwrap();
+    assert_eq!((heard.text.as_str(), heard.tier.as_str()), ("list sessions", "openai-stt"));
+    assert_eq!(std::fs::read_to_string(&starts).unwrap().lines().count(), 1, "it was waited for twice");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -304,6 +304,30 @@ impl Server {
         Command::new("kill").arg(format!("-{name}")).args(pids).output().unwrap();
     }
 
+    /// Gives none of its processes, nor any that it starts, more memory than they have.
+    pub fn starve(&self) {
+        self.limit_memory(|process| {
+            let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+            let size = status.lines().find_map(|line| line.strip_prefix("VmSize:"))?;
+            let kilobytes: u64 = size.trim().strip_suffix(" kB")?.parse().ok()?;
+            Some(kilobytes * 1024)
+        });
+    }
+
+    /// They may have more again.
+    pub fn feed(&self) {
+        self.limit_memory(|_| None);
+    }
+
+    /// Any of them may end in between.
+    fn limit_memory(&self, most: impl Fn(u32) -> Option<u64>) {
+        for process in self.processes() {
+            let most = most(process).map_or("unlimited".into(), |bytes| bytes.to_string());
+            let mut limit = as_nobody(Path::new("prlimit"));
+            limit.args(["--pid", &process.to_string(), &format!("--as={most}:")]).output().unwrap();
+        }
+    }
+
     /// Makes a replica the primary.
     pub async fn promote(&mut self) {
         self.does("SELECT pg_promote()").await;

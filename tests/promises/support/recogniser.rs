@@ -47,6 +47,11 @@ pub fn start_with(config: Stt, settings: Settings) -> Running {
 
 /// As [`start_with`], with another program for its process.
 pub fn start_program(config: Stt, settings: Settings, executable: PathBuf) -> Running {
+    start_beside(Cloud::default(), config, settings, executable)
+}
+
+/// As [`start_program`], with services elsewhere.
+pub fn start_beside(cloud: Cloud, config: Stt, settings: Settings, executable: PathBuf) -> Running {
     let breaker = Arc::new(Breaker::new("local-whisper", settings));
     let progress = Arc::new(Mutex::new(Vec::new()));
     let cancel = CancellationToken::new();
@@ -57,7 +62,7 @@ pub fn start_program(config: Stt, settings: Settings, executable: PathBuf) -> Ru
             models: models::models_in(models::directory()),
             breaker: Arc::clone(&breaker),
             fallbacks: tokio::sync::broadcast::Sender::new(16),
-            clouds: clouds(),
+            clouds: clouds(cloud),
             executable,
             progress: Box::new(move |progress| told.lock().unwrap().push(progress)),
         },
@@ -66,9 +71,8 @@ pub fn start_program(config: Stt, settings: Settings, executable: PathBuf) -> Ru
     Running { recognisers, breaker, progress, _stop: cancel.drop_guard() }
 }
 
-/// Services elsewhere, none of which may be used.
-fn clouds() -> Clouds {
-    let config = Cloud::default();
+/// Services elsewhere, for which there are no keys.
+fn clouds(config: Cloud) -> Clouds {
     Clouds {
         gate: Arc::new(Gate::new(&config, "/nonexistent/cloud.json".into())),
         config,
