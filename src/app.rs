@@ -73,7 +73,7 @@ pub struct World {
     /// What can be made again.
     pub cache: Arc<Layers>,
     /// Takes secrets out of all that is kept or sent: what one part was told, the others know.
-    redactor: Arc<Redactor>,
+    pub(crate) redactor: Arc<Redactor>,
     /// What the loudspeaker plays.
     reference: Reference,
     /// Where the configuration came from.
@@ -404,6 +404,7 @@ impl World {
             memory: voice.then(|| Memory {
                 cache: Arc::clone(&self.cache) as _,
                 name: self.config.terminal.socket.clone(),
+                redactor: Arc::clone(&self.redactor),
             }),
         };
         let (terminal, journal) = (Arc::clone(&ports.terminal), Arc::clone(&ports.journal));

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use crate::domain::Intent;
 
-/// Longer than any line that somebody would confirm.
-const LONGEST: usize = 1_000;
+/// Characters of a line or a name. What is asked about must be seen whole, and longer ones are shortened.
+const LONGEST: usize = 120;
 
 /// The intent of an answer, which must be one JSON object and nothing else. `None` if it is no intent, has
 /// anything beside it, or is one that a model may not choose: it never answers a question in somebody's place.
@@ -69,7 +69,7 @@ fn may_choose(intent: &Intent) -> bool {
 
 fn is_short(value: &Value) -> bool {
     match value {
-        Value::String(text) => text.len() <= LONGEST && !text.trim().is_empty(),
+        Value::String(text) => text.chars().count() <= LONGEST && !text.trim().is_empty(),
         Value::Object(fields) => fields.values().all(is_short),
         _ => true,
     }

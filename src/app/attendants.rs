@@ -3,8 +3,10 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::{World, progress};
@@ -27,19 +29,17 @@ pub(super) async fn send(inbox: &mpsc::WeakSender<Input>, input: Input) {
     }
 }
 
+/// Where the chains end without which nobody is heard.
+const DEAF: &str = "text-input-mode";
+
 pub(super) fn degradation(failure: Failure) -> Degradation {
-    Degradation {
-        chain: failure.dependency,
-        now: "text-input-mode".into(),
-        what: failure.what,
-        remedy: failure.remedy,
-    }
+    Degradation { chain: failure.dependency, now: DEAF.into(), what: failure.what, remedy: failure.remedy }
 }
 
 /// Tells that something is about to be sent away; whether the conversation took it. Whoever sends doesn't wait.
 pub(super) fn announce(inbox: &mpsc::WeakSender<Input>, announcement: Announcement) -> bool {
     let input = match announcement {
-        Announcement::Instead(degradation) => Input::Degraded(degradation),
+        Announcement::Instead(degradation) => Input::Announced(degradation),
         Announcement::ByChoice(text) => Input::Notice(text),
     };
     let Some(inbox) = inbox.upgrade() else { return false };
@@ -103,6 +103,9 @@ pub(super) async fn report_terminal(
     }
 }
 
+/// How often a recogniser that doesn't work is looked after. While its breaker is open that costs nothing.
+const LOOK_AFTER: Duration = Duration::from_secs(5);
+
 /// Keeps the configured recogniser ready, and tells how that goes.
 pub(super) async fn recognise(
     mut recognisers: Arc<Recognisers>,
@@ -113,18 +116,20 @@ pub(super) async fn recognise(
 ) {
     loop {
         let config = world.borrow().config.clone();
-        let input = match recognisers.prepare().await {
+        let watched = events.subscribe();
+        let prepared = recognisers.prepare().await;
+        let is_deaf = prepared.is_err();
+        let input = match prepared {
             Ok(Some(degradation)) => Input::Degraded(degradation),
-            Ok(None) => {
-                Input::Serving { chain: speech::CHAIN.into(), what: "I understand speech again.".into() }
-            }
+            Ok(None) => understands_again(),
             Err(failure) => Input::Degraded(degradation(failure)),
         };
         send(&inbox, input).await;
         let is_same = |new: &Config| (&new.speech, &new.cloud) == (&config.speech, &config.cloud);
         let changed = async { world.wait_for(|world| !is_same(&world.config)).await.is_ok() };
-        if !changed.await {
-            return;
+        tokio::select! {
+            changed = changed => if !changed { return },
+            () = look_after(&recognisers, watched, is_deaf, &inbox) => return,
         }
         let now = world.borrow().clone();
         // What failed may have been the settings.
@@ -133,6 +138,41 @@ pub(super) async fn recognise(
         }
         recognisers = Arc::new(now.recognisers(progress(&events), cancel.child_token()));
         send(&inbox, Input::Recogniser(Arc::clone(&recognisers) as _)).await;
+    }
+}
+
+fn understands_again() -> Input {
+    Input::Serving { chain: speech::CHAIN.into(), what: "I understand speech again.".into() }
+}
+
+/// Who was told to type speaks no more, so nobody else would find out that the recogniser works again.
+async fn look_after(
+    recognisers: &Recognisers,
+    mut events: broadcast::Receiver<Event>,
+    mut is_deaf: bool,
+    inbox: &mpsc::WeakSender<Input>,
+) {
+    let mut every = interval(LOOK_AFTER);
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    every.reset();
+    loop {
+        tokio::select! {
+            event = events.recv() => match event {
+                Ok(Event::Degraded(news)) if news.chain == speech::CHAIN => {
+                    is_deaf = news.now == DEAF;
+                    every.reset();
+                }
+                Ok(Event::Recovered { chain, .. }) if chain == speech::CHAIN => is_deaf = false,
+                Ok(_) => {}
+                // It may have been among what was missed.
+                Err(broadcast::error::RecvError::Lagged(_)) => is_deaf = true,
+                Err(broadcast::error::RecvError::Closed) => return,
+            },
+            _ = every.tick(), if is_deaf => if recognisers.is_back().await {
+                is_deaf = false;
+                send(inbox, understands_again()).await;
+            },
+        }
     }
 }
 
@@ -149,6 +189,10 @@ pub(super) async fn listen(
         let now = world.borrow().clone();
         let audio = now.config.audio.clone();
         let model = now.models().resolve("silero-vad").ok();
+        if model.is_some() {
+            let what = "Speech is told from noises again.".into();
+            send(&inbox, Input::Serving { chain: "voice-activity".into(), what }).await;
+        }
         let ear = cancel.child_token();
         let breaker = now.breaker("audio-input", "audio-input");
         let (told, reference) = (listening.clone(), now.reference.clone());

@@ -7,20 +7,25 @@ use crate::store::Store;
 
 impl World {
     /// Forgets what a selection means: in the journal and the database, what was made of it and may be made again, the
-    /// lines for the arrow keys, and kept sound.
+    /// lines for the arrow keys, and kept sound. Tells also whether Redis has forgotten; `None` if there is none.
     ///
     /// # Errors
     /// When the journal can't be written; then nothing was forgotten.
-    pub(crate) async fn forget(&self, store: &Store, selection: &Selection) -> Result<Forgotten, Failure> {
+    pub(crate) async fn forget(
+        &self,
+        store: &Store,
+        selection: &Selection,
+    ) -> Result<(Forgotten, Option<bool>), Failure> {
         let (forgotten, typed) = store.forget(selection).await?;
         // What is kept there has no names by which it could be told apart, and is soon made again.
-        if !self.cache.clear().await {
-            tracing::warn!("Redis could not be asked to forget; what is there ends by itself");
+        let cache = self.cache.clear().await;
+        if cache == Some(false) {
+            tracing::warn!("Redis could not be made to forget; what is there ends by itself");
         }
         let lines = (!selection.is_everything()).then_some(typed.as_slice());
         if let Err(error) = console::forget(&self.paths.console_history(), lines) {
             tracing::warn!(%error, "lines that were typed could not be forgotten");
         }
-        Ok(forgotten)
+        Ok((forgotten, cache))
     }
 }

@@ -435,9 +435,9 @@ impl Supervisor {
                 self.failures = self.failures.saturating_add(1);
                 AFTER_FAILURE.delay(self.failures - 1)
             }
-            Reason::Rejected(Rejected { retry_in: None, .. }) => WHILE_HELD,
-            Reason::Rejected(Rejected { retry_in: Some(wait), .. }) => {
-                (*wait).clamp(AFTER_FAILURE.base, 2 * AFTER_FAILURE.cap)
+            // Somebody may close it by hand at any moment.
+            Reason::Rejected(Rejected { retry_in, .. }) => {
+                retry_in.unwrap_or(WHILE_HELD).clamp(AFTER_FAILURE.base, WHILE_HELD)
             }
         }
     }

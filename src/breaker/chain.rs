@@ -322,10 +322,8 @@ impl<'a, Q: ?Sized, T, E: Classify + Display> Chain<'a, Q, T, E> {
 
     /// How many tiers from `rank` on could be called now, the one at `rank` always among them.
     fn tiers_left(&self, rank: usize) -> u32 {
-        let callable = |tier: &(dyn Tier<Q, T, E> + 'a)| {
-            let open = matches!(tier.breaker().state(), State::Open | State::Isolated);
-            !open && tier.ready().is_ok()
-        };
+        let callable =
+            |tier: &(dyn Tier<Q, T, E> + 'a)| !tier.breaker().would_refuse() && tier.ready().is_ok();
         1 + self.tiers[rank + 1..].iter().filter(|tier| callable(tier.as_ref())).count() as u32
     }
 

@@ -149,15 +149,20 @@ impl Core {
     /// The refusal of a call, if that needs no more than a look.
     #[inline]
     pub(crate) fn refuses(&self, now: Nanos) -> Option<Refusal> {
+        let refusal = self.refusal(now)?;
+        self.stripes.reject();
+        Some(refusal)
+    }
+
+    /// As [`Core::refuses`], of a call that nobody makes.
+    #[inline]
+    pub(crate) fn refusal(&self, now: Nanos) -> Option<Refusal> {
         let word = self.word();
         if word.sign() != Sign::Refuse {
             return None;
         }
         let until = self.front.not_before.load(Ordering::Relaxed);
-        (now < until).then(|| {
-            self.stripes.reject();
-            Refusal::new(word.state(), until, now)
-        })
+        (now < until).then(|| Refusal::new(word.state(), until, now))
     }
 
     /// Asks the machine whether a call may be made.

@@ -51,6 +51,12 @@ impl Breaker {
         self.core.state()
     }
 
+    /// Whether a call would be refused now: it is open, and not yet to be tried again, or held open by hand. Looking
+    /// takes no permit and no lock, and counts nothing.
+    pub fn would_refuse(&self) -> bool {
+        self.core.refusal(self.clock.coarse()).is_some()
+    }
+
     /// How long one call may take.
     pub fn timeout(&self) -> Duration {
         self.core.timeout()

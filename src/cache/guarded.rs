@@ -53,10 +53,11 @@ impl Layers {
         Ok(Self { memory: Mutex::default(), redis, breaker, seal })
     }
 
-    /// Forgets all that is kept, here and in Redis; what others keep there stays. `false` if Redis could not be asked.
-    pub async fn clear(&self) -> bool {
+    /// Forgets all that is kept, here and in Redis; what others keep there stays. Tells whether Redis has forgotten all of
+    /// it; `None` if there is none.
+    pub async fn clear(&self) -> Option<bool> {
         self.memory.lock().clear();
-        let Some(redis) = &self.redis else { return true };
+        let redis = self.redis.as_ref()?;
         let clearing = async {
             let mut from = 0;
             loop {
@@ -73,7 +74,7 @@ impl Layers {
                 }
             }
         };
-        self.breaker.call_within(CLEARING, clearing).await.is_ok()
+        Some(self.breaker.call_within(CLEARING, clearing).await.is_ok())
     }
 
     /// What is there, and for how long it is good.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deadpool_redis::redis::{Client, ConnectionAddr, RedisError, cmd};
+use deadpool_redis::redis::{Client, ConnectionAddr, RedisError, RedisResult, cmd};
 use deadpool_redis::{Config, Pool, PoolConfig, PoolError, Runtime, Timeouts};
 
 use super::CacheError;
@@ -37,20 +37,28 @@ impl Redis {
         Ok(Self { pool })
     }
 
-    /// At most so many bytes of a value, plus one if it is longer; empty if there is none. Cancel-safe.
+    /// At most so many bytes of a value, plus one if it is longer; empty if there is none, or something of another type,
+    /// which is not ours. Cancel-safe.
     pub(super) async fn get(&self, name: &str, most: usize) -> Result<Vec<u8>, CacheError> {
         let mut connection = self.pool.get().await.map_err(|error| unreachable(&error))?;
         // Not GET: whoever else writes there could have put in anything, of any size.
-        let value = cmd("GETRANGE").arg(name).arg(0).arg(most).query_async(&mut connection).await;
-        value.map_err(|error| refused(&error))
+        let value: RedisResult<_> =
+            cmd("GETRANGE").arg(name).arg(0).arg(most).query_async(&mut connection).await;
+        match value {
+            Err(error) if error.code() == Some("WRONGTYPE") => Ok(Vec::new()),
+            value => value.map_err(|error| refused(&error)),
+        }
     }
 
-    /// Names that begin so, some at a time: from where the last ones ended, 0 at first and when there are no more.
+    /// Names that begin so, some at a time: from where the last ones ended, 0 at first and when there are no more. One
+    /// that is no text is nothing of ours, and is left out.
     pub(super) async fn names(&self, begin: &str, from: u64) -> Result<(u64, Vec<String>), CacheError> {
         let mut connection = self.pool.get().await.map_err(|error| unreachable(&error))?;
         let mut scan = cmd("SCAN");
         scan.arg(from).arg("MATCH").arg(format!("{begin}*")).arg("COUNT").arg(500);
-        scan.query_async(&mut connection).await.map_err(|error| refused(&error))
+        let names: RedisResult<(u64, Vec<Vec<u8>>)> = scan.query_async(&mut connection).await;
+        let (next, names) = names.map_err(|error| refused(&error))?;
+        Ok((next, names.into_iter().filter_map(|name| String::from_utf8(name).ok()).collect()))
     }
 
     /// Deletes a value.

@@ -11,7 +11,7 @@ use super::run::{leave, watch};
 use crate::app::World;
 use crate::audio::{Recording, RecordingError, Remark, Segment, Segments};
 use crate::console::{self, View};
-use crate::domain::{Origin, Tone, Utterance};
+use crate::domain::{Origin, Reply, Tone, Utterance};
 use crate::shutdown;
 
 /// Utterances found ahead of the one that is being worked on.
@@ -32,7 +32,7 @@ pub(super) async fn run(world: &World, files: &[PathBuf], json: bool) -> Outcome
             let Ok(reply) = conversation.turn(Utterance::spoken(Origin::Recording, segment.pcm)).await else {
                 break;
             };
-            asked = reply.as_ref().is_some_and(|reply| reply.tone == Tone::Question);
+            asked = reply.as_ref().is_some_and(Reply::asks);
             if reply.as_ref().is_some_and(|reply| reply.tone == Tone::Problem) {
                 code = ExitCode::FAILURE;
             }

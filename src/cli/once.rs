@@ -46,14 +46,15 @@ async fn alone(world: &World, utterance: Utterance, yes: bool) -> Result<Option<
     report::announcements(world);
     let over = |_| Problem::new("it was stopped", "");
     let mut reply = conversation.turn(utterance).await.map_err(over)?;
-    let is_question =
-        |reply: &Option<Reply>| reply.as_ref().is_some_and(|reply| reply.tone == Tone::Question);
-    if is_question(&reply) && yes {
+    if yes && reply.as_ref().is_some_and(|reply| reply.tone == Tone::Question) {
         reply = conversation.turn(Utterance::typed(Origin::Control, "confirm")).await.map_err(over)?;
     }
-    if let Some(reply) = reply.as_mut().filter(|reply| reply.tone == Tone::Question) {
-        reply.text +=
-            "\nNothing was done: voice-terminal is not running to wait for an answer. Use --yes to do it.";
+    if let Some(reply) = reply.as_mut().filter(|reply| reply.asks()) {
+        reply.text += "\nNothing was done: voice-terminal is not running to wait for an answer. ";
+        reply.text += match reply.tone {
+            Tone::Proposal => "--yes does not agree to what an AI made; say it yourself, as \"run …\".",
+            _ => "Use --yes to do it.",
+        };
     }
     cancel.cancel();
     leave(conversation, Vec::new(), None).await;

@@ -139,7 +139,7 @@ pub(super) fn warn(what: &str, remedy: &str) {
 pub(super) fn code_of(reply: Option<&Reply>) -> ExitCode {
     match reply.map(|reply| reply.tone) {
         None | Some(Tone::Answer) => ExitCode::SUCCESS,
-        Some(Tone::Question | Tone::Problem) => ExitCode::FAILURE,
+        Some(Tone::Question | Tone::Proposal | Tone::Problem) => ExitCode::FAILURE,
     }
 }
 

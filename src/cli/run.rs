@@ -1,6 +1,7 @@
 //! `voice-terminal [run]` and `voice-terminal daemon`
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
@@ -77,8 +78,12 @@ pub(super) async fn daemon(world: &World, json: bool) -> Outcome {
     let _lock = Lock::take(&world.paths.lock())?;
     let cancel = shutdown::on_signals(|| {})?;
     let mut conversation = world.converse(true, cancel.clone()).await?;
-    let watcher =
-        if json { tell(&mut conversation) } else { watch(&mut conversation, View::new(Clean::default())) };
+    let redactor = Arc::clone(&world.redactor);
+    let watcher = if json {
+        tell(&mut conversation, redactor)
+    } else {
+        watch(&mut conversation, View::new(Clean(redactor)))
+    };
     let mut tasks = conversation.attend();
     tasks.push(serve(world, &conversation, cancel.clone()));
     cancel.cancelled().await;
@@ -131,8 +136,7 @@ pub(super) fn watch<S: Screen + 'static>(
 }
 
 /// Standard output that nobody sits at: it ends in a log, and so is written without secrets.
-#[derive(Default)]
-struct Clean(Redactor);
+struct Clean(Arc<Redactor>);
 
 impl Screen for Clean {
     fn show(&mut self, text: &str) {
@@ -141,9 +145,8 @@ impl Screen for Clean {
 }
 
 /// Prints every event, without secrets, one a line, until the conversation stops. One that was missed is left out.
-fn tell(conversation: &mut Conversation) -> JoinHandle<()> {
+fn tell(conversation: &mut Conversation, redactor: Arc<Redactor>) -> JoinHandle<()> {
     let mut events = std::mem::replace(&mut conversation.watching, conversation.events.subscribe());
-    let redactor = Redactor::default();
     tokio::spawn(async move {
         loop {
             match events.recv().await {

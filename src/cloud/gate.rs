@@ -36,13 +36,15 @@ pub struct Use {
 pub enum Announcement {
     /// A cloud serves in place of something else.
     Instead(Degradation),
-    /// A cloud serves because it is configured to be the first; told once a run.
+    /// A cloud serves because it is configured to be the first; told once a run, as long as it says the same.
     ByChoice(String),
 }
 
 impl Use {
-    fn announcement(&self) -> Announcement {
+    /// With the host, where the name of the service doesn't say who gets it.
+    fn announcement(&self, host: Option<&str>) -> Announcement {
         let Self { who, what, otherwise, .. } = self;
+        let who = host.map_or_else(|| (*who).to_owned(), |host| format!("{who} at {host}"));
         match &self.instead_of {
             Some(down) => {
                 let using = match *what {
@@ -54,6 +56,7 @@ impl Use {
                 Announcement::Instead(Degradation {
                     chain: self.chain.to_owned(),
                     now: self.tier.clone(),
+                    // By these words the conversation knows it from what is told afterwards.
                     what: format!("{down} is down; {using}"),
                     remedy: "`voice-terminal doctor` tells why".into(),
                 })
@@ -74,7 +77,8 @@ pub struct Gate {
     ledger: PathBuf,
     withdrawn: AtomicBool,
     tell: Mutex<Option<Tell>>,
-    told: Mutex<HashSet<String>>,
+    /// What was told once, by tier and in words: a tier that sends something else, or to somebody else, is told anew.
+    told: Mutex<HashSet<(String, String)>>,
 }
 
 struct Settings {
@@ -162,11 +166,12 @@ impl Gate {
         Arc::clone(&self.settings.lock().quota)
     }
 
-    /// Passes the gate: what is to be sent is paid for and announced when this returns.
+    /// Passes the gate: what is to be sent is paid for and announced when this returns. The `host` is told where the
+    /// name of the service doesn't say who gets it.
     ///
     /// # Errors
     /// [`CloudError::NotSent`]; nothing was announced then, be it that it could not be.
-    pub async fn pass(&self, what: &Use, cost: Cost) -> Result<(), CloudError> {
+    pub async fn pass(&self, what: &Use, host: Option<&str>, cost: Cost) -> Result<(), CloudError> {
         let no = |what: String| CloudError::NotSent { what };
         self.consents().map_err(|unready| no(unready.to_string()))?;
         self.quota().take(1).map_err(|spent| no(spent.to_string()))?;
@@ -177,7 +182,7 @@ impl Gate {
             .map_err(|refusal| no(refusal.to_string()))?;
         // It may have been withdrawn while the disk was busy.
         self.consents().map_err(|unready| no(unready.to_string()))?;
-        if self.announce(what) {
+        if self.announce(what, host) {
             return Ok(());
         }
         Err(no(format!("nothing was sent to {}: you could not be told of it before", what.who)))
@@ -186,23 +191,25 @@ impl Gate {
     /// Announces what stays on this machine after all: a server of the user's own, in place of something
     /// that is down.
     pub fn announce_own(&self, what: &Use) {
-        if what.instead_of.is_some() && !self.announce(&Use { what: "", ..what.clone() }) {
+        if what.instead_of.is_some() && !self.announce(&Use { what: "", ..what.clone() }, None) {
             tracing::warn!(tier = what.tier, "that another server steps in could not be told");
         }
     }
 
     /// Whether it is told, or was before.
-    fn announce(&self, what: &Use) -> bool {
+    fn announce(&self, what: &Use, host: Option<&str>) -> bool {
         let mut told = self.told.lock();
-        let once = what.instead_of.is_none();
-        if once && told.contains(&what.tier) {
+        let announcement = what.announcement(host);
+        let once = match &announcement {
+            Announcement::ByChoice(text) => Some((what.tier.clone(), text.clone())),
+            Announcement::Instead(_) => None,
+        };
+        if once.as_ref().is_some_and(|it| told.contains(it)) {
             return true;
         }
         let tell = self.tell.lock().clone();
-        let is_taken = tell.is_some_and(|tell| tell(what.announcement()));
-        if once && is_taken {
-            told.insert(what.tier.clone());
-        }
+        let is_taken = tell.is_some_and(|tell| tell(announcement));
+        told.extend(once.filter(|_| is_taken));
         is_taken
     }
 }
@@ -246,13 +253,13 @@ mod tests {
     async fn without_consent_nothing_passes_and_nothing_is_spent() {
         let (directory, gate, told) = gate(&config::Cloud::default());
         assert!(gate.look().is_err());
-        gate.pass(&using(None), Cost::default()).await.unwrap_err();
+        gate.pass(&using(None), None, Cost::default()).await.unwrap_err();
         assert!(told.lock().is_empty() && !directory.path().join("cloud.json").exists());
         gate.configure(&config::Cloud { consent: true, ..config::Cloud::default() });
-        gate.pass(&using(None), Cost::default()).await.unwrap();
+        gate.pass(&using(None), None, Cost::default()).await.unwrap();
         assert!(gate.stay_local());
         gate.configure(&config::Cloud { consent: true, ..config::Cloud::default() });
-        assert!(gate.look().is_err() && gate.pass(&using(None), Cost::default()).await.is_err());
+        assert!(gate.look().is_err() && gate.pass(&using(None), None, Cost::default()).await.is_err());
         assert!(!gate.stay_local());
     }
 
@@ -260,14 +267,45 @@ mod tests {
     async fn its_use_is_announced_before() {
         let (_directory, gate, told) = gate(&config::Cloud { consent: true, ..config::Cloud::default() });
         for _ in 0..2 {
-            gate.pass(&using(None), Cost::default()).await.unwrap();
+            gate.pass(&using(None), None, Cost::default()).await.unwrap();
         }
         assert_eq!(told.lock().len(), 1);
-        gate.pass(&using(Some("Local Whisper")), Cost::default()).await.unwrap();
+        gate.pass(&using(Some("Local Whisper")), None, Cost::default()).await.unwrap();
         let Announcement::Instead(news) = told.lock()[1].clone() else { panic!("{told:?}") };
         let expected = "Local Whisper is down; using Google, which sends your audio away. \
                         Say \"stay local\" to type instead";
         assert_eq!((news.what.as_str(), news.now.as_str()), (expected, "cloud-google-stt"));
+    }
+
+    #[tokio::test]
+    async fn another_use_of_the_same_tier_is_announced_again() {
+        let config = config::Cloud { consent: true, ..config::Cloud::default() };
+        let (_directory, gate, told) = gate(&config);
+        let more = Use { what: "your audio and the screen", ..using(None) };
+        let elsewhere = Use { who: "the speech service", ..using(None) };
+        for (it, host, many) in [
+            (using(None), None, 1),
+            (more.clone(), None, 2),
+            (elsewhere.clone(), Some("one.example"), 3),
+            (elsewhere, Some("two.example"), 4),
+            (using(None), None, 4),
+            (more, None, 4),
+        ] {
+            gate.pass(&it, host, Cost::default()).await.unwrap();
+            gate.configure(&config);
+            assert_eq!(told.lock().len(), many, "{told:?}");
+        }
+        let expected = "Using the speech service at two.example, as configured, which sends your audio away. \
+                        Say \"stay local\" to type instead.";
+        assert_eq!(told.lock()[3], Announcement::ByChoice(expected.into()));
+    }
+
+    #[test]
+    fn a_server_of_ones_own_that_steps_in_is_announced_as_such() {
+        let (_directory, gate, told) = gate(&config::Cloud::default());
+        gate.announce_own(&Use { who: "your own speech server", ..using(Some("Local Whisper")) });
+        let Announcement::Instead(news) = told.lock()[0].clone() else { panic!("{told:?}") };
+        assert_eq!(news.what, "Local Whisper is down; using your own speech server, on this machine");
     }
 
     #[tokio::test]
@@ -277,7 +315,7 @@ mod tests {
         let gate = Gate::new(&config, directory.path().join("cloud.json"));
         let uses = [using(None), using(Some("Local Whisper"))];
         for it in &uses {
-            let error = gate.pass(it, Cost::default()).await.unwrap_err();
+            let error = gate.pass(it, None, Cost::default()).await.unwrap_err();
             assert!(error.to_string().contains("could not be told"), "nobody is there: {error}");
             assert_eq!(error.class(), Class::Declined, "it says nothing of the service");
         }
@@ -289,11 +327,11 @@ mod tests {
             taking.load(Ordering::SeqCst)
         });
         for it in &uses {
-            gate.pass(it, Cost::default()).await.unwrap_err();
+            gate.pass(it, None, Cost::default()).await.unwrap_err();
         }
         takes.store(true, Ordering::SeqCst);
         for it in uses.iter().chain(&uses) {
-            gate.pass(it, Cost::default()).await.unwrap();
+            gate.pass(it, None, Cost::default()).await.unwrap();
         }
         assert_eq!(*told.lock(), 5, "what was not taken is told again");
     }
@@ -303,12 +341,12 @@ mod tests {
         let config = config::Cloud { consent: true, rate: 2, ..config::Cloud::default() };
         let (_directory, gate, _) = gate(&config);
         for _ in 0..2 {
-            gate.pass(&using(None), Cost::default()).await.unwrap();
+            gate.pass(&using(None), None, Cost::default()).await.unwrap();
         }
         assert!(gate.look().unwrap_err().to_string().contains("too often"));
         gate.configure(&config::Cloud { rate: 60, monthly_cost: 0.01, ..config });
         let cost = Cost { microdollars: 10_001, ..Cost::default() };
-        let error = gate.pass(&using(None), cost).await.unwrap_err();
+        let error = gate.pass(&using(None), None, cost).await.unwrap_err();
         assert!(error.to_string().contains("cloud.monthly_cost"), "{error}");
     }
 }

@@ -45,7 +45,7 @@ pub(super) struct Limits {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Month {
-    /// Such as `2026-11`, UTC.
+    /// Such as `2026-11`, UTC; so written, a later one is greater.
     when: String,
     sound_ms: u64,
     microdollars: u64,
@@ -74,7 +74,8 @@ impl Month {
     /// With a cost on top, if that may be.
     fn plus(mut self, cost: Cost, limits: Limits) -> Result<Self, Refusal> {
         let now = Self::now();
-        if self.when != now {
+        // A clock that goes back brings no month back: what was spent in the later one stays spent.
+        if self.when < now {
             self = Self { when: now, ..Self::default() };
         }
         self.sound_ms = self.sound_ms.saturating_add(cost.sound.as_millis() as u64);
@@ -131,7 +132,11 @@ fn write(path: &Path, month: &Month) -> io::Result<()> {
     let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
     file.write_all(&serde_json::to_vec(month)?)?;
     file.sync_data()?;
-    fs::rename(new, path)
+    fs::rename(new, path)?;
+    if let Some(directory) = path.parent() {
+        File::open(directory)?.sync_all()?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -167,6 +172,18 @@ mod tests {
         let old = Month { when: "2020-01".into(), ..read(&path).unwrap() };
         write(&path, &old).unwrap();
         spend(&path, Cost { sound: S(60), microdollars: 1 }, limits).unwrap();
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_forgets_nothing() {
+        let (_directory, path) = ledger();
+        let limits = Limits { sound: S(60), dollars: 1.0 };
+        spend(&path, Cost { sound: S(30), microdollars: 1 }, limits).unwrap();
+        let later = Month { when: "2999-12".into(), ..read(&path).unwrap() };
+        write(&path, &later).unwrap();
+        spend(&path, Cost { sound: S(20), microdollars: 1 }, limits).unwrap();
+        assert_eq!(read(&path), Ok(Month { when: "2999-12".into(), sound_ms: 50_000, microdollars: 2 }));
+        assert_eq!(spend(&path, Cost { sound: S(20), microdollars: 1 }, limits), Err(Refusal::Sound));
     }
 
     #[test]

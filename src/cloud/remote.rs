@@ -73,7 +73,7 @@ impl<Q: ?Sized, T> Remote<Q, T> {
         if self.own {
             self.gate.announce_own(&self.using);
         } else {
-            self.gate.pass(&self.using, (self.cost)(what)).await?;
+            self.gate.pass(&self.using, self.server.host(), (self.cost)(what)).await?;
         }
         let asked = self.server.ask(self.service.request(what)).await;
         if let Err(CloudError::Busy { retry_after: Some(after), .. }) = &asked {

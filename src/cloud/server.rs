@@ -18,6 +18,13 @@ use crate::http;
 const CONNECT: Duration = Duration::from_secs(3);
 /// Of an answer that tells why not, more is not read, in bytes.
 const REFUSAL: usize = 8 * 1024;
+/// Where those are who have a name, and how their hosts end.
+const HOMES: [(&str, &str); 4] = [
+    ("Google", ".googleapis.com"),
+    ("Azure", ".microsoft.com"),
+    ("OpenAI", "api.openai.com"),
+    ("Anthropic", "api.anthropic.com"),
+];
 
 /// How a service wants to be shown its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +113,13 @@ impl Server {
     /// The service, as people call it.
     pub fn who(&self) -> &'static str {
         self.who
+    }
+
+    /// Its host, which has to be told where its name doesn't say who gets what is sent.
+    pub fn host(&self) -> Option<&str> {
+        let host = self.base.host_str().filter(|_| !self.local)?;
+        let is_home = HOMES.iter().any(|(who, home)| *who == self.who && host.ends_with(home));
+        (!is_home).then_some(host)
     }
 
     /// Whether it has what it needs to be asked.
@@ -252,6 +266,22 @@ mod tests {
             assert!(refused.0.starts_with("cloud.x ") && !refused.0.contains("secret"), "{refused}");
         }
         assert!(server("https://api.example").unwrap().ready().unwrap_err().0.contains("X_KEY"));
+    }
+
+    #[test]
+    fn its_host_is_told_unless_its_name_tells_enough() {
+        for (who, address, host) in [
+            ("Google", "https://speech.googleapis.com", None),
+            ("Azure", "https://westeurope.tts.speech.microsoft.com", None),
+            ("OpenAI", "https://api.openai.com", None),
+            ("Google", "https://proxy.example/google", Some("proxy.example")),
+            ("the speech service", "https://api.openai.com.example", Some("api.openai.com.example")),
+            ("the AI service", "https://llm.example:8443/v1", Some("llm.example")),
+            ("your own AI", "http://127.0.0.1:11434", None),
+        ] {
+            let server = Server::new(who, "x", address, None, ("X_KEY".into(), Authorisation::Bearer));
+            assert_eq!(server.unwrap().host(), host, "{who} {address}");
+        }
     }
 
     #[test]

@@ -1,12 +1,21 @@
 //! Lines from a person or a pipe, read on a thread of their own.
 
-use std::io::{BufRead, IsTerminal, Read};
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::fmt::Display;
+use std::io::{BufRead, ErrorKind, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
+use rustix::termios::{QueueSelector, tcflush};
+use rustyline::completion::Completer;
+use rustyline::error::ReadlineError;
+use rustyline::highlight::{CmdKind, Highlighter};
+use rustyline::hint::Hinter;
 use rustyline::history::{FileHistory, History};
+use rustyline::validate::Validator;
 use rustyline::{
-    Cmd, ConditionalEventHandler, Config, Editor, EventContext, EventHandler, ExternalPrinter, KeyEvent,
-    RepeatCount,
+    Cmd, ConditionalEventHandler, Config, Context, Editor, EventContext, EventHandler, ExternalPrinter,
+    KeyEvent, RepeatCount,
 };
 use tokio::sync::mpsc;
 
@@ -21,6 +30,10 @@ const AHEAD: usize = 4;
 /// The longest line of a pipe, in bytes. Of a longer one nothing is done: its end could mean something
 /// that the whole does not.
 const LONGEST_LINE: u64 = 1 << 20;
+
+/// Told when what comes in is not what the terminal should send.
+const NOT_UTF_8: &str =
+    "(something that is not UTF-8 was left out, and what came with it; set the terminal to UTF-8)";
 
 /// Something from the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +95,51 @@ impl ConditionalEventHandler for Key {
     }
 }
 
+/// Shows the prompt, and knows the line that is being edited: the editor drops it when it can't read on.
+#[derive(Default)]
+struct Typing {
+    prompt: Prompt,
+    /// Before and behind the cursor.
+    line: RefCell<(String, String)>,
+}
+
+impl Typing {
+    fn note(&self, line: &str, cursor: usize) {
+        let (before, behind) = line.split_at(cursor);
+        *self.line.borrow_mut() = (before.to_owned(), behind.to_owned());
+    }
+}
+
+impl Hinter for Typing {
+    type Hint = String;
+
+    /// Asked after every change.
+    fn hint(&self, line: &str, cursor: usize, _: &Context<'_>) -> Option<String> {
+        self.note(line, cursor);
+        None
+    }
+}
+
+impl Highlighter for Typing {
+    fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, default: bool) -> Cow<'b, str> {
+        self.prompt.highlight_prompt(prompt, default)
+    }
+
+    /// Asked when the cursor moves, too, but only where there are colours.
+    fn highlight_char(&self, line: &str, cursor: usize, _: CmdKind) -> bool {
+        self.note(line, cursor);
+        false
+    }
+}
+
+impl Completer for Typing {
+    type Candidate = String;
+}
+
+impl Validator for Typing {}
+
+impl rustyline::Helper for Typing {}
+
 impl<P: ExternalPrinter + Send> Screen for Printer<P> {
     fn show(&mut self, text: &str) {
         // The editor may have ended already; then the text goes where it always can.
@@ -122,13 +180,20 @@ impl Lines {
 }
 
 fn spawn(work: impl FnOnce() + Send + 'static) {
-    // Without a thread for it nobody can type; voice goes on.
+    // Without a thread for it there is no input, and whoever reads the lines takes that for its end.
     if let Err(error) = std::thread::Builder::new().name("input".into()).spawn(work) {
-        tracing::error!(%error, "the input can't be read");
+        unreadable(&error);
     }
 }
 
-type LineEditor = Editor<Prompt, FileHistory>;
+/// Tells why nothing is read any more. The program leaves then, which nobody has asked for.
+fn unreadable(error: &dyn Display) {
+    tracing::error!(%error, "the input can't be read");
+    // Whoever would see it may have gone.
+    let _ = writeln!(std::io::stderr(), "! The input can't be read: {error}.");
+}
+
+type LineEditor = Editor<Typing, FileHistory>;
 
 fn editor(history: Option<&PathBuf>, send: &mpsc::Sender<Line>) -> Option<(LineEditor, Box<dyn Screen>)> {
     let config = Config::builder().auto_add_history(false).build();
@@ -143,16 +208,29 @@ fn editor(history: Option<&PathBuf>, send: &mpsc::Sender<Line>) -> Option<(LineE
     editor.bind_sequence(KeyEvent::ctrl('T'), toggle);
     editor.bind_sequence(rustyline::Event::Any, EventHandler::Conditional(Box::new(Key(send.clone()))));
     let prompt = Prompt::default();
-    editor.set_helper(Some(prompt.clone()));
+    editor.set_helper(Some(Typing { prompt: prompt.clone(), ..Typing::default() }));
     let printer = editor.create_external_printer().ok()?;
     Some((editor, Box::new(Printer(printer, prompt))))
 }
 
 fn edit(mut editor: LineEditor, history: Option<&PathBuf>, send: &mpsc::Sender<Line>) {
+    let mut begun = (String::new(), String::new());
     loop {
-        let line = match editor.readline(PROMPT) {
+        let (before, behind) = std::mem::take(&mut begun);
+        let line = match editor.readline_with_initial(PROMPT, (&before, &behind)) {
             Ok(line) => Line::Text(line),
-            Err(_) => Line::Leave,
+            Err(ReadlineError::Io(error)) if error.kind() == ErrorKind::InvalidData => {
+                begun = editor.helper().map(|typing| typing.line.take()).unwrap_or_default();
+                // Nor is the rest of what was pasted taken: with a hole in it, it could mean something else.
+                let _ = tcflush(rustix::stdio::stdin(), QueueSelector::IFlush);
+                std::io::stdout().show(NOT_UTF_8);
+                continue;
+            }
+            Err(ReadlineError::Eof | ReadlineError::Interrupted) => Line::Leave,
+            Err(error) => {
+                unreadable(&error);
+                Line::Leave
+            }
         };
         if let Line::Text(text) = &line {
             // The journal is the history that counts; this one is for the arrow keys.

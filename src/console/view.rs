@@ -169,7 +169,7 @@ impl<S: Screen> View<S> {
             Event::Replied { reply, .. } => {
                 let mark = match reply.tone {
                     Tone::Answer => "  ",
-                    Tone::Question => "? ",
+                    Tone::Question | Tone::Proposal => "? ",
                     Tone::Problem => "! ",
                 };
                 Some(

@@ -13,8 +13,16 @@ const DEAF: &str = "text-input-mode";
 #[derive(Debug)]
 pub(super) struct Condition {
     voice_wanted: bool,
-    chains: BTreeMap<String, Option<Degradation>>,
+    chains: BTreeMap<String, Option<Standing>>,
     mode: Mode,
+}
+
+/// How a chain is degraded.
+#[derive(Debug)]
+struct Standing {
+    news: Degradation,
+    /// Whether it was told before something was sent away, by the only one who knows to whom.
+    announced: bool,
 }
 
 impl Condition {
@@ -29,19 +37,32 @@ impl Condition {
     }
 
     pub(super) fn degradations(&self) -> Vec<Degradation> {
-        self.chains.values().flatten().cloned().collect()
+        self.chains.values().flatten().map(|standing| standing.news.clone()).collect()
     }
 
     /// Notes that a chain left its first tier. The same news twice is no news.
     pub(super) fn degraded(&mut self, news: Degradation) -> Vec<Event> {
-        if let Some(Some(known)) = self.chains.get_mut(&news.chain)
-            && known.now == news.now
+        self.note(Standing { news, announced: false })
+    }
+
+    /// Notes to whom something is about to be sent instead. That it is somebody else now is news.
+    pub(super) fn announced(&mut self, news: Degradation) -> Vec<Event> {
+        self.note(Standing { news, announced: true })
+    }
+
+    fn note(&mut self, new: Standing) -> Vec<Event> {
+        if let Some(Some(known)) = self.chains.get_mut(&new.news.chain)
+            && known.news.now == new.news.now
+            && (known.news.what == new.news.what || !new.announced)
         {
-            // The cause may be another.
-            *known = news;
+            // The cause may be another. But who only tells which tier served doesn't tell who got what was sent.
+            if !known.announced {
+                *known = new;
+            }
             return Vec::new();
         }
-        self.chains.insert(news.chain.clone(), Some(news.clone()));
+        let news = new.news.clone();
+        self.chains.insert(news.chain.clone(), Some(new));
         self.with_mode(vec![Event::Degraded(news)])
     }
 
@@ -59,7 +80,7 @@ impl Condition {
     }
 
     fn with_mode(&mut self, mut events: Vec<Event>) -> Vec<Event> {
-        let hears = |it: &Option<Degradation>| it.as_ref().is_none_or(|it| it.now != DEAF);
+        let hears = |it: &Option<Standing>| it.as_ref().is_none_or(|it| it.news.now != DEAF);
         let standing = VOICE.map(|chain| self.chains.get(chain).map(hears));
         let mode = if !self.voice_wanted || standing.contains(&Some(false)) {
             Mode::Text
@@ -121,6 +142,43 @@ mod tests {
         assert!(matches!(&back[0], Event::Recovered { chain, .. } if chain == "audio-input"));
         assert_eq!(condition.mode(), Mode::Starting);
         assert!(condition.degradations().is_empty());
+    }
+
+    fn by(tier: &str, what: &str) -> Degradation {
+        Degradation { now: tier.into(), what: what.into(), ..lost("voice-stt") }
+    }
+
+    #[test]
+    fn somebody_else_who_gets_what_is_said_is_told_again() {
+        let mut condition = Condition::new(true);
+        let own = by("openai-stt", "Local Whisper is down; using your own speech server, on this machine");
+        let other = by("openai-stt", "Local Whisper is down; using OpenAI, which sends your audio away");
+        for (news, many) in [(&own, 1), (&own, 0), (&other, 1), (&other, 0), (&own, 1)] {
+            let told = condition.announced(news.clone());
+            let told = told.iter().filter(|it| matches!(it, Event::Degraded(it) if it == news)).count();
+            assert_eq!((told, condition.degradations()), (many, vec![news.clone()]));
+        }
+    }
+
+    #[test]
+    fn what_sends_something_away_stays_told_as_such() {
+        let mut condition = Condition::new(true);
+        let announced =
+            by("cloud-google-stt", "Local Whisper is down; using Google, which sends your audio away");
+        let served =
+            by("cloud-google-stt", "The recogniser of your choice is down; cloud-google-stt is used instead");
+        condition.announced(announced.clone());
+        assert!(condition.degraded(served.clone()).is_empty());
+        assert_eq!(condition.degradations(), std::slice::from_ref(&announced));
+        // It may have been late.
+        condition.serving("voice-stt", "It is back.");
+        condition.degraded(served);
+        assert_eq!(condition.announced(announced.clone()), [Event::Degraded(announced.clone())]);
+        assert_eq!(condition.degradations(), [announced]);
+        // Of what nobody is told beforehand, the newest cause is kept.
+        condition.degraded(by("text-input-mode", "It crashed."));
+        assert!(condition.degraded(by("text-input-mode", "It hangs.")).is_empty());
+        assert_eq!(condition.degradations()[0].what, "It hangs.");
     }
 
     #[test]

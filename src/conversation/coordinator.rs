@@ -110,6 +110,8 @@ pub enum Input {
     Resumed,
     /// A chain left its first tier.
     Degraded(Degradation),
+    /// What is said or answered is about to be sent to somebody instead.
+    Announced(Degradation),
     /// A chain is served by its first tier.
     Serving {
         /// The chain.
@@ -145,6 +147,8 @@ pub enum Input {
         /// How it stands then; `None` if that can't be, because the microphone is muted.
         answer: Option<oneshot::Sender<Option<Listening>>>,
     },
+    /// Turns were forgotten: what is remembered of any goes, too.
+    Forgotten,
     /// How do things stand?
     Standing(oneshot::Sender<Standing>),
 }
@@ -208,6 +212,8 @@ struct Turn {
     id: UtteranceId,
     cancel: CancellationToken,
     answer: Answer,
+    /// Turns were forgotten meanwhile: what it began with doesn't come back with its end.
+    forgets: bool,
     future: BoxFuture<'static, Ending>,
 }
 
@@ -340,6 +346,10 @@ impl Coordinator {
                 let events = self.condition.degraded(news);
                 self.tell_all(events);
             }
+            Input::Announced(news) => {
+                let events = self.condition.announced(news);
+                self.tell_all(events);
+            }
             Input::Serving { chain, what } => {
                 let events = self.condition.serving(&chain, &what);
                 self.tell_all(events);
@@ -385,6 +395,7 @@ impl Coordinator {
                 }
             }
             Input::Recogniser(recogniser) => self.hearing.replace(recogniser),
+            Input::Forgotten => self.forget(),
             Input::Standing(answer) => {
                 // Whoever asked may have gone.
                 let _ = answer.send(Standing {
@@ -554,7 +565,8 @@ impl Coordinator {
                 history_elsewhere: self.options.history_elsewhere,
                 lifetime: self.options.confirmation_expires,
             };
-            self.turn = Some(Turn { id, cancel, answer, future: Box::pin(performance.run(words, context)) });
+            let future = Box::pin(performance.run(words, context));
+            self.turn = Some(Turn { id, cancel, answer, forgets: false, future });
         }
     }
 
@@ -651,11 +663,12 @@ impl Coordinator {
     }
 
     fn turn_ended(&mut self, ending: Ending) {
-        let answer = self.turn.take().and_then(|turn| turn.answer);
+        let (answer, forgets) = self.turn.take().map_or((None, false), |turn| (turn.answer, turn.forgets));
         tracing::debug!(id = %ending.id, "turn ended");
         self.question = ending.question;
-        (self.last, self.insertions) = (ending.last, ending.insertions);
-        self.findings = ending.findings;
+        self.insertions = ending.insertions;
+        (self.last, self.findings) =
+            if forgets { (None, Findings::default()) } else { (ending.last, ending.findings) };
         if let Some(understood) = ending.understood {
             self.vigil.took_turn(understood, tokio::time::Instant::now());
         }
@@ -676,7 +689,11 @@ impl Coordinator {
             });
             self.tell_all(events);
         } else if ending.terminal_served {
-            let events = self.condition.serving("tmux-session", "tmux works again.");
+            // It may be served by another tier than it should be.
+            let events = match self.ports.terminal.degradation() {
+                Some(degradation) => self.condition.degraded(degradation),
+                None => self.condition.serving("tmux-session", "tmux works again."),
+            };
             self.tell_all(events);
         }
         if let Some(reply) = &ending.reply {
@@ -698,6 +715,17 @@ impl Coordinator {
         if self.input == self.options.input {
             self.take_as(input);
         }
+    }
+
+    /// Nothing of a turn that may be among the forgotten is offered, or kept, again. What was inserted stays known: it is
+    /// still on the screen, and may have to be taken back.
+    fn forget(&mut self) {
+        self.recalling = None;
+        (self.last, self.last_reply, self.findings) = (None, None, Findings::default());
+        if let Some(turn) = &mut self.turn {
+            turn.forgets = true;
+        }
+        self.keep_recent();
     }
 
     fn keep_recent(&self) {

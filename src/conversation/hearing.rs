@@ -7,8 +7,10 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::domain::{
     BoxFuture, Completeness, Expectation, Failure, FailureKind, PauseId, Pcm, Recogniser, Reply, Transcript,
@@ -190,6 +192,9 @@ impl Hearing {
     }
 }
 
+/// A failure that took longer was waiting for something that hangs, and would only be waited for again.
+const AT_ONCE: Duration = Duration::from_secs(4);
+
 async fn recognise(
     recogniser: &dyn Recogniser,
     pcm: &Pcm,
@@ -197,19 +202,17 @@ async fn recognise(
     overheard: bool,
 ) -> Result<Transcript, Failure> {
     let try_it = || if overheard { recogniser.overhear(pcm) } else { recogniser.recognise(pcm, expectation) };
+    let began = Instant::now();
     let result = try_it().await;
     // A recogniser that died of this call may serve it once it is restarted; what somebody said is worth
     // a second try.
-    if matches!(&result, Err(failure) if failure.kind == FailureKind::Unavailable) {
-        return try_it().await;
-    }
-    result
+    let is_down = matches!(&result, Err(failure) if failure.kind == FailureKind::Unavailable);
+    if is_down && began.elapsed() < AT_ONCE { try_it().await } else { result }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
-    use std::time::Duration;
 
     use super::*;
     use crate::domain::Confidence;
@@ -219,6 +222,8 @@ mod tests {
     struct Counter {
         asked: Mutex<Vec<String>>,
         no_guesses: bool,
+        /// It can't, and this is how long that takes.
+        fails_after: Option<Duration>,
     }
 
     impl Counter {
@@ -235,6 +240,10 @@ mod tests {
         ) -> BoxFuture<'a, Result<Transcript, Failure>> {
             Box::pin(async move {
                 self.asked.lock().unwrap().push(format!("said {}", speech.samples().len()));
+                if let Some(after) = self.fails_after {
+                    tokio::time::sleep(after).await;
+                    return Err(Failure::new(FailureKind::Unavailable, "voice-stt", "it is down", ""));
+                }
                 tokio::time::sleep(Duration::from_secs(2)).await;
                 Ok(words_of(speech, Duration::from_secs(2)))
             })
@@ -359,6 +368,17 @@ mod tests {
         }
         assert!(!hearing.is_busy());
         assert_eq!(counter.asked(), ["said 7", "said 8", "said 9"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_crashed_is_tried_again_and_what_hung_is_not() {
+        for (seconds, times) in [(1, 2), (7, 1)] {
+            let fails_after = Some(Duration::from_secs(seconds));
+            let (mut hearing, counter) = set_up(Counter { fails_after, ..Counter::default() });
+            hearing.hear(unheard(7), None);
+            let Progress::Heard { result: Err(_), .. } = hearing.next().await else { panic!("it is down") };
+            assert_eq!(counter.asked().len(), times);
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -97,6 +97,8 @@ pub(super) struct Performance {
     terminal_served: bool,
     understood: Option<bool>,
     assisted: Option<Result<(), Failure>>,
+    /// Whether what is to be done is what the assistant made of the words.
+    is_proposed: bool,
     id: UtteranceId,
 }
 
@@ -140,6 +142,7 @@ impl Performance {
             terminal_served: false,
             understood: None,
             assisted: None,
+            is_proposed: false,
             id,
         }
     }
@@ -207,6 +210,7 @@ impl Performance {
         }
         if let Some(better) = self.assist(&interpretation, words, &mut situation).await? {
             interpretation = better;
+            self.is_proposed = true;
         }
         self.note(&Stage::Understood(interpretation.clone())).await;
         (self.tell)(Event::Understood { id: self.id, interpretation: interpretation.clone() });

@@ -30,6 +30,8 @@ pub struct Memory {
     pub cache: Arc<dyn Cache>,
     /// Tells this conversation from others, such as one with another tmux server.
     pub name: String,
+    /// Takes secrets out of what is kept. The history's, for that has seen the whole of what an answer shows a part of.
+    pub(crate) redactor: Arc<Redactor>,
 }
 
 /// What is kept.
@@ -65,11 +67,11 @@ impl Memory {
         Some(recent)
     }
 
-    async fn keep(&self, terminal: &dyn Terminal, redactor: &Redactor, mut recent: Recent) {
+    async fn keep(&self, terminal: &dyn Terminal, mut recent: Recent) {
         let sessions = terminal.sessions().await.unwrap_or_default();
         let current = sessions.into_iter().find(|session| session.current);
         recent.session = current.map(|session| (session.id, session.name));
-        let Some(clean) = redactor.all_of(&recent) else { return };
+        let Some(clean) = self.redactor.all_of(&recent) else { return };
         let Ok(mut content) = serde_json::to_vec(&clean) else { return };
         if content.len() > LONGEST {
             let Ok(shorter) = serde_json::to_vec(&Recent { reply: None, ..clean }) else { return };
@@ -91,10 +93,9 @@ impl Keeping {
     pub(super) fn start(memory: Memory, terminal: Arc<dyn Terminal>) -> Self {
         let (newest, mut changed) = watch::channel(Recent::default());
         let task = tokio::spawn(async move {
-            let redactor = Redactor::default();
             while changed.changed().await.is_ok() {
                 let recent = changed.borrow_and_update().clone();
-                memory.keep(terminal.as_ref(), &redactor, recent).await;
+                memory.keep(terminal.as_ref(), recent).await;
             }
         });
         Self { newest, task }

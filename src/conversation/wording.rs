@@ -103,7 +103,7 @@ fn key(key: crate::domain::Key) -> String {
     }
 }
 
-pub(super) fn question(plan: &Plan, summary: &str, consequence: &str) -> Reply {
+pub(super) fn question(plan: &Plan, summary: &str, consequence: &str, tone: Tone) -> Reply {
     let text = match plan {
         Plan::Command(Command { action: Action::Submit { .. }, .. }) => {
             format!(
@@ -112,7 +112,7 @@ pub(super) fn question(plan: &Plan, summary: &str, consequence: &str) -> Reply {
         }
         _ => format!("Shall I {summary}? {consequence}\nSay or type \"confirm\", or \"cancel\"."),
     };
-    Reply::new(Tone::Question, text, format!("{summary}? {consequence} Confirm or cancel?"))
+    Reply::new(tone, text, format!("{summary}? {consequence} Confirm or cancel?"))
 }
 
 pub(super) fn nothing_to_do_again() -> Reply {
@@ -326,7 +326,7 @@ pub(super) fn status(
         (Mode::Voice, Attention::Attentive) => "I am listening; typing works too.".into(),
         (Mode::Voice, _) => format!("{} Typing works.", heard_how(listening)),
         (Mode::Starting, _) => "I am still starting up; typing works already.".into(),
-        (Mode::Text, _) => "Text mode: type, I am not listening.".to_owned(),
+        (Mode::Text, _) => "Text mode: type what you would say.".to_owned(),
     };
     let place = match target {
         Some(target) => format!("Commands go to session {}.", target.session_name),

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    AtPrompt, Command, Completeness, Confidence, Digest, Expectation, Failure, InputMode, Intent,
-    Interpretation, LiveNames, Outcome, Pcm, Printed, Record, SessionId, SessionInfo, ShellNames, Stage,
-    Target, Transcript, Typed, Utterance, UtteranceId, Whereabouts,
+    AtPrompt, Command, Completeness, Confidence, Degradation, Digest, Expectation, Failure, InputMode,
+    Intent, Interpretation, LiveNames, Outcome, Pcm, Printed, Record, SessionId, SessionInfo, ShellNames,
+    Stage, Target, Transcript, Typed, Utterance, UtteranceId, Whereabouts,
 };
 
 /// A boxed future, so that ports can be trait objects.
@@ -139,6 +139,9 @@ pub trait Terminal: Send + Sync {
 
     /// What a key would meet now; makes the default session if there is none.
     fn prompt(&self) -> BoxFuture<'_, Result<AtPrompt, Failure>>;
+
+    /// In what way it is degraded although it serves, if it is.
+    fn degradation(&self) -> Option<Degradation>;
 
     /// Does one thing, at most once. Dropping the future stops the waiting, not a program that
     /// already runs in a pane.

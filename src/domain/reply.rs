@@ -21,11 +21,18 @@ pub enum Tone {
     Answer,
     /// Something is asked back; see the pending confirmation.
     Question,
+    /// A question about what an AI thought of: whoever agrees must have seen it.
+    Proposal,
     /// It was not done.
     Problem,
 }
 
 impl Reply {
+    /// Whether something is asked back.
+    pub fn asks(&self) -> bool {
+        matches!(self.tone, Tone::Question | Tone::Proposal)
+    }
+
     /// The same words printed and spoken.
     pub fn plain(tone: Tone, text: impl Into<String>) -> Self {
         let text = text.into();

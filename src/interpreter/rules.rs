@@ -291,15 +291,30 @@ impl Interpreter for Rules {
                 self.policy.hidden_characters()
             }
             intent => {
-                let judge = |doubt| self.policy.judge(intent, doubt, &situation.shell, &situation.typed);
-                let judged = judge(self.doubt(confidence, situation));
-                // What changes nothing needs no question, however doubtful. A key is never that.
-                let harmless = !intent.presses() && judge(Doubt::Unsure) == Verdict::Allow;
-                if harmless || !self.confirm_ai { judged } else { self.policy.made_by_ai(judged) }
+                let doubt = self.doubt(confidence, situation);
+                let judged = self.policy.judge(intent, doubt, &situation.shell, &situation.typed);
+                if only_looks(intent) || !self.confirm_ai { judged } else { self.policy.made_by_ai(judged) }
             }
         };
         Interpretation::new(intent, verdict)
     }
+}
+
+/// Whether nothing comes of it but an answer: nothing is changed, nor where the next command goes.
+fn only_looks(intent: &Intent) -> bool {
+    matches!(
+        intent,
+        Intent::ListSessions
+            | Intent::DescribeSession { .. }
+            | Intent::ReadOutput
+            | Intent::ReadAll
+            | Intent::ShowErrors
+            | Intent::NextError
+            | Intent::WhoNeedsMe
+            | Intent::Help
+            | Intent::Status
+            | Intent::Unknown { .. }
+    )
 }
 
 #[cfg(test)]
@@ -331,6 +346,9 @@ mod tests {
         }
         let look = rules.judge(Intent::ListSessions, sure, &Situation::default());
         assert_eq!(look.verdict, Verdict::Allow);
+        let switch = Intent::SwitchSession { name: "prod".into() };
+        let switch = rules.judge(switch, sure, &Situation::default());
+        assert_eq!(strictness(&switch.verdict), 1, "the next command would go there");
         for hidden in ["a\nb", "a\u{202e}b", "a\u{1b}[0m", "\u{200b}"] {
             let run = rules.judge(Intent::Run { command: hidden.into() }, sure, &Situation::default());
             let kill = Intent::KillSession { name: Some(hidden.into()) };

@@ -30,6 +30,9 @@ pub struct ControlError(#[from] std::io::Error);
 /// What a search of the history will find.
 pub type Searched = BoxFuture<'static, Result<Vec<Record>, Failure>>;
 
+/// What was forgotten of the history, and whether Redis has forgotten, too.
+pub type Forgetting = BoxFuture<'static, Result<(Forgotten, Option<bool>), Failure>>;
+
 /// Everything that the socket reaches.
 pub struct Control {
     /// Into the conversation.
@@ -43,7 +46,7 @@ pub struct Control {
     /// Tells which tier of each chain is in use.
     pub chains: Box<dyn Fn() -> Vec<ChainStanding> + Send + Sync>,
     /// Forgets turns of the history.
-    pub forget: Box<dyn Fn(Selection) -> BoxFuture<'static, Result<Forgotten, Failure>> + Send + Sync>,
+    pub forget: Box<dyn Fn(Selection) -> Forgetting + Send + Sync>,
     /// Searches what is not on disk yet.
     pub unsaved: Box<dyn Fn(Option<String>, u32) -> Searched + Send + Sync>,
     /// Takes secrets out of what goes out.
@@ -126,7 +129,11 @@ impl Control {
                 }
                 Ok(Request::Forget { selection }) => {
                     let response = match (self.forget)(selection).await {
-                        Ok(forgotten) => Response::Forgotten(forgotten),
+                        Ok((history, cache)) => {
+                            // The conversation may be over.
+                            let _ = self.inbox.send(Input::Forgotten).await;
+                            Response::Forgotten { history, cache }
+                        }
                         Err(failure) => Response::Error { what: failure.what },
                     };
                     self.send(&mut write, response).await?;
@@ -178,6 +185,7 @@ impl Control {
         write.write_all(&line).await
     }
 
+    /// A "yes" beforehand is to what was said, and not to what an AI makes of it.
     async fn perform(&self, utterance: Utterance, yes: bool) -> Response {
         let answer = match self.turn(utterance).await {
             Some(Some(reply)) if yes && reply.tone == Tone::Question => {

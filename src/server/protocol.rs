@@ -88,7 +88,14 @@ pub enum Response {
     /// How listening stands now.
     Listening(Listening),
     /// So much was forgotten.
-    Forgotten(Forgotten),
+    Forgotten {
+        /// Of the history.
+        #[serde(flatten)]
+        history: Forgotten,
+        /// Whether Redis has forgotten what was cached; `None` if there is none.
+        #[serde(default)]
+        cache: Option<bool>,
+    },
     /// These are in memory only, the newest first.
     Unsaved {
         /// The turns.

@@ -13,9 +13,7 @@ use super::decode::DecodeOptions;
 use super::error::RecognitionError;
 use super::models::{Models, manifest};
 use super::whisper::{self, LOAD, Launch, LocalWhisper};
-use crate::breaker::{
-    Breaker, CallError, Chain, Effect, Exhausted, Fallback, State, Stop, Tier, Unready, Why,
-};
+use crate::breaker::{Breaker, CallError, Chain, Effect, Exhausted, Fallback, Stop, Tier, Unready, Why};
 use crate::config::Stt;
 use crate::domain::{
     BoxFuture, Confidence, Degradation, Expectation, Failure, FailureKind, Pcm, Progress, Recogniser,
@@ -49,6 +47,9 @@ struct Speech {
 
 /// What is said so soon after a guess is what was guessed at.
 const SAME_WORDS: Duration = Duration::from_secs(1);
+
+/// How long a recogniser must have been there, to be told that it is back.
+const STAYS: Duration = Duration::from_secs(1);
 
 /// All recognisers of the chain, in order.
 pub struct Recognisers {
@@ -178,6 +179,16 @@ impl Recognisers {
             Err(CallError::Failed(error)) => Err(unavailable(error.to_string(), error.remedy())),
             Err(other) => Err(unavailable(other.to_string(), AGAIN)),
         }
+    }
+
+    /// Whether the local recogniser is there, and stays. One that is killed whenever it comes is there for a moment, too.
+    pub async fn is_back(&self) -> bool {
+        let is_local = self.names.iter().any(|name| name == LOCAL);
+        if !is_local || self.warm().await.is_err() {
+            return false;
+        }
+        tokio::time::sleep(STAYS).await;
+        self.warm().await.is_ok()
     }
 
     fn speech(&self, pcm: &Pcm, expectation: &Expectation) -> Speech {
@@ -376,7 +387,7 @@ impl CloudTier {
 
     /// Whether it could be asked now.
     fn is_usable(&self) -> bool {
-        !matches!(self.breaker.state(), State::Open | State::Isolated) && self.may_be_asked().is_ok()
+        !self.breaker.would_refuse() && self.may_be_asked().is_ok()
     }
 }
 

@@ -83,6 +83,8 @@ impl Classify for WhisperFailure {
     fn class(&self) -> Class {
         match self {
             Self::Stopped => Class::Cancelled,
+            // It may be fetched at any moment.
+            Self::NoModel { .. } => Class::Declined,
             Self::TooLong(_) => Class::Caller,
             _ => Class::Failure,
         }

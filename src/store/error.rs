@@ -44,6 +44,9 @@ pub(super) enum StoreError {
     /// A newer version of the program wrote it.
     #[error("the journal's schema is not one of this version's")]
     OtherVersion,
+    /// Another run has chosen another server since, or the journal was begun anew.
+    #[error("the journal is not this run's to carry over to that server")]
+    Overruled,
     /// Nobody opened this record.
     #[error("there is no such record")]
     NoSuchRecord,
@@ -66,6 +69,10 @@ impl From<io::Error> for StoreError {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
+        // A value isn't what its column holds, which says nothing of the file.
+        if matches!(error, sqlx::Error::ColumnDecode { .. }) {
+            return Self::Unreadable;
+        }
         let code = error.as_database_error().and_then(|error| error.code()?.parse::<i32>().ok());
         match code.map(|code| code & 0xff) {
             Some(code::BUSY | code::LOCKED) => Self::Busy,
@@ -94,7 +101,7 @@ impl From<sqlx::migrate::MigrateError> for StoreError {
 impl Classify for StoreError {
     fn class(&self) -> Class {
         match self {
-            Self::NoSuchRecord | Self::Unreadable => Class::Caller,
+            Self::NoSuchRecord | Self::Unreadable | Self::Overruled => Class::Caller,
             Self::Closed => Class::Cancelled,
             _ => Class::Failure,
         }
@@ -164,7 +171,7 @@ pub(super) fn no_room(room: Room, delivers: bool) -> Option<Degradation> {
         "Raise store.journal.limit, or configure a database that takes what is old."
     };
     let what = match room {
-        Room::Enough => return None,
+        Room::Enough | Room::Made => return None,
         Room::Short { full } => format!(
             "The history's room on this machine is {full} % full; when it is full, the oldest turns are dropped."
         ),
@@ -182,6 +189,18 @@ pub fn recovered(degradation: &Degradation) -> &'static str {
         NOW | NEW_JOURNAL => "The history is written to disk again.",
         JOURNAL | REPLICA => "The database is back; what waited for it is being carried over.",
         _ => "The history has room again.",
+    }
+}
+
+/// What the user is told when another run of the program has begun with another server since.
+pub(super) fn overruled() -> Degradation {
+    Degradation {
+        chain: CHAIN.into(),
+        now: JOURNAL.into(),
+        what: "Another voice-terminal on this machine, which was started later, gives the history to another database; \
+               this one keeps it on this machine."
+            .into(),
+        remedy: "Start this one again, so that both have the same settings; nothing is lost meanwhile.".into(),
     }
 }
 

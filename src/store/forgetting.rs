@@ -4,13 +4,16 @@
 //! its tables, and from the server, even if that is down now, was restored from a copy, or gets a batch late.
 //!
 //! **Mechanics.** One transaction deletes the records and notes their ids; then the index is merged into one piece without
-//! the deleted words, free pages are overwritten, and the log is folded in and cut off. The ids are tombstones: a record of
-//! such an id is not inserted any more, here or on the server (triggers), and not shown when a replica still has it.
+//! the deleted words, free pages are overwritten, and the log is folded in and cut off. Somebody who reads from the log
+//! is not waited for: the writer tries it again until they have let go, between other work. The ids are tombstones: a
+//! record of such an id is not inserted any more, here or on the server (triggers), and not shown when a replica still has it.
 //! What a server may have beyond the journal is asked for by time and words (`forgetting`); the server answers with the
 //! ids, and the words are forgotten, too. All that is carried over by [`replay`](super::replay), before whatever waits to
 //! be written, and again to a server that is another than before.
 //!
 //! **Limits.** A turn under way is not forgotten. A server's own log and free pages are that server's affair.
+
+use std::time::Duration;
 
 use jiff::Timestamp;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
@@ -24,9 +27,6 @@ use crate::domain::{Selection, UtteranceId};
 const BATCH: i64 = 5_000;
 /// Ids that are remembered, the newest, once a server has them.
 const REMEMBERED: i64 = 100_000;
-/// How often a log that is in use is tried to be cut off.
-const TRIES: u32 = 10;
-const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
 
 /// Which records are meant, in the words of the tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +62,7 @@ pub(super) struct Deleted {
     pub(super) ids: Vec<UtteranceId>,
     /// What was typed, as far as a console could remember it.
     pub(super) texts: Vec<String>,
+    /// Whether it is gone from the file, too.
     pub(super) wiped: bool,
 }
 
@@ -84,7 +85,7 @@ pub(super) async fn count<'c>(
     Ok(query.bind(condition.words().map(search::fts5)).fetch_one(executor).await?.cast_unsigned())
 }
 
-/// Deletes the records that are meant, and notes it for a server, if there is one or was.
+/// Deletes the records that are meant, and notes it for a server, if there is one or was. They are in the file still.
 pub(super) async fn delete(
     connection: &mut SqliteConnection,
     condition: &Condition,
@@ -98,19 +99,18 @@ pub(super) async fn delete(
     }
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     let statement = format!(
-        "SELECT id, CASE WHEN length(text) < {LONGEST} THEN text END FROM record WHERE seq IN ({MEANT})"
+        "SELECT id, CASE WHEN length(text) < {LONGEST} THEN text END, seq FROM record WHERE seq IN ({MEANT})"
     );
     let query = sqlx::query(sqlx::AssertSqlSafe(statement));
     let query = query.bind(condition.before).bind(condition.id.map(|id| id.to_string()));
     let rows: Vec<SqliteRow> =
         query.bind(condition.words().map(search::fts5)).fetch_all(&mut *transaction).await?;
-    let (mut deleted, mut names) = (Deleted::default(), Vec::new());
+    let (mut deleted, mut numbers) = (Deleted::default(), Vec::new());
     for row in &rows {
+        numbers.push(row.try_get::<i64, _>(2)?);
         // One with a damaged id goes too, and no server has it.
-        let name: &str = row.try_get(0)?;
-        names.push(name);
-        deleted.ids.extend(readable(name));
-        deleted.texts.extend(row.try_get::<Option<String>, _>(1)?);
+        deleted.ids.extend(readable(row.try_get(0).unwrap_or_default()));
+        deleted.texts.extend(row.try_get::<Option<String>, _>(1).ok().flatten());
     }
     let mut ids = deleted.ids.clone();
     // One that only a server has is named by whoever has seen it there.
@@ -124,10 +124,10 @@ pub(super) async fn delete(
     let query = sqlx::query("INSERT OR IGNORE INTO forgotten (id) SELECT value FROM json_each(?1)");
     query.bind(list).execute(&mut *transaction).await?;
     let query = sqlx::query(
-        "DELETE FROM record WHERE id IN (SELECT value FROM json_each(?1))
+        "DELETE FROM record WHERE seq IN (SELECT value FROM json_each(?1))
              AND (reply IS NOT NULL OR abandoned IS NOT NULL)",
     );
-    query.bind(serde_json::to_string(&names).unwrap_or_default()).execute(&mut *transaction).await?;
+    query.bind(serde_json::to_string(&numbers).unwrap_or_default()).execute(&mut *transaction).await?;
     let known = sqlx::query_scalar::<_, String>("SELECT identity FROM destination");
     let has_server = delivers || known.fetch_optional(&mut *transaction).await?.is_some();
     if has_server && condition.id.is_none() {
@@ -148,19 +148,14 @@ pub(super) async fn delete(
     );
     prune.bind(REMEMBERED).bind(has_server).execute(&mut *transaction).await?;
     transaction.commit().await?;
-    deleted.wiped = wipe(connection).await.unwrap_or_else(|error| {
-        tracing::warn!(%error, "the free pages of the journal can't be overwritten now");
-        false
-    });
     Ok(deleted)
 }
 
-/// Sees to it that what was deleted is in no page of the file any more, nor in its log. `false` when somebody reads from
-/// the log just now.
+/// Sees to it that what was deleted is in no page of the file any more, once the log is folded in.
 ///
 /// To overwrite at once whatever is deleted would double what each turn writes. So the free pages are overwritten here:
 /// they are taken by zeros, and given back.
-async fn wipe(connection: &mut SqliteConnection) -> Result<bool, StoreError> {
+pub(super) async fn overwrite(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     /// Bytes in a piece.
     const PIECE: i64 = 8 << 20;
 
@@ -180,15 +175,21 @@ async fn wipe(connection: &mut SqliteConnection) -> Result<bool, StoreError> {
         free -= PIECE;
     }
     sqlx::query("DROP TABLE wiping").execute(&mut *transaction).await?;
-    transaction.commit().await?;
-    for _ in 0..TRIES {
-        let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *connection).await?;
-        if row.try_get::<i64, _>(0)? == 0 {
-            return Ok(true);
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
-    Ok(false)
+    Ok(transaction.commit().await?)
+}
+
+/// Folds the log in and cuts it off, so that nothing is in it any more. `false` when somebody uses it just now, who is
+/// not waited for; `patience` is how long the connection waits otherwise.
+pub(super) async fn cut_log_off(
+    connection: &mut SqliteConnection,
+    patience: Duration,
+) -> Result<bool, StoreError> {
+    // Prepared anew each time, which is when it takes effect.
+    sqlx::raw_sql("PRAGMA busy_timeout = 0").execute(&mut *connection).await?;
+    let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *connection).await;
+    let restored = format!("PRAGMA busy_timeout = {}", patience.as_millis());
+    sqlx::raw_sql(sqlx::AssertSqlSafe(restored)).execute(&mut *connection).await?;
+    Ok(row?.try_get::<i64, _>(0)? == 0)
 }
 
 /// What a server is to be told.
@@ -211,14 +212,19 @@ impl Tombstones {
     pub(super) fn is_empty(&self) -> bool {
         self.ids.is_empty() && self.asked.is_empty()
     }
+
+    /// Whether words are among it that are kept only until a server was told.
+    pub(super) fn has_words(&self) -> bool {
+        self.asked.iter().any(|asked| asked.wanted != Wanted::All)
+    }
 }
 
 /// What a server has not been told yet, the first of it.
 pub(super) async fn waiting(connection: &mut SqliteConnection) -> Result<Tombstones, StoreError> {
     let query =
-        sqlx::query_scalar::<_, String>("SELECT id FROM forgotten WHERE delivered = 0 ORDER BY id LIMIT ?1");
+        sqlx::query_scalar::<_, Vec<u8>>("SELECT id FROM forgotten WHERE delivered = 0 ORDER BY id LIMIT ?1");
     let ids = query.bind(BATCH).fetch_all(&mut *connection).await?;
-    let ids = ids.iter().filter_map(|id| readable(id)).collect();
+    let ids = ids.iter().filter_map(|id| readable(str::from_utf8(id).unwrap_or_default())).collect();
     Ok(Tombstones { ids, asked: asked(connection).await? })
 }
 
@@ -241,30 +247,25 @@ fn readable(id: &str) -> Option<UtteranceId> {
     id.parse().inspect_err(|_| tracing::warn!("the journal holds a damaged id")).ok()
 }
 
-/// Notes that a server was told: of these ids, and of what it was asked; it has found those.
+/// Notes, in a transaction, that a server was told: of these ids, and of what it was asked; it has found those.
 pub(super) async fn delivered(
     connection: &mut SqliteConnection,
     told: &Tombstones,
     found: &[UtteranceId],
 ) -> Result<(), StoreError> {
     let list = |ids: &[UtteranceId]| serde_json::to_string(ids).unwrap_or_default();
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     let query =
         sqlx::query("UPDATE forgotten SET delivered = 1 WHERE id IN (SELECT value FROM json_each(?1))");
-    query.bind(list(&told.ids)).execute(&mut *transaction).await?;
+    query.bind(list(&told.ids)).execute(&mut *connection).await?;
     let query =
         sqlx::query("INSERT OR IGNORE INTO forgotten (id, delivered) SELECT value, 1 FROM json_each(?1)");
-    query.bind(list(found)).execute(&mut *transaction).await?;
+    query.bind(list(found)).execute(&mut *connection).await?;
     for asked in &told.asked {
         // The words have done what they were kept for; the ids stand for them.
         let query = sqlx::query("DELETE FROM forgetting WHERE seq = ?1 AND words IS NOT NULL");
-        query.bind(asked.seq).execute(&mut *transaction).await?;
+        query.bind(asked.seq).execute(&mut *connection).await?;
         let query = sqlx::query("UPDATE forgetting SET delivered = 1 WHERE seq = ?1");
-        query.bind(asked.seq).execute(&mut *transaction).await?;
-    }
-    transaction.commit().await?;
-    if told.asked.iter().any(|asked| asked.wanted != Wanted::All) {
-        wipe(connection).await?;
+        query.bind(asked.seq).execute(&mut *connection).await?;
     }
     Ok(())
 }

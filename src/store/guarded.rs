@@ -14,7 +14,7 @@ use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 use super::error::{self, JOURNAL, StoreError};
 use super::held::{Held, Revised};
 use super::outbox::{self, Backlog, Stamp};
-use super::postgres::{Database, Server};
+use super::postgres::{Database, Page, Server};
 use super::reading::{Answer, Delivery, Found, Kept, Reading, Search};
 use super::replay::{Replay, Replaying};
 use super::search::wanted;
@@ -221,7 +221,7 @@ impl Store {
     }
 
     /// Searches, as [`Journal::search`] does, and tells where what was found is. The database is asked
-    /// first, then a replica, then the journal; what the database doesn't have yet is always added.
+    /// first, then a replica, then the journal; what is here and not there is always added.
     ///
     /// # Errors
     /// When nothing can be read.
@@ -231,12 +231,16 @@ impl Store {
         let (saved, tier, degradation) = match &self.database {
             None => (self.in_journal(search).await?, JOURNAL.to_owned(), None),
             Some(database) => {
+                // First: what is delivered in between would be found nowhere.
+                let given = self.given(&search).await;
                 let Answer { page, tier, is_journal, degradation } = database.reading.search(&search).await?;
+                let Page { records, stamps, identity, .. } = page;
                 if is_journal {
-                    (page.records, tier, degradation)
-                } else if let Some(records) = self.without_forgotten(page.records).await {
-                    let (records, missing) = self.with_what_waits(search, records, page.stamps).await;
-                    (records, tier, degradation.or(missing))
+                    (records, tier, degradation)
+                } else if let Some(records) = self.without_forgotten(records).await {
+                    let waiting = given.filter(|(to, _)| *to == identity).map(|(_, waiting)| waiting);
+                    let (records, missing) = self.with_what_is_here(search, records, stamps, waiting).await;
+                    (records, tier, missing.or(degradation))
                 } else {
                     // A server may have what is to be gone. Better too little than that.
                     (self.in_journal(search).await?, JOURNAL.to_owned(), Some(error::only_here()))
@@ -302,25 +306,41 @@ impl Store {
         }
     }
 
-    /// What a server has, with what it doesn't have yet in place of what it has of it; and what is degraded if that
-    /// can't be known.
-    async fn with_what_waits(
+    /// Which server was given all that is searched for, but for what still waits; `None` if that can't be known.
+    async fn given(&self, search: &Search) -> Option<(String, Vec<UtteranceId>)> {
+        let (wanted, limit) = (search.wanted.clone(), search.limit);
+        let given = self.read(move |pool| async move {
+            let Some(to) = outbox::destination(&pool).await? else { return Ok(None) };
+            let among = Among::UndeliveredAnd(Vec::new());
+            let waiting = sqlite::search(&pool, among, &wanted, limit).await?;
+            Ok(Some((to, waiting.iter().map(|record| record.id).collect())))
+        });
+        given.await.ok().flatten().flatten()
+    }
+
+    /// What a server has, with what it lacks, and the newer in place of the older; and what is degraded if that can't be
+    /// known. `waiting` is what waited for it before it was asked, if it was given the rest; any other, such as a replica
+    /// that is behind, may lack whatever is here.
+    async fn with_what_is_here(
         &self,
         search: Search,
         mut records: Vec<Record>,
         stamps: Vec<Stamp>,
+        waiting: Option<Vec<UtteranceId>>,
     ) -> (Vec<Record>, Option<Degradation>) {
         let here = self.read(move |pool| async move {
             let outdated = outbox::newer_than(&pool, &stamps).await?;
-            let waiting = sqlite::search(&pool, Among::Undelivered, &search.wanted, search.limit).await?;
-            Ok((outdated, waiting))
+            let among = match waiting {
+                Some(waiting) => Among::UndeliveredAnd([waiting, outdated.clone()].concat()),
+                None => Among::All,
+            };
+            Ok((outdated, sqlite::search(&pool, among, &search.wanted, search.limit).await?))
         });
         match here.await {
-            Ok(Some((outdated, waiting))) => {
-                let here: HashSet<UtteranceId> =
-                    waiting.iter().map(|record| record.id).chain(outdated).collect();
-                records.retain(|record| !here.contains(&record.id));
-                records.extend(waiting);
+            Ok(Some((outdated, here))) => {
+                records.retain(|record| !outdated.contains(&record.id));
+                let there: HashSet<UtteranceId> = records.iter().map(|record| record.id).collect();
+                records.extend(here.into_iter().filter(|record| !there.contains(&record.id)));
             }
             Ok(None) => {}
             Err(error) => {

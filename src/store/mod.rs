@@ -15,8 +15,8 @@
 //!
 //! With a PostgreSQL server (`postgres`), the journal is its outbox (`outbox`): every write is
 //! acknowledged when it is in the journal, and carried over behind it (`replay`). It is read from the
-//! primary, else from a replica, else from the journal (`reading`); what the server doesn't have yet
-//! is always added.
+//! primary, else from a replica, else from the journal (`reading`); what is here and not there is always
+//! added: what waits for a server that has the rest, and whatever matches for any other, such as a replica.
 //!
 //! Several processes may share the file. A lock file per run (`owner`) tells whose unfinished records
 //! were left by a crash.

@@ -4,6 +4,10 @@
 //! The triggers of the schema put a record's revision in with the very change of it, so that what is
 //! acknowledged is either in the outbox or on the server. It is taken out when the server has
 //! committed it; a crash in between sends it again, which changes nothing there.
+//!
+//! Several runs may share the journal, and not know of the same servers. So the journal has one server at a time that
+//! things go to, the one that a run has begun with last: its settings are the newest. Whatever was done by another
+//! one is noted in the same transaction that sees which one that is, or not at all; see [`replay`](super::replay).
 
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 use sqlx::{Connection, Row, SqliteExecutor};
@@ -21,6 +25,9 @@ const TOLD: f64 = 0.8;
 /// full journal stays nearly full.
 const DROPPED: i64 = 64;
 const ONE_IN: i64 = 20;
+
+/// A record takes hardly more room than so many times its texts, the index and all the rest of it counted in.
+const ROOM_OF_TEXT: f64 = 4.0;
 
 /// A record on its way to a server, as it is in the journal: its fields are passed on unread, those
 /// that this version doesn't know among them.
@@ -122,21 +129,40 @@ pub struct Backlog {
 pub(super) enum Change {
     /// A server has committed these, and is there now.
     Delivered { stamps: Vec<Stamp>, there: Whereabouts },
+    /// These, by their numbers, can't be read, and so no server will get them.
+    Damaged(Vec<i64>),
     /// A server will never take this.
-    Refused { stamp: Stamp, reason: String },
+    Refused { stamp: Stamp, reason: String, there: Whereabouts },
     /// From now on things go to this server; if another one had them before, or this one was set back, all of them
-    /// do.
-    Destination(Whereabouts),
+    /// do. If there is an identity, it is in place of that one only. `known` is how far it had come as far as the journal
+    /// knew when it was asked: what another run has delivered since is no sign that it was set back.
+    Destination { there: Whereabouts, instead_of: Option<String>, known: Option<i64> },
     /// What was refused is tried again.
     RetryRefused,
     /// A server was told to forget this, and has found those.
-    Forgotten { told: Tombstones, found: Vec<UtteranceId> },
+    Forgotten { told: Tombstones, found: Vec<UtteranceId>, there: Whereabouts },
 }
 
-/// The first that wait, in the order in which they were begun.
-pub(super) async fn waiting(pool: &SqlitePool, most: usize) -> Result<Vec<Parcel>, StoreError> {
+impl Change {
+    /// Whether it is of another server than things go to, so that noting it would lose them for that one.
+    fn is_overruled(&self, known: Option<&Whereabouts>) -> bool {
+        let known = known.map(|known| known.identity.as_str());
+        match self {
+            Self::Delivered { there, .. } | Self::Refused { there, .. } | Self::Forgotten { there, .. } => {
+                known != Some(there.identity.as_str())
+            }
+            Self::Destination { there, instead_of, .. } => known.is_some_and(|known| {
+                known != there.identity && instead_of.as_ref().is_some_and(|before| before != known)
+            }),
+            Self::Damaged(_) | Self::RetryRefused => false,
+        }
+    }
+}
+
+/// The first that wait, in the order in which they were begun; and the numbers of those among them that can't be read.
+pub(super) async fn waiting(pool: &SqlitePool, most: usize) -> Result<(Vec<Parcel>, Vec<i64>), StoreError> {
     // By pages: those that can't be delivered don't hide what is behind them.
-    let (mut parcels, mut after) = (Vec::new(), i64::MIN);
+    let (mut parcels, mut damaged, mut after) = (Vec::new(), Vec::new(), i64::MIN);
     while parcels.len() < most {
         let query = sqlx::query(
             "SELECT record.* FROM outbox JOIN record USING (seq)
@@ -147,15 +173,13 @@ pub(super) async fn waiting(pool: &SqlitePool, most: usize) -> Result<Vec<Parcel
         after = last.try_get("seq")?;
         for row in &page {
             match Parcel::read(row) {
-                Err(StoreError::Unreadable) => {
-                    tracing::warn!("a record whose id is damaged can't be delivered");
-                }
+                Err(StoreError::Unreadable) => damaged.push(row.try_get("seq")?),
                 parcel => parcels.push(parcel?),
             }
         }
     }
     parcels.truncate(most);
-    Ok(parcels)
+    Ok((parcels, damaged))
 }
 
 /// How many wait.
@@ -184,6 +208,16 @@ pub(super) async fn standing_of<'c>(
     rows.iter().map(read).collect()
 }
 
+/// How far the server that things go to had come when it took something last; `None` if there is none.
+pub(super) async fn position<'c>(executor: impl SqliteExecutor<'c>) -> Result<Option<i64>, StoreError> {
+    Ok(sqlx::query_scalar("SELECT position FROM destination").fetch_optional(executor).await?)
+}
+
+/// Which server was given what is not in the outbox; `None` if none was.
+pub(super) async fn destination<'c>(executor: impl SqliteExecutor<'c>) -> Result<Option<String>, StoreError> {
+    Ok(sqlx::query_scalar("SELECT identity FROM destination").fetch_optional(executor).await?)
+}
+
 /// Those of which the journal has a newer state than this.
 pub(super) async fn newer_than<'c>(
     executor: impl SqliteExecutor<'c>,
@@ -205,10 +239,14 @@ fn list(ids: &[UtteranceId]) -> String {
 
 /// Does one change, durably.
 pub(super) async fn change(connection: &mut SqliteConnection, change: &Change) -> Result<(), StoreError> {
-    if let Change::Forgotten { told, found } = change {
-        return forgetting::delivered(connection, told, found).await;
-    }
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    let known = sqlx::query_as::<_, (String, i64)>("SELECT identity, position FROM destination")
+        .fetch_optional(&mut *transaction)
+        .await?;
+    let before = known.map(|(identity, position)| Whereabouts { identity, position });
+    if change.is_overruled(before.as_ref()) {
+        return Err(StoreError::Overruled);
+    }
     match change {
         Change::Delivered { stamps, there } => {
             // By the id, which means the same in a journal that was begun anew.
@@ -223,7 +261,13 @@ pub(super) async fn change(connection: &mut SqliteConnection, change: &Change) -
                 sqlx::query("UPDATE destination SET position = max(position, ?2) WHERE identity = ?1");
             query.bind(&there.identity).bind(there.position).execute(&mut *transaction).await?;
         }
-        Change::Refused { stamp, reason } => {
+        Change::Damaged(numbers) => {
+            let query = sqlx::query(
+                "UPDATE outbox SET refused = 'it is damaged' WHERE seq IN (SELECT value FROM json_each(?1))",
+            );
+            query.bind(serde_json::to_string(numbers).unwrap_or_default()).execute(&mut *transaction).await?;
+        }
+        Change::Refused { stamp, reason, .. } => {
             let query = sqlx::query(
                 "UPDATE outbox SET refused = ?3
                  WHERE seq = (SELECT seq FROM record WHERE id = ?1) AND revision = ?2",
@@ -231,12 +275,12 @@ pub(super) async fn change(connection: &mut SqliteConnection, change: &Change) -
             let query = query.bind(stamp.id.to_string()).bind(stamp.revision).bind(reason);
             query.execute(&mut *transaction).await?;
         }
-        Change::Destination(there) => {
-            let known = sqlx::query_as::<_, (String, i64)>("SELECT identity, position FROM destination")
-                .fetch_optional(&mut *transaction)
-                .await?;
-            let before = known.map(|(identity, position)| Whereabouts { identity, position });
-            if !before.is_some_and(|before| there.follows(&before)) {
+        Change::Destination { there, known, .. } => {
+            let follows = before.is_some_and(|before| {
+                let position = known.map_or(before.position, |known| known.min(before.position));
+                there.follows(&Whereabouts { position, ..before })
+            });
+            if !follows {
                 for statement in [
                     "INSERT INTO outbox (seq, revision) SELECT seq, revision FROM record WHERE true
                      ON CONFLICT (seq) DO UPDATE SET refused = NULL",
@@ -254,7 +298,9 @@ pub(super) async fn change(connection: &mut SqliteConnection, change: &Change) -
             let query = sqlx::query("UPDATE outbox SET refused = NULL WHERE refused IS NOT NULL");
             query.execute(&mut *transaction).await?;
         }
-        Change::Forgotten { .. } => {}
+        Change::Forgotten { told, found, .. } => {
+            forgetting::delivered(&mut transaction, told, found).await?;
+        }
     }
     Ok(transaction.commit().await?)
 }
@@ -264,12 +310,14 @@ pub(super) async fn change(connection: &mut SqliteConnection, change: &Change) -
 pub(super) enum Room {
     /// Enough, or what there is can make way when it must.
     Enough,
+    /// It was full, and something that a server has was dropped. It may be full still.
+    Made,
     /// It is nearly full of what is nowhere else.
     Short {
         /// In percent.
         full: u8,
     },
-    /// It was full, and the oldest records that are nowhere else were dropped.
+    /// It was full, and the oldest records that are nowhere else were dropped. It may be full still.
     Dropped {
         /// So many.
         records: u64,
@@ -277,26 +325,29 @@ pub(super) enum Room {
 }
 
 /// Keeps the journal within `limit` bytes: what a server has makes way first, then the oldest that is
-/// finished. `delivers` says that there is a server, so that what isn't in the outbox is there.
+/// finished. `delivers` says that there is a server, so that what isn't in the outbox is there. One step, so that
+/// nobody waits for long: as long as something was dropped, there may be more to do.
 pub(super) async fn keep_within(
     connection: &mut SqliteConnection,
     limit: u64,
     delivers: bool,
 ) -> Result<Room, StoreError> {
     let used = used(connection).await?;
-    if (used as f64) < limit as f64 * TOLD {
+    if used >= limit {
+        if delivers && drop_oldest(connection, true).await? > 0 {
+            return Ok(Room::Made);
+        }
+        return Ok(Room::Dropped { records: drop_oldest(connection, false).await? });
+    }
+    let told = limit as f64 * TOLD;
+    if (used as f64) < told {
         return Ok(Room::Enough);
     }
-    if used >= limit && delivers && drop_oldest(connection, true).await? > 0 {
+    let only_here = if delivers { only_here(connection, used, told).await? } else { used as f64 };
+    if only_here < told {
         return Ok(Room::Enough);
     }
-    let only_here = if delivers { share_in_outbox(connection).await? } else { 1.0 };
-    let full = used as f64 * only_here / limit as f64;
-    if used < limit {
-        let short = full >= TOLD;
-        return Ok(if short { Room::Short { full: (full * 100.0) as u8 } } else { Room::Enough });
-    }
-    Ok(Room::Dropped { records: drop_oldest(connection, false).await? })
+    Ok(Room::Short { full: (only_here / limit as f64 * 100.0) as u8 })
 }
 
 /// Bytes in use. Pages that became free are used again before the file grows.
@@ -308,11 +359,27 @@ async fn used(connection: &mut SqliteConnection) -> Result<u64, StoreError> {
     Ok(query.fetch_one(connection).await?.cast_unsigned())
 }
 
-async fn share_in_outbox(connection: &mut SqliteConnection) -> Result<f64, StoreError> {
-    let query = sqlx::query_scalar::<_, f64>(
-        "SELECT (SELECT count(*) FROM outbox) * 1.0 / max(1, (SELECT count(*) FROM record))",
+/// How many of the bytes in use no server has, about; 0 if they are surely less than `least`.
+async fn only_here(connection: &mut SqliteConnection, used: u64, least: f64) -> Result<f64, StoreError> {
+    let waiting = bytes(connection, "outbox JOIN record USING (seq)").await?;
+    if waiting * ROOM_OF_TEXT < least {
+        // The rest need not be looked through.
+        return Ok(0.0);
+    }
+    Ok(used as f64 * waiting / bytes(connection, "record").await?.max(1.0))
+}
+
+/// The bytes of these records, whose lengths are known without reading the texts.
+async fn bytes(connection: &mut SqliteConnection, records: &'static str) -> Result<f64, StoreError> {
+    let statement = format!(
+        "SELECT total(octet_length(id) + octet_length(owner)
+             + coalesce(octet_length(text), 0) + coalesce(octet_length(transcript), 0)
+             + coalesce(octet_length(interpretation), 0) + coalesce(octet_length(command), 0)
+             + coalesce(octet_length(outcome), 0) + coalesce(octet_length(reply), 0)
+             + coalesce(octet_length(abandoned), 0))
+         FROM {records}"
     );
-    Ok(query.fetch_one(connection).await?)
+    Ok(sqlx::query_scalar(sqlx::AssertSqlSafe(statement)).fetch_one(connection).await?)
 }
 
 async fn drop_oldest(connection: &mut SqliteConnection, delivered: bool) -> Result<u64, StoreError> {
@@ -324,4 +391,27 @@ async fn drop_oldest(connection: &mut SqliteConnection, delivered: bool) -> Resu
              ORDER BY seq LIMIT max(?2, (SELECT count(*) FROM record) / ?3))",
     );
     Ok(query.bind(delivered).bind(DROPPED).bind(ONE_IN).execute(connection).await?.rows_affected())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_noted_of_another_server_than_things_go_to() {
+        let at = |identity: &str| Whereabouts { identity: identity.into(), position: 7 };
+        let of = |there: &str| Change::Delivered { stamps: Vec::new(), there: at(there) };
+        assert!(!of("mine").is_overruled(Some(&at("mine"))));
+        assert!(of("mine").is_overruled(Some(&at("other"))));
+        assert!(of("mine").is_overruled(None), "the journal was begun anew");
+        let settles = |instead_of: Option<&str>, known: Option<&str>| {
+            let instead_of = instead_of.map(str::to_owned);
+            let change = Change::Destination { there: at("mine"), instead_of, known: None };
+            !change.is_overruled(known.map(at).as_ref())
+        };
+        assert!(settles(None, Some("other")), "whoever begins has the newest settings");
+        assert!(settles(Some("before"), Some("before")) && settles(Some("before"), Some("mine")));
+        assert!(settles(Some("before"), None));
+        assert!(!settles(Some("before"), Some("other")) && !settles(Some("mine"), Some("other")));
+    }
 }

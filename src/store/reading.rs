@@ -29,7 +29,7 @@ pub struct Found {
     pub records: Vec<Kept>,
     /// Which tier served.
     pub tier: String,
-    /// If that wasn't the first: why not, and what it means.
+    /// If that wasn't the first, or that is a replica: why, and what it means.
     pub degradation: Option<Degradation>,
 }
 
@@ -141,8 +141,16 @@ impl Answer {
         for skip in &skipped {
             tracing::warn!(tier = skip.tier, why = %skip.why, "the history is not read here");
         }
-        let degradation = skipped.first().map(|first| {
-            let (why, remedy) = why(first);
+        let reason = match skipped.first() {
+            Some(first) => Some(why(first)),
+            // The first server, which is no primary any more.
+            None if page.age != Age::Current => {
+                let (why, remedy) = PostgresError::ReadOnly.told();
+                Some((why.into(), remedy))
+            }
+            None => None,
+        };
+        let degradation = reason.map(|(why, remedy)| {
             let now = if is_journal {
                 "this is the history of this machine".to_owned()
             } else {
@@ -160,9 +168,11 @@ impl Answer {
 }
 
 fn how_old(age: Age) -> String {
+    const ADDED: &str = "what this machine has is added";
+
     let age = match age {
-        Age::Current => return "which is the primary now".into(),
-        Age::Unknown => return "and it may be old".into(),
+        Age::Current => return format!("which is the primary now; {ADDED}"),
+        Age::Unknown => return format!("and it may be old; {ADDED}"),
         Age::LastChange(age) => age,
     };
     let seconds = age.as_secs();
@@ -172,7 +182,7 @@ fn how_old(age: Age) -> String {
         7200..172_800 => format!("{} h", seconds / 3600),
         _ => format!("{} days", seconds / 86_400),
     };
-    format!("whose last change arrived {ago} ago; what is newer on this machine is added")
+    format!("whose last change arrived {ago} ago; {ADDED}")
 }
 
 /// Why a server was passed over, in the user's words.
@@ -244,7 +254,7 @@ impl Tier<Search, Page, ReadError> for InJournal {
 
 impl Page {
     fn of(records: Vec<Record>) -> Self {
-        Self { records, stamps: Vec::new(), age: Age::Current }
+        Self { records, stamps: Vec::new(), age: Age::Current, identity: String::new() }
     }
 }
 

@@ -20,11 +20,21 @@
 //! (SQLSTATE 22, 23, 54) is the record's fault. What a policy, a trigger or the like says is that too if the
 //! server takes others: those of the same batch, or a blank one, which is taken back. Else it is the server's.
 //!
+//! One that takes too long, whose row is locked, or at which the connection breaks is tried three times by itself. After
+//! the first of them a blank one goes before it each time: a server that doesn't take that either is in trouble itself,
+//! and the record waits. If it does, the record is set aside like others.
+//!
 //! What is to be forgotten is told first, so that nothing that was forgotten is written after it.
 //!
 //! A server that isn't the one of last time, or was restored, promoted or set back since, may lack what the old
 //! one had acknowledged: all that the journal has is sent again, which changes nothing where it is
 //! there. If the primary can't be written and a replica was promoted, that one is written.
+//!
+//! Another run that shares the journal may have other settings. Things go to the server that a run has begun with last,
+//! since its settings are the newest; the journal knows which one that is, and what another has taken stays in the outbox.
+//! A run that finds another server there than its own follows if it knows that server, too; else it carries
+//! nothing over any more, tells that, and looks again now and then. It never turns the others round, so that two don't
+//! send everything again and again for ever.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,9 +43,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::error::{CHAIN, JOURNAL, REPLICA, StoreError};
+use super::error::{self, CHAIN, JOURNAL, REPLICA, StoreError};
 use super::forgetting::Tombstones;
-use super::outbox::{self, Backlog, Change, Parcel};
+use super::outbox::{self, Backlog, Change, Parcel, Stamp};
 use super::postgres::{PostgresError, SOON, Server, Whereabouts, told};
 use super::standing::Part;
 use super::writer::{Job, Shared};
@@ -44,6 +54,9 @@ use crate::domain::Degradation;
 
 /// Records that are refused for a reason that may be the server's, before it is found out whose it is.
 const DOUBTS: usize = 10;
+
+/// How often a record is tried by itself that a server doesn't manage to take, while it takes others.
+const TRIES: u32 = 3;
 
 /// What changes within this is carried over together.
 const GATHER: Duration = Duration::from_millis(200);
@@ -91,6 +104,10 @@ pub(super) struct Replay {
     counted: Option<Instant>,
     /// The server that is written, once it is known.
     destination: Option<Whereabouts>,
+    /// Another run has chosen another server since: this one follows.
+    overruled: bool,
+    /// What was not taken when it was sent by itself, and how often.
+    suspect: Option<(Stamp, u32)>,
     batch: Batch,
     retry: Duration,
 }
@@ -174,7 +191,18 @@ impl Replay {
         backlog: watch::Sender<Backlog>,
     ) -> Self {
         let (batch, retry) = (Batch::FIRST, RETRY);
-        Self { shared, jobs, servers, backlog, counted: None, destination: None, batch, retry }
+        Self {
+            shared,
+            jobs,
+            servers,
+            backlog,
+            counted: None,
+            destination: None,
+            overruled: false,
+            suspect: None,
+            batch,
+            retry,
+        }
     }
 
     pub(super) fn start(self) -> Replaying {
@@ -243,15 +271,16 @@ impl Replay {
                 tracing::debug!(%error, "nothing is carried over");
                 match error {
                     CallError::Rejected(no) => Next::After(no.retry_in.unwrap_or(ASK).clamp(GATHER, ASK)),
-                    CallError::TimedOut { .. }
-                    | CallError::Failed(PostgresError::Slow | PostgresError::Unreachable(_)) => {
+                    error if suspicion(&error).is_some() => {
                         self.batch.shrink();
                         self.wait_longer()
                     }
-                    CallError::Failed(error) => {
+                    error => {
                         self.batch.begin_anew();
                         match error {
-                            PostgresError::Starting(_) | PostgresError::Stopping => Next::After(SOON),
+                            CallError::Failed(PostgresError::Starting(_) | PostgresError::Stopping) => {
+                                Next::After(SOON)
+                            }
                             _ => self.wait_longer(),
                         }
                     }
@@ -269,7 +298,12 @@ impl Replay {
     /// `None` if there was nothing, else whether the batch was full.
     async fn carry_one_batch(&mut self) -> Result<Option<bool>, Stuck> {
         let most = self.batch.records;
-        let mut parcels = self.read(move |pool| async move { outbox::waiting(&pool, most).await }).await?;
+        let waiting = self.read(move |pool| async move { outbox::waiting(&pool, most).await }).await?;
+        let (mut parcels, damaged) = waiting;
+        if !damaged.is_empty() {
+            tracing::warn!(records = damaged.len(), "what is damaged can't be carried over; it is set aside");
+            self.change(Change::Damaged(damaged)).await?;
+        }
         self.count(parcels.len() < most).await?;
         let degraded = self.shared.standing.is_set(Part::Server);
         let is_all_forgotten = self.tombstones().await?.is_empty();
@@ -277,10 +311,12 @@ impl Replay {
             return Ok(None);
         }
         let full = self.batch.cut(&mut parcels);
-        let mut first_error = None;
+        let (mut first_error, mut overruled) = (None, false);
         for (rank, server) in self.servers.clone().iter().enumerate() {
             match self.deliver(server, &parcels).await {
                 Ok(()) => {
+                    // All agree on the one that this run would choose.
+                    self.overruled &= rank > 0;
                     self.serving(rank, first_error.as_ref());
                     self.count(!full).await?;
                     return Ok(Some(full));
@@ -291,26 +327,46 @@ impl Replay {
                     }
                     first_error.get_or_insert(error);
                 }
+                Err(Stuck::Journal(StoreError::Overruled)) => overruled = true,
                 Err(stuck) => return Err(stuck),
             }
+        }
+        if overruled {
+            if self.shared.standing.set(Part::Server, Some(error::overruled())) {
+                tracing::warn!("another run gives the history to another database");
+            }
+            return Err(StoreError::Overruled.into());
         }
         let error = first_error.unwrap_or(CallError::Failed(PostgresError::ReadOnly));
         self.failing(&error);
         Err(Stuck::Server(error))
     }
 
-    /// Gives these to a server: those that it will never take are set aside.
+    /// Gives these to a server, if it is the one that things go to.
     async fn deliver(&mut self, server: &Server, parcels: &[Parcel]) -> Result<(), Stuck> {
         // Which server it is, is asked once at least, and before anything is written.
-        if self.destination.is_none() || parcels.is_empty() {
-            let there = server.ready().await.map_err(Stuck::Server)?;
-            self.settle_on(there).await?;
+        if self.destination.is_none() || self.overruled || parcels.is_empty() {
+            self.settle(server).await?;
         }
+        match self.hand_over(server, parcels).await {
+            // It was when it was asked. What waits is another matter now, unless the journal was only begun anew.
+            Err(Stuck::Journal(StoreError::Overruled)) => self.settle(server).await,
+            handed => handed,
+        }
+    }
+
+    /// Gives these to a server: those that it will never take are set aside.
+    async fn hand_over(&mut self, server: &Server, parcels: &[Parcel]) -> Result<(), Stuck> {
         self.forget(server).await?;
         let mut parts = vec![parcels];
         let (mut takes_others, mut doubted) = (false, Vec::new());
         while let Some(part) = parts.pop().filter(|part| !part.is_empty()) {
             let meant = self.destination.clone().unwrap_or_default();
+            if let [parcel] = part
+                && self.is_suspect(parcel)
+            {
+                takes_anything(server).await?;
+            }
             let error = match server.carry(part, &meant).await {
                 Ok(there) => {
                     takes_others = true;
@@ -321,7 +377,7 @@ impl Replay {
                 }
                 // What waits is another matter then, and begins with the oldest.
                 Err(CallError::Failed(PostgresError::Elsewhere(there))) => {
-                    return self.settle_on(there).await;
+                    return self.settle_on(there, None).await;
                 }
                 Err(error) => error,
             };
@@ -334,7 +390,7 @@ impl Replay {
                     parts.extend([newer, older]);
                 }
                 (CallError::Failed(PostgresError::Refused(state)), [parcel]) => {
-                    self.set_aside(parcel, &state).await?;
+                    self.set_aside(parcel, reason(&state)).await?;
                 }
                 (CallError::Failed(PostgresError::Doubtful { state, .. }), [parcel]) => {
                     doubted.push((parcel, state));
@@ -342,24 +398,40 @@ impl Replay {
                         break;
                     }
                 }
+                (error, [parcel]) => match suspicion(&error) {
+                    Some(why) if self.suspect(parcel) >= TRIES => {
+                        self.set_aside(parcel, why.into()).await?;
+                    }
+                    _ => return Err(Stuck::Server(error)),
+                },
                 (error, _) => return Err(Stuck::Server(error)),
             }
         }
         if !doubted.is_empty() && !takes_others {
-            match server.takes_any(Parcel::blank()).await {
-                Ok(()) | Err(CallError::Failed(PostgresError::Refused(_))) => {}
-                Err(error) => return Err(Stuck::Server(error)),
-            }
+            takes_anything(server).await?;
         }
         for (parcel, state) in doubted {
-            self.set_aside(parcel, &state).await?;
+            self.set_aside(parcel, reason(&state)).await?;
         }
         Ok(())
     }
 
-    async fn set_aside(&self, parcel: &Parcel, state: &str) -> Result<(), StoreError> {
-        tracing::warn!(id = %parcel.id, state, "the database refuses a record; it is set aside");
-        self.change(Change::Refused { stamp: parcel.stamp(), reason: reason(state) }).await
+    async fn set_aside(&self, parcel: &Parcel, reason: String) -> Result<(), StoreError> {
+        tracing::warn!(id = %parcel.id, reason, "the database doesn't take a record; it is set aside");
+        let there = self.destination.clone().unwrap_or_default();
+        self.change(Change::Refused { stamp: parcel.stamp(), reason, there }).await
+    }
+
+    /// Whether this state of the record was not taken when it was sent by itself.
+    fn is_suspect(&self, parcel: &Parcel) -> bool {
+        self.suspect.is_some_and(|(stamp, _)| stamp == parcel.stamp())
+    }
+
+    /// Notes that it was not taken when it was sent by itself; how often that was so.
+    fn suspect(&mut self, parcel: &Parcel) -> u32 {
+        let before = self.suspect.filter(|(stamp, _)| *stamp == parcel.stamp()).map_or(0, |(_, times)| times);
+        self.suspect = Some((parcel.stamp(), before + 1));
+        before + 1
     }
 
     /// Tells a server what is to be forgotten, before it is given anything.
@@ -371,8 +443,10 @@ impl Replay {
             }
             let meant = self.destination.clone().unwrap_or_default();
             match server.forget(&told, &meant).await {
-                Ok(found) => self.change(Change::Forgotten { told, found }).await?,
-                Err(CallError::Failed(PostgresError::Elsewhere(there))) => self.settle_on(there).await?,
+                Ok(found) => self.change(Change::Forgotten { told, found, there: meant }).await?,
+                Err(CallError::Failed(PostgresError::Elsewhere(there))) => {
+                    self.settle_on(there, None).await?;
+                }
                 Err(error) => return Err(Stuck::Server(error)),
             }
         }
@@ -384,12 +458,22 @@ impl Replay {
         result.await.map_err(|_| StoreError::Closed)?
     }
 
-    async fn settle_on(&mut self, there: Whereabouts) -> Result<(), Stuck> {
-        if self.destination.as_ref() != Some(&there) {
-            self.change(Change::Destination(there.clone())).await?;
-            if self.destination.replace(there).is_none() {
-                self.change(Change::RetryRefused).await?;
-            }
+    /// Asks a server where it is, and writes to it from now on.
+    async fn settle(&mut self, server: &Server) -> Result<(), Stuck> {
+        let known = self.read(|pool| async move { outbox::position(&pool).await }).await?;
+        let there = server.ready().await.map_err(Stuck::Server)?;
+        self.settle_on(there, known).await
+    }
+
+    /// Writes to this server from now on, unless another run has chosen another one.
+    async fn settle_on(&mut self, there: Whereabouts, known: Option<i64>) -> Result<(), Stuck> {
+        let mine = if self.overruled { Some(&there) } else { self.destination.as_ref() };
+        let instead_of = mine.map(|mine| mine.identity.clone());
+        let settled = self.change(Change::Destination { there: there.clone(), instead_of, known }).await;
+        self.overruled |= matches!(settled, Err(StoreError::Overruled));
+        settled?;
+        if self.destination.replace(there).is_none() {
+            self.change(Change::RetryRefused).await?;
         }
         Ok(())
     }
@@ -461,6 +545,28 @@ impl Replay {
         let (done, result) = oneshot::channel();
         self.jobs.send(Job::Change(change, done)).await.map_err(|_| StoreError::Closed)?;
         result.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+/// Finds out whether a server takes anything at all: a blank record, which is taken back.
+async fn takes_anything(server: &Server) -> Result<(), Stuck> {
+    match server.takes_any(Parcel::blank()).await {
+        Ok(()) | Err(CallError::Failed(PostgresError::Refused(_))) => Ok(()),
+        Err(error) => Err(Stuck::Server(error)),
+    }
+}
+
+/// If this may be the fault of the one record that was sent as well as of the server: why, in the user's words.
+fn suspicion(error: &CallError<PostgresError>) -> Option<&'static str> {
+    match error {
+        CallError::TimedOut { .. } | CallError::Failed(PostgresError::Slow) => {
+            Some("the database takes too long for it, though it takes others")
+        }
+        CallError::Failed(PostgresError::Locked) => Some("somebody holds a lock on it in the database"),
+        CallError::Failed(PostgresError::Unreachable(_)) => {
+            Some("the connection to the database breaks at it, though not at others")
+        }
+        _ => None,
     }
 }
 

@@ -104,10 +104,10 @@ fn json<T: Serialize>(value: Option<&T>) -> Option<String> {
     value.and_then(|value| serde_json::to_string(value).ok())
 }
 
-/// A field that this version can't read, because another wrote it, is no reason to hide the rest.
+/// A field that this version can't read, because another wrote it or it was damaged, is no reason to hide the rest.
 fn parsed<T: DeserializeOwned>(row: &SqliteRow, column: &str) -> Result<Option<T>, StoreError> {
-    let Some(text) = row.try_get::<Option<&str>, _>(column)? else { return Ok(None) };
-    let value = serde_json::from_str(text);
+    let Some(text) = row.try_get::<Option<&[u8]>, _>(column)? else { return Ok(None) };
+    let value = serde_json::from_slice(text);
     if let Err(error) = &value {
         tracing::warn!(column, %error, "a field of the journal can't be read");
     }

@@ -7,7 +7,7 @@ use sqlx::migrate::Migrator;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
 
 use super::error::StoreError;
 use super::file::{self, Identity};
@@ -120,12 +120,12 @@ impl Disk {
 
     /// Marks what runs that have died left unfinished. Records of runs that live are not touched.
     pub(super) async fn recover(&mut self) -> Result<Recovered, StoreError> {
-        let owners: Vec<String> = sqlx::query_scalar(
+        let owners = sqlx::query(
             "SELECT DISTINCT owner FROM record WHERE reply IS NULL AND abandoned IS NULL AND owner <> ?1",
-        )
-        .bind(self.owner.id())
-        .fetch_all(&mut self.connection)
-        .await?;
+        );
+        let rows: Vec<SqliteRow> = owners.bind(self.owner.id()).fetch_all(&mut self.connection).await?;
+        // One that is damaged is no reason to leave the others unfinished.
+        let owners: Vec<String> = rows.iter().filter_map(|row| row.try_get(0).ok()).collect();
         if owners.is_empty() {
             return Ok(Recovered::default());
         }
@@ -167,6 +167,16 @@ impl Disk {
         delivers: bool,
     ) -> Result<Deleted, StoreError> {
         forgetting::delete(&mut self.connection, condition, delivers).await
+    }
+
+    /// Overwrites what was deleted; see [`forgetting`].
+    pub(super) async fn overwrite(&mut self) -> Result<(), StoreError> {
+        forgetting::overwrite(&mut self.connection).await
+    }
+
+    /// Folds the log into the file and cuts it off; `false` when somebody uses it just now.
+    pub(super) async fn cut_log_off(&mut self) -> Result<bool, StoreError> {
+        forgetting::cut_log_off(&mut self.connection, BUSY).await
     }
 
     /// How many records are meant.
@@ -250,12 +260,12 @@ pub(super) async fn load<'c>(
 }
 
 /// Which records are looked through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Among {
     /// All.
     All,
-    /// Those that a server doesn't have yet.
-    Undelivered,
+    /// Those that a server doesn't have yet, and these.
+    UndeliveredAnd(Vec<UtteranceId>),
 }
 
 /// The newest records that match, newest first.
@@ -265,28 +275,22 @@ pub(super) async fn search<'c>(
     wanted: &Wanted,
     limit: u32,
 ) -> Result<Vec<Record>, StoreError> {
-    let undelivered = among == Among::Undelivered;
-    let query = match wanted {
-        Wanted::Nothing => return Ok(Vec::new()),
-        Wanted::All if undelivered => {
-            sqlx::query("SELECT record.* FROM outbox JOIN record USING (seq) ORDER BY id DESC LIMIT ?1")
-                .bind(limit)
-        }
-        Wanted::All => sqlx::query("SELECT * FROM record ORDER BY id DESC LIMIT ?1").bind(limit),
-        Wanted::Matching(words) => {
-            let query = sqlx::query(if undelivered {
-                "SELECT * FROM record
-                 WHERE seq IN (SELECT rowid FROM record_search WHERE record_search MATCH ?2)
-                     AND seq IN (SELECT seq FROM outbox)
-                 ORDER BY id DESC LIMIT ?1"
-            } else {
-                "SELECT * FROM record
-                 WHERE seq IN (SELECT rowid FROM record_search WHERE record_search MATCH ?2)
-                 ORDER BY id DESC LIMIT ?1"
-            });
-            query.bind(limit).bind(search::fts5(words))
-        }
+    /// Of which the database has nothing, and those of these ids.
+    const UNDELIVERED: &str = "seq IN (SELECT seq FROM outbox
+        UNION SELECT seq FROM record WHERE id IN (SELECT value FROM json_each(?2)))";
+    const MATCHING: &str = "seq IN (SELECT rowid FROM record_search WHERE record_search MATCH ?3)";
+
+    let (among, ids) = match among {
+        Among::All => ("true", None),
+        Among::UndeliveredAnd(ids) => (UNDELIVERED, serde_json::to_string(&ids).ok()),
     };
+    let (matching, words) = match wanted {
+        Wanted::Nothing => return Ok(Vec::new()),
+        Wanted::All => ("true", None),
+        Wanted::Matching(words) => (MATCHING, Some(search::fts5(words))),
+    };
+    let statement = format!("SELECT * FROM record WHERE {matching} AND {among} ORDER BY id DESC LIMIT ?1");
+    let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(limit).bind(ids).bind(words);
     let rows: Vec<SqliteRow> = query.fetch_all(executor).await?;
     rows.iter().filter_map(row::readable).map(|read| Ok(read?.record.into_record())).collect()
 }

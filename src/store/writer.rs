@@ -17,7 +17,7 @@ use super::error::{self, StoreError};
 use super::file::Identity;
 use super::forgetting::{Condition, Deleted, Tombstones};
 use super::held::{Held, Revised};
-use super::outbox::Change;
+use super::outbox::{Change, Room};
 use super::sounds::Sounds;
 use super::sqlite::{self, Disk, Recovered};
 use super::standing::{Part, Standing};
@@ -41,6 +41,13 @@ const EXPIRY: Duration = Duration::from_secs(3600);
 
 /// Saves after which the journal's size is looked at.
 const SAVES_PER_LOOK: u32 = 64;
+
+/// How soon it is looked at after a server has taken something of what fills it.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// How soon a log that somebody reads from is tried to be cut off again, and how soon after a failure.
+const WIPE_AGAIN: Duration = Duration::from_secs(1);
+const WIPE_LATER: Duration = Duration::from_secs(60);
 
 /// What the task and its callers share.
 #[derive(Debug)]
@@ -82,6 +89,8 @@ pub(super) enum Job {
     Change(Change, oneshot::Sender<Result<(), StoreError>>),
     /// Delete what is meant, for good.
     Forget(Condition, oneshot::Sender<Result<Deleted, StoreError>>),
+    /// Is what was deleted gone from the file, too?
+    Wiped(oneshot::Sender<Result<bool, StoreError>>),
     /// What must a server still forget?
     Tombstones(oneshot::Sender<Result<Tombstones, StoreError>>),
     /// Save, close, end.
@@ -99,6 +108,16 @@ pub(super) struct Bounds {
     pub(super) retention: Option<Duration>,
 }
 
+/// Where what was deleted may still be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Traces {
+    None,
+    /// In the log.
+    InLog,
+    /// In free pages of the file, too.
+    InPages,
+}
+
 /// The task.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -109,25 +128,44 @@ pub(super) struct Writer {
     sounds: Option<Sounds>,
     /// Since its size was looked at. The first is enough: a program may end soon.
     saves: u32,
+    /// When its size is looked at, whatever is saved until then.
+    look: Option<tokio::time::Instant>,
     disk: Option<Disk>,
     /// Damage was found in this file.
     damaged: Option<Identity>,
     /// When records are looked for next that are too old.
     expiry: tokio::time::Instant,
+    traces: Traces,
+    /// When they are wiped next.
+    wiping: tokio::time::Instant,
 }
 
 impl Writer {
     pub(super) fn new(path: PathBuf, bounds: Bounds, shared: Arc<Shared>, sounds: Option<Sounds>) -> Self {
-        let expiry = tokio::time::Instant::now();
-        let saves = SAVES_PER_LOOK - 1;
-        Self { shared, path, bounds, sounds, saves, disk: None, damaged: None, expiry }
+        let now = tokio::time::Instant::now();
+        Self {
+            shared,
+            path,
+            bounds,
+            sounds,
+            saves: SAVES_PER_LOOK - 1,
+            look: None,
+            disk: None,
+            damaged: None,
+            expiry: now,
+            traces: Traces::None,
+            wiping: now,
+        }
     }
 
     /// Serves until every sender is gone, or it is asked to close.
     pub(super) async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
-        let mut retry = RETRY;
+        let mut retry = None;
         loop {
             let unsaved = self.shared.held.lock().unsaved().next().is_some();
+            let now = tokio::time::Instant::now();
+            // Whatever else there is to do meanwhile doesn't put it off.
+            retry = unsaved.then(|| retry.unwrap_or(now + RETRY));
             tokio::select! {
                 biased;
                 job = jobs.recv() => match job {
@@ -142,6 +180,7 @@ impl Writer {
                     Some(Job::Recover(done)) => drop(done.send(self.recover().await)),
                     Some(Job::Change(change, done)) => drop(done.send(self.change(&change).await)),
                     Some(Job::Forget(condition, done)) => drop(done.send(self.forget(&condition).await)),
+                    Some(Job::Wiped(done)) => drop(done.send(self.wipe().await)),
                     Some(Job::Tombstones(done)) => drop(done.send(self.tombstones().await)),
                     Some(Job::Close(done)) => {
                         let saved = self.save().await;
@@ -150,11 +189,16 @@ impl Writer {
                         return;
                     }
                 },
-                () = tokio::time::sleep(retry), if unsaved => retry = self.try_again().await,
+                () = tokio::time::sleep_until(retry.unwrap_or(now)), if unsaved => {
+                    retry = Some(tokio::time::Instant::now() + self.try_again().await);
+                }
                 () = tokio::time::sleep_until(self.expiry), if self.bounds.retention.is_some() => {}
+                () = tokio::time::sleep_until(self.wiping), if self.has_traces() => {}
+                () = tokio::time::sleep_until(self.look.unwrap_or(now)), if self.look.is_some() => {}
             }
             self.keep_within().await;
             self.expire().await;
+            self.wipe_on().await;
         }
     }
 
@@ -229,17 +273,23 @@ impl Writer {
         Ok(())
     }
 
-    /// Looks at the journal's size now and then, when nobody waits for it. What can't be looked at or
-    /// dropped today can be tomorrow.
+    /// Looks at the journal's size now and then, when nobody waits for it, and step by step: what is asked of the task
+    /// goes between. What can't be looked at or dropped today can be tomorrow.
     async fn keep_within(&mut self) {
-        if self.saves < SAVES_PER_LOOK {
+        let now = tokio::time::Instant::now();
+        if self.saves < SAVES_PER_LOOK && self.look.is_none_or(|look| now < look) {
             return;
         }
-        self.saves = 0;
+        (self.saves, self.look) = (0, None);
         let Bounds { limit, delivers, .. } = self.bounds;
         let Some(disk) = &mut self.disk else { return };
         match disk.keep_within(limit, delivers).await {
+            // That is no end yet, and nothing to be told.
+            Ok(Room::Made) => self.look = Some(now),
             Ok(room) => {
+                if matches!(room, Room::Dropped { records: 1.. }) {
+                    self.look = Some(now);
+                }
                 if self.shared.standing.set(Part::Room, error::no_room(room, delivers)) {
                     tracing::warn!(?room, "the journal's room has changed");
                 }
@@ -252,7 +302,15 @@ impl Writer {
         self.open().await?;
         let Some(disk) = &mut self.disk else { return Err(StoreError::Closed) };
         let changed = disk.change(change).await;
-        self.judged(changed).await
+        self.judged(changed).await?;
+        match change {
+            Change::Delivered { .. } if self.shared.standing.is_set(Part::Room) => {
+                self.look.get_or_insert_with(|| tokio::time::Instant::now() + LOOK_AGAIN);
+            }
+            Change::Forgotten { told, .. } if told.has_words() => self.has_deleted(),
+            _ => {}
+        }
+        Ok(())
     }
 
     async fn recover(&mut self) -> Result<Recovered, StoreError> {
@@ -267,11 +325,56 @@ impl Writer {
         self.save().await?;
         let Some(disk) = &mut self.disk else { return Err(StoreError::Closed) };
         let deleted = disk.forget(condition, self.bounds.delivers).await;
-        let deleted = self.judged(deleted).await?;
+        let mut deleted = self.judged(deleted).await?;
         self.shared.held.lock().forget(&deleted.ids);
+        if !deleted.wiped {
+            self.has_deleted();
+            deleted.wiped = self.wipe().await.unwrap_or_default();
+        }
         // It may wait for a server.
         self.shared.saved.notify_one();
         Ok(deleted)
+    }
+
+    fn has_deleted(&mut self) {
+        (self.traces, self.wiping) = (Traces::InPages, tokio::time::Instant::now());
+    }
+
+    fn has_traces(&self) -> bool {
+        self.traces != Traces::None && self.disk.is_some()
+    }
+
+    /// Goes on wiping, if it is time.
+    async fn wipe_on(&mut self) {
+        if self.has_traces() && self.wiping <= tokio::time::Instant::now() {
+            drop(self.wipe().await);
+        }
+    }
+
+    /// Wipes what was deleted out of the file as far as that can be done now; whether all of it is gone. Nobody is waited
+    /// for who reads from the file: whatever is to be saved would wait, too.
+    async fn wipe(&mut self) -> Result<bool, StoreError> {
+        let now = tokio::time::Instant::now();
+        let wiped = self.wipe_once().await;
+        self.wiping = now + if wiped.is_ok() { WIPE_AGAIN } else { WIPE_LATER };
+        wiped.inspect_err(|error| tracing::warn!(%error, "what was deleted can't be overwritten now"))
+    }
+
+    async fn wipe_once(&mut self) -> Result<bool, StoreError> {
+        if self.traces == Traces::InPages {
+            let Some(disk) = &mut self.disk else { return Ok(false) };
+            let overwritten = disk.overwrite().await;
+            self.judged(overwritten).await?;
+            self.traces = Traces::InLog;
+        }
+        if self.traces == Traces::InLog {
+            let Some(disk) = &mut self.disk else { return Ok(false) };
+            let cut = disk.cut_log_off().await;
+            if self.judged(cut).await? {
+                self.traces = Traces::None;
+            }
+        }
+        Ok(self.traces == Traces::None)
     }
 
     async fn tombstones(&mut self) -> Result<Tombstones, StoreError> {
@@ -313,7 +416,8 @@ impl Writer {
     /// Decides by the cause whether the connection can still be used.
     async fn judged<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
         match &result {
-            Ok(_) | Err(StoreError::Busy | StoreError::Full | StoreError::Unreadable) => {}
+            Ok(_)
+            | Err(StoreError::Busy | StoreError::Full | StoreError::Unreadable | StoreError::Overruled) => {}
             Err(StoreError::Corrupt) => {
                 self.damaged = self.disk.as_ref().map(Disk::identity);
                 self.let_go().await;

@@ -298,6 +298,10 @@ impl Tmux {
 }
 
 impl Terminal for Tmux {
+    fn degradation(&self) -> Option<Degradation> {
+        self.host().degradation()
+    }
+
     fn current(&self) -> BoxFuture<'_, Result<Target, Failure>> {
         Box::pin(async move {
             let host = self.host();

@@ -8,7 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::breaker::ChainReport;
 use crate::config;
-use crate::domain::{Action, Failure, Outcome, PaneId, SessionId, SessionInfo, Surveyed, Target};
+use crate::domain::{
+    Action, Degradation, Failure, Outcome, PaneId, SessionId, SessionInfo, Surveyed, Target,
+};
 
 use super::error::{Trouble, request_failure};
 use super::guarded::{Notice, TmuxBreakers};
@@ -74,6 +76,10 @@ impl Host {
 
     pub(super) async fn version(&self) -> Result<String, Trouble> {
         self.link.version().await
+    }
+
+    pub(super) fn degradation(&self) -> Option<Degradation> {
+        self.link.degradation()
     }
 
     pub(super) fn report(&self) -> ChainReport {

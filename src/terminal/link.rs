@@ -71,20 +71,24 @@ impl Link {
         if self.degraded.swap(degraded, Ordering::Relaxed) == degraded {
             return;
         }
-        self.tell(if degraded {
-            Notice::Degraded(Degradation {
-                chain: CHAIN.to_owned(),
-                now: self.control_less_name(),
-                what: "The quick connection to tmux is down; commands work, but exit statuses and output may be missing"
-                    .to_owned(),
-                remedy: "Nothing to do: it is tried again by itself".to_owned(),
-            })
-        } else {
-            Notice::Serving {
+        self.tell(match self.degradation() {
+            Some(degradation) => Notice::Degraded(degradation),
+            None => Notice::Serving {
                 chain: CHAIN.to_owned(),
                 what: "The quick connection to tmux works again".to_owned(),
-            }
+            },
         });
+    }
+
+    /// That another tier than the first served last, where that is so.
+    pub(super) fn degradation(&self) -> Option<Degradation> {
+        self.degraded.load(Ordering::Relaxed).then(|| Degradation {
+            chain: CHAIN.to_owned(),
+            now: self.control_less_name(),
+            what: "The quick connection to tmux is down; commands work, but exit statuses and output may be missing"
+                .to_owned(),
+            remedy: "Nothing to do: it is tried again by itself".to_owned(),
+        })
     }
 
     fn control_less_name(&self) -> String {

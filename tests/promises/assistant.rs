@@ -29,8 +29,9 @@ fn both_languages_are_spoken_and_what_comes_of_it_is_asked_first() {
         assert!(ran.out.contains("An AI made this") && ran.out.contains("`echo hello-world`"), "{ran:?}");
         assert!(ran.out.contains("Nothing was done"), "{ran:?}");
         assert_eq!(fake.asked(path).len(), 1);
+        // Whoever agreed beforehand has not seen it.
         let ran = user.run(&["do", "--yes", WORDS]);
-        assert!(ran.code() == 0 && ran.out.contains("hello-world\n`echo hello-world`"), "{ran:?}");
+        assert!(ran.code() == 1 && ran.out.contains("--yes does not agree"), "{ran:?}");
         // What the rules know is nobody else's business.
         for known in ["list sessions", "run echo hi", "status"] {
             assert_eq!(user.run(&["do", known]).code(), 0, "{known}");
@@ -138,6 +139,8 @@ fn nothing_that_a_model_is_talked_into_is_done_unasked() {
     let more = "screen = true\n[breakers.ai-1]\nfailure_threshold = 100";
     let user = user(&fake, "openai", more);
     let mut running = user.start(&["run"]);
+    running.enter("run true\nnew session prod\nswitch to main\n");
+    running.until("Switched to main.");
     for (number, case) in cases["case"].as_array().unwrap().iter().enumerate() {
         let [screen, answer] = ["screen", "answer"].map(|field| case[field].as_str().unwrap());
         std::fs::write(user.path("home/letter"), format!("{screen}\n")).unwrap();
@@ -157,6 +160,8 @@ fn nothing_that_a_model_is_talked_into_is_done_unasked() {
         assert!(!user.path("home/pwned").exists(), "{screen}: {}", running.said());
     }
     let said = running.said();
-    assert_eq!(said.matches(": done in").count(), 2 * cases["case"].as_array().unwrap().len(), "{said}");
+    assert!(said.contains("Shall I switch to prod?"), "{said}");
+    let done = 1 + 2 * cases["case"].as_array().unwrap().len();
+    assert_eq!(said.matches(": done in").count(), done, "{said}");
     assert!(!said.contains('\u{1b}'), "{said}");
 }

@@ -150,6 +150,37 @@ async fn what_is_copied_from_there_lives_no_longer_than_it_was_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_ours_is_passed_by_and_is_no_failure() {
+    let directory = tempfile::tempdir().unwrap();
+    let redis = Redis::start(directory.path());
+    let settings = Settings { failure_threshold: 1, ..Settings::default() };
+    let breaker = Arc::new(Breaker::new("cache-redis", settings));
+    let config = config::Cache { redis: config::Redis { url: redis.url() } };
+    let secret = directory.path().join("cache.key");
+    let layers = || Layers::new(&config, Arc::clone(&breaker), &secret).unwrap();
+    let key = |id: usize| CacheKey { kind: "phrase", id: id.to_string(), keep: Duration::from_secs(60) };
+    layers().put(&key(0), vec![7; 100]).await;
+    // Another type in our place, and under names like ours; and a name that is no text.
+    let ours = redis.keys().remove(0);
+    redis.cli(&["del", &ours]);
+    for name in [ours.as_str(), "vt:1:context:a-list"] {
+        redis.cli(&["lpush", name, "x"]);
+    }
+    redis.cli(&["hset", "vt:1:phrase:a-hash", "x", "y"]);
+    redis.cli(&["eval", "return redis.call('set', 'vt:1:' .. string.char(255), 'x')", "0"]);
+    assert_eq!(layers().get(&key(0)).await, None);
+    for id in 1..100 {
+        layers().put(&key(id), vec![7; 100]).await;
+    }
+    assert_eq!(redis.cli(&["dbsize"]), "103");
+    assert_eq!(layers().clear().await, Some(true));
+    assert_eq!(redis.cli(&["dbsize"]), "4", "what is ours is gone, and nothing else");
+    assert_eq!(breaker.snapshot().failed, 0);
+    let nowhere = config::Cache { redis: config::Redis { url: String::new() } };
+    assert_eq!(Layers::new(&nowhere, breaker, &secret).unwrap().clear().await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_that_hangs_costs_one_timeout_and_then_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let redis = Redis::start(directory.path());

@@ -47,7 +47,7 @@ fn play(
     }
     let took = began.elapsed();
     let (report, mut wrong) = trial.end();
-    wrong.extend(report.grown());
+    wrong.extend(report.grown(took));
     let table = report.markdown(seed, took);
     println!("\n{table}");
     if let Some(file) = std::env::var_os("VT_CHAOS_TABLE") {

@@ -6,11 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, UnixStream};
+use tokio::sync::Notify;
 use voice_terminal::breaker::{Breaker, Settings};
-use voice_terminal::domain::{Degradation, Journal, Origin, Reply, Stage, Tone, Utterance};
+use voice_terminal::domain::{Degradation, Journal, Origin, Reply, Selection, Stage, Tone, Utterance};
 use voice_terminal::store::{Backlog, Database, Delivery, Found, Parts, Place, Replaying, Store};
 
-use crate::history::{on_disk, place, say, turn};
+use crate::history::{damage, on_disk, place, say, turn};
 use crate::support::postgres::{Server, Servers};
 
 /// A history with a database behind it.
@@ -314,8 +317,10 @@ async fn a_replica_serves_reads_and_says_how_old_it_is() {
     assert_eq!(found.tier, "postgresql-replica");
     let told = found.degradation.clone().unwrap();
     assert!(told.what.contains("replica") && told.what.contains("last change arrived"), "{told:?}");
-    // What had been delivered and has not reached the replica is missed, as the sentence says.
-    assert_eq!(words(&found), ["after", "before"]);
+    // What has not reached the replica is in the journal, whether or not the primary had it.
+    assert_eq!(words(&found), ["after", "unknown to the replica", "before"]);
+    assert_eq!(words(&history.store.look(None, 2).await.unwrap()), ["after", "unknown to the replica"]);
+    assert_eq!(words(&look(&history.store, Some("unknown")).await), ["unknown to the replica"]);
     history.told(Some("journal")).await;
     servers.replica.does("SELECT pg_wal_replay_resume()").await;
     servers.primary.go_on().await;
@@ -323,6 +328,129 @@ async fn a_replica_serves_reads_and_says_how_old_it_is() {
     history.delivered(0).await;
     let found = look(&history.store, None).await;
     assert_eq!((found.tier.as_str(), found.records.len()), ("postgresql-primary", 3));
+}
+
+#[tokio::test]
+async fn what_a_replica_knows_in_an_older_state_is_shown_as_it_is() {
+    let mut servers = Servers::start().await;
+    let history = History::with(&[servers.primary.url(), servers.replica.url()]).await;
+    let utterance = Utterance::typed(Origin::Typed, "first");
+    history.store.open(&utterance).await.unwrap();
+    history.delivered(0).await;
+    servers.in_step().await;
+    servers.replica.does("SELECT pg_wal_replay_pause()").await;
+    history.store.add(utterance.id, &Stage::Replied(Reply::plain(Tone::Answer, "Late."))).await.unwrap();
+    history.delivered(0).await;
+    servers.primary.kill();
+    // By its own words, and by those that the replica doesn't know of.
+    for query in [None, Some("first"), Some("late")] {
+        let found = look(&history.store, query).await;
+        assert_eq!((found.tier.as_str(), words(&found)), ("postgresql-replica", vec!["first"]), "{query:?}");
+        assert!(found.records[0].record.reply.is_some(), "{found:?}");
+        assert_eq!(found.records[0].delivery, Some(Delivery::Delivered));
+    }
+    let selection = Selection { id: Some(utterance.id), ..Selection::default() };
+    assert_eq!(history.store.forget(&selection).await.unwrap().0.here, 1);
+    assert_eq!(words(&look(&history.store, None).await), Vec::<&str>::new());
+}
+
+#[tokio::test]
+async fn a_primary_that_became_a_replica_says_how_old_it_is() {
+    let servers = Servers::start().await;
+    let history = History::with(&[servers.primary.url()]).await;
+    say(&history.store, "before").await;
+    history.delivered(0).await;
+    servers.in_step().await;
+    servers.replica.does("SELECT pg_wal_replay_pause()").await;
+    say(&history.store, "unknown to it").await;
+    history.delivered(0).await;
+    let (place, path) = history.close().await;
+    let history = History::at(place, path, database(&[servers.replica.url()])).await;
+    let found = look(&history.store, None).await;
+    assert_eq!((found.tier.as_str(), words(&found)), ("postgresql-primary", vec!["unknown to it", "before"]));
+    let told = found.degradation.unwrap();
+    assert!(told.what.contains("replica") && told.what.contains("last change arrived"), "{told:?}");
+    assert!(told.remedy.contains("store.postgres.primary"), "{told:?}");
+}
+
+/// A network that holds an answer with this word in it back, says so, and waits until it is told to go on.
+async fn holding_network(socket: PathBuf, word: &'static str, holds: Arc<Notify>, go_on: Arc<Notify>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let (socket, holds, go_on) = (socket.clone(), Arc::clone(&holds), Arc::clone(&go_on));
+            tokio::spawn(async move {
+                let Ok(mut server) = UnixStream::connect(socket).await else { return };
+                let (mut from_client, mut to_client) = client.split();
+                let (mut from_server, mut to_server) = server.split();
+                let there = tokio::io::copy(&mut from_client, &mut to_server);
+                let back = async {
+                    let mut piece = vec![0; 16 * 1024];
+                    while let Ok(length @ 1..) = from_server.read(&mut piece).await {
+                        let piece = &piece[..length];
+                        if piece.windows(word.len()).any(|it| it == word.as_bytes()) {
+                            holds.notify_one();
+                            go_on.notified().await;
+                        }
+                        if to_client.write_all(piece).await.is_err() {
+                            return;
+                        }
+                    }
+                };
+                tokio::select! { _ = there => {}, () = back => {} }
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn what_is_delivered_while_the_database_is_searched_is_found() {
+    let server = Server::start().await;
+    let history = History::with(&[server.url()]).await;
+    say(&history.store, "before").await;
+    history.delivered(0).await;
+    let (place, path) = history.close().await;
+    let (holds, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let port = holding_network(server.socket(), "before", Arc::clone(&holds), Arc::clone(&go_on)).await;
+    let reader = begun(&path, database(&[format!("postgres://vt@127.0.0.1:{port}/postgres")])).await;
+    say(&reader, "meanwhile").await;
+    // The database has answered without it, and is given it before the answer is here.
+    let delivering = async {
+        tokio::time::timeout(Duration::from_secs(30), holds.notified()).await.expect("it was not searched");
+        let history = History::at(place, path.clone(), database(&[server.url()])).await;
+        history.delivered(0).await;
+        go_on.notify_one();
+        history
+    };
+    let (found, _history) = tokio::join!(look(&reader, None), delivering);
+    assert_eq!(words(&found), ["meanwhile", "before"]);
+}
+
+#[tokio::test]
+async fn a_turn_that_is_damaged_on_this_machine_is_set_aside_and_the_rest_goes_on() {
+    let (place, path) = place();
+    let alone = crate::history::opened(&path).await;
+    for (words, reply) in [("Aardvark", "Done."), ("odd", "Quagga"), ("whole", "Done.")] {
+        let utterance = Utterance::typed(Origin::Typed, words);
+        alone.open(&utterance).await.unwrap();
+        alone.add(utterance.id, &Stage::Replied(Reply::plain(Tone::Answer, reply))).await.unwrap();
+    }
+    alone.close().await;
+    damage(&path, b"Aardvark", b"\xffardvark");
+    damage(&path, b"\"text\":\"Quagga\"", b"\"text\":\"Quagga;");
+    let server = Server::start().await;
+    let history = History::at(place, path, database(&[server.url()])).await;
+    history.delivered(2).await;
+    say(&history.store, "after").await;
+    history.delivered(2).await;
+    let there: Vec<_> = server.records().await.into_iter().filter_map(|(.., text)| text).collect();
+    assert_eq!(there, ["whole", "after"]);
+    let found = look(&history.store, None).await;
+    assert_eq!((found.tier.as_str(), words(&found)), ("postgresql-primary", vec!["after", "whole", "odd"]));
+    assert!(matches!(found.records[2].delivery, Some(Delivery::Refused(_))), "{found:?}");
+    history.told(None).await;
 }
 
 #[tokio::test]

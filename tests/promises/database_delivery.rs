@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use sqlx::ConnectOptions;
 use voice_terminal::breaker::{Breaker, Settings, State};
 use voice_terminal::domain::{Journal, Origin, Outcome, Reply, Stage, Tone, Utterance};
-use voice_terminal::store::{Backlog, Delivery};
+use voice_terminal::store::{Backlog, Delivery, Parts, Store};
 
-use crate::database::{History, breaker, database, look, waiting, words};
+use crate::database::{History, begun, breaker, database, look, waiting, words};
 use crate::history::{place, say};
 use crate::support::postgres::Server;
 use crate::support::proxy::{Proxy, Weather};
@@ -381,6 +381,179 @@ async fn a_statement_that_really_takes_too_long_is_told_as_that() {
     server.does("DROP TRIGGER rule ON voice_terminal.record").await;
     history.told(None).await;
     history.delivered(0).await;
+}
+
+#[tokio::test]
+async fn a_record_that_takes_too_long_holds_up_nobody() {
+    let server = Server::start().await;
+    let history = History::with(&[server.url()]).await;
+    say(&history.store, "before").await;
+    history.delivered(0).await;
+    server.does(&trigger("IF new.text LIKE 'slow%' THEN PERFORM pg_sleep(20); END IF;")).await;
+    say(&history.store, "slow").await;
+    for number in 0..8 {
+        say(&history.store, &format!("number {number}")).await;
+    }
+    history.delivered(1).await;
+    assert_eq!(server.records().await.len(), 9);
+    let found = look(&history.store, Some("slow")).await;
+    let [kept] = found.records.as_slice() else { panic!("{found:?}") };
+    let Some(Delivery::Refused(reason)) = &kept.delivery else { panic!("{kept:?}") };
+    assert!(reason.contains("too long"), "{reason}");
+    history.told(None).await;
+    // Once that is over it is taken at the next start.
+    server.does("DROP TRIGGER rule ON voice_terminal.record").await;
+    let (place, path) = history.close().await;
+    let history = History::at(place, path, database(&[server.url()])).await;
+    history.delivered(0).await;
+    assert_eq!(server.records().await.len(), 10);
+}
+
+#[tokio::test]
+async fn a_row_that_somebody_has_locked_holds_up_nobody() {
+    let server = Server::start().await;
+    let history = History::with(&[server.url()]).await;
+    let utterance = Utterance::typed(Origin::Typed, "locked");
+    history.store.open(&utterance).await.unwrap();
+    history.delivered(0).await;
+    let mut other = server.connect().await;
+    sqlx::raw_sql("BEGIN; SELECT * FROM voice_terminal.record FOR UPDATE").execute(&mut other).await.unwrap();
+    history.store.add(utterance.id, &Stage::Replied(Reply::plain(Tone::Answer, "late"))).await.unwrap();
+    for number in 0..8 {
+        say(&history.store, &format!("number {number}")).await;
+    }
+    history.delivered(1).await;
+    assert_eq!(server.records().await.len(), 9);
+    history.told(None).await;
+    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+}
+
+/// The texts that a server has.
+async fn texts(server: &Server) -> Vec<String> {
+    server.records().await.into_iter().filter_map(|(.., text)| text).collect()
+}
+
+#[tokio::test]
+async fn what_another_run_gives_to_another_server_is_not_taken_out_by_this_one() {
+    let (old, new) = (Server::start().await, another_server().await);
+    let history = History::with(&[old.url()]).await;
+    say(&history.store, "first").await;
+    history.delivered(0).await;
+    // Another run has newer settings, and a server that takes nothing yet.
+    make_tables(&new, new.url()).await;
+    let mut other = new.connect().await;
+    sqlx::raw_sql("BEGIN; LOCK TABLE voice_terminal.record IN EXCLUSIVE MODE")
+        .execute(&mut other)
+        .await
+        .unwrap();
+    let later = begun(&history.path, database(&[new.url()])).await;
+    let replaying = later.replay().unwrap();
+    let everything = async {
+        while waiting(&history.path).await.waiting != 1 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), everything).await.unwrap();
+    say(&history.store, "second").await;
+    let told = history.told(Some("journal")).await.unwrap();
+    assert!(told.what.contains("Another voice-terminal"), "{told:?}");
+    assert_eq!(waiting(&history.path).await, Backlog { waiting: 2, refused: 0 });
+    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+    history.delivered(0).await;
+    say(&later, "third").await;
+    history.delivered(0).await;
+    assert_eq!(texts(&new).await, ["first", "second", "third"]);
+    assert!(!texts(&old).await.contains(&"third".to_owned()));
+    replaying.finish().await;
+    later.close().await;
+    // The older run takes nothing to the old server, even now.
+    say(&history.store, "fourth").await;
+    let (place, path) = history.close().await;
+    assert_eq!(waiting(&path).await, Backlog { waiting: 1, refused: 0 });
+    let history = History::at(place, path, database(&[new.url()])).await;
+    history.delivered(0).await;
+    assert_eq!(texts(&new).await, ["first", "second", "third", "fourth"]);
+    history.told(None).await;
+}
+
+/// One that is not a copy of the others here, as far as can be seen.
+async fn another_server() -> Server {
+    let server = Server::start().await;
+    server.does("CREATE TABLE of_its_own ()").await;
+    server
+}
+
+#[tokio::test]
+async fn a_run_follows_another_one_to_a_server_that_it_knows() {
+    let (old, new) = (Server::start().await, another_server().await);
+    let history = History::with(&[old.url(), new.url()]).await;
+    say(&history.store, "first").await;
+    history.delivered(0).await;
+    let later = begun(&history.path, database(&[new.url()])).await;
+    let replaying = later.replay().unwrap();
+    new.until("SELECT count(*) = 1 FROM voice_terminal.record").await;
+    for (number, text) in ["second", "third"].into_iter().enumerate() {
+        say(&history.store, text).await;
+        new.until(&format!("SELECT count(*) = {} FROM voice_terminal.record", number + 2)).await;
+        history.delivered(0).await;
+    }
+    assert_eq!(texts(&new).await, ["first", "second", "third"]);
+    assert!(!texts(&old).await.contains(&"third".to_owned()), "it does not turn back");
+    history.told(None).await;
+    assert_eq!(*later.standing().borrow(), None);
+    replaying.finish().await;
+    later.close().await;
+}
+
+#[tokio::test]
+async fn a_journal_that_knows_no_server_is_given_to_the_one_that_there_is() {
+    let server = Server::start().await;
+    let history = History::with(&[server.url()]).await;
+    say(&history.store, "first").await;
+    history.delivered(0).await;
+    let mut raw = sqlx::sqlite::SqliteConnectOptions::new().filename(&history.path).connect().await.unwrap();
+    sqlx::query("DELETE FROM destination").execute(&mut raw).await.unwrap();
+    say(&history.store, "second").await;
+    history.delivered(0).await;
+    assert_eq!(texts(&server).await, ["first", "second"]);
+    let known = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM destination").fetch_one(&mut raw);
+    assert_eq!(known.await.unwrap(), 1);
+    assert_eq!(*history.store.standing().borrow(), None);
+}
+
+#[tokio::test]
+async fn that_the_room_is_nearly_full_is_over_when_the_database_has_taken_it() {
+    let mut server = Server::not_yet();
+    let (place, path) = place();
+    let parts = Parts {
+        path: path.clone(),
+        limit: 2 << 20,
+        retention: None,
+        sound: None,
+        breaker: breaker("journal"),
+        database: Some(database(&[server.url()])),
+        fallbacks: None,
+    };
+    let store = Store::begin(parts).await.0;
+    let replaying = store.replay().unwrap();
+    let standing = store.standing();
+    let is_told =
+        || standing.borrow().as_ref().is_some_and(|degradation| degradation.now == "journal-nearly-full");
+    let long = "word ".repeat(600);
+    let mut said = 0;
+    while !is_told() {
+        assert!(said < 2_000, "it is not told");
+        say(&store, &format!("number {said} {long}")).await;
+        said += 1;
+    }
+    server.go_on().await;
+    let mut standing = store.standing();
+    let over = tokio::time::timeout(Duration::from_secs(60), standing.wait_for(Option::is_none)).await;
+    over.expect("it is told still").unwrap();
+    assert_eq!(server.records().await.len(), said);
+    replaying.finish().await;
+    store.close().await;
+    drop(place);
 }
 
 #[test]

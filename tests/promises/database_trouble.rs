@@ -127,12 +127,12 @@ async fn a_server_that_refuses_for_a_reason_of_its_own_says_which() {
     let told = history.told(Some("journal")).await.unwrap();
     assert!(told.what.contains("read-only"), "{told:?}");
     let found = look(&history.store, None).await;
-    assert_eq!((found.tier.as_str(), found.records.len()), ("postgresql-primary", 5));
+    assert_eq!((found.tier.as_str(), found.records.len()), ("postgresql-primary", 4));
     server.does("ALTER SYSTEM RESET default_transaction_read_only").await;
     server.does("SELECT pg_reload_conf()").await;
     history.told(None).await;
     history.delivered(0).await;
-    assert_eq!(server.records().await.len(), 5);
+    assert_eq!(server.records().await.len(), 4);
 }
 
 #[tokio::test]
@@ -226,6 +226,38 @@ async fn tables_of_a_newer_version_are_left_alone() {
     server.does("DELETE FROM voice_terminal.migration WHERE version = 9999").await;
     history.told(None).await;
     history.delivered(0).await;
+}
+
+#[tokio::test]
+async fn tables_that_are_dropped_are_made_anew_and_given_everything() {
+    let server = Server::start().await;
+    let history = History::with(&[server.url()]).await;
+    say(&history.store, "before").await;
+    history.delivered(0).await;
+    assert_eq!(look(&history.store, None).await.tier, "postgresql-primary");
+    server.does("DROP SCHEMA voice_terminal CASCADE").await;
+    say(&history.store, "after").await;
+    server.until("SELECT count(*) = 2 FROM voice_terminal.record").await;
+    history.delivered(0).await;
+    history.told(None).await;
+    // Whoever reads makes them anew, too, and shows what they lack.
+    server.does("DROP SCHEMA voice_terminal CASCADE").await;
+    for _ in 0..9 {
+        assert_eq!(words(&look(&history.store, None).await), ["after", "before"]);
+    }
+    say(&history.store, "last").await;
+    server.until("SELECT count(*) = 3 FROM voice_terminal.record").await;
+    history.delivered(0).await;
+    history.told(None).await;
+    assert_eq!(words(&look(&history.store, None).await), ["last", "after", "before"]);
+    // By halves they can't be made.
+    server.does("DROP TABLE voice_terminal.record").await;
+    say(&history.store, "missed").await;
+    let told = history.told(Some("journal")).await.unwrap();
+    assert!(told.remedy.contains("drop it"), "{told:?}");
+    server.does("DROP SCHEMA voice_terminal CASCADE").await;
+    history.told(None).await;
+    server.until("SELECT count(*) = 4 FROM voice_terminal.record").await;
 }
 
 #[tokio::test]

@@ -2,17 +2,18 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use sqlx::{Connection, Executor, SqliteConnection};
 use voice_terminal::domain::{Forgotten, Selection, UtteranceId};
 use voice_terminal::store::{Parts, Store};
 
 use super::database::{History, breaker, look, words};
-use super::history::{found, on_disk, place, say};
+use super::history::{found, on_disk, opened, place, say};
 use super::secrets::holds;
 use super::support::postgres::{Server, Servers};
 use super::support::redis::Redis;
-use super::support::user::User;
+use super::support::user::{User, until};
 
 /// The files of the user's state that hold this word, in any case.
 fn traces(place: &Path, what: &str) -> Vec<PathBuf> {
@@ -46,7 +47,9 @@ fn not_a_byte_of_it_is_left_whoever_has_the_file_open() {
         assert_eq!(user.run(&["do", &format!("type marigold{number} and petunia")]).code(), 0);
     }
     assert_eq!(user.run(&["do", "type a tulip"]).code(), 0);
-    redis.cli(&["set", "vt:1:phrase:of-somebody-else", "x"]);
+    let others = ["vt:1:context:of-somebody-else", "vt:1:phrase:of-somebody-else"];
+    redis.cli(&["lpush", others[0], "x"]);
+    redis.cli(&["set", others[1], "x"]);
 
     // Nobody can be asked.
     let ran = user.run(&["history", "--forget"]);
@@ -70,7 +73,11 @@ fn not_a_byte_of_it_is_left_whoever_has_the_file_open() {
     assert!(ran.out.contains("Forgot 18 turns."), "{ran:?}");
     assert_eq!(traces(&state, "marigold"), Vec::<PathBuf>::new());
     assert_eq!(traces(&state, "petunia"), Vec::<PathBuf>::new());
-    assert_eq!(redis.keys(), ["vt:1:phrase:of-somebody-else"]);
+    assert!(!ran.out.contains("Redis"), "{ran:?}");
+    let mut keys = redis.keys();
+    // It may have noted since where it is, and nothing of what is forgotten.
+    keys.retain(|key| others.contains(&key.as_str()) || holds(cached(&redis, key).as_bytes(), "petunia"));
+    assert_eq!(keys, others);
     // The rest is there, and is found.
     let left = user.run(&["history", "--search", "tulip"]);
     assert!(left.out.contains("a tulip"), "{left:?}");
@@ -88,6 +95,122 @@ fn not_a_byte_of_it_is_left_whoever_has_the_file_open() {
     daemon.signal("TERM");
     assert!(daemon.ended().success());
     assert_eq!(traces(&state, "marigold"), Vec::<PathBuf>::new());
+}
+
+/// What Redis has under a name.
+fn cached(redis: &Redis, key: &str) -> String {
+    redis.cli(&["--raw", "get", key])
+}
+
+/// Whether Redis has this word anywhere.
+fn is_cached(redis: &Redis, what: &str) -> bool {
+    redis.keys().iter().any(|key| cached(redis, key).contains(what))
+}
+
+#[test]
+fn what_was_done_and_said_last_is_forgotten_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let redis = Redis::start(directory.path());
+    let user = User::without_models();
+    user.configure(&format!("[audio]\ninput = \"none\"\n[cache.redis]\nurl = \"{}\"\n", redis.url()));
+    let mut daemon = user.daemon();
+    let forget = |what: &str| {
+        let ran = user.run(&["history", "--forget", "--search", what, "--yes"]);
+        assert!(ran.out.contains("Forgot 1 turn."), "{ran:?}");
+    };
+    let has_nothing_to_do_again = || {
+        let ran = user.run(&["do", "--yes", "again"]);
+        assert!(ran.code() == 1 && ran.out.contains("nothing that I could do again"), "{ran:?}");
+    };
+    assert_eq!(user.run(&["do", "run echo marigold"]).code(), 0);
+    until("it is kept to go on with", || is_cached(&redis, "marigold"));
+    forget("marigold");
+    let ran = user.run(&["do", "repeat that"]);
+    assert!(!ran.out.contains("marigold"), "{ran:?}");
+    has_nothing_to_do_again();
+
+    // Nor does a turn bring it back that had begun before, or the next one, or another run.
+    assert_eq!(user.run(&["do", "run echo petunia"]).code(), 0);
+    until("it is kept to go on with", || is_cached(&redis, "petunia"));
+    let mut slow = user.start(&["do", "--yes", "run sleep 5"]);
+    until("it is under way", || user.run(&["--json", "status"]).json()[0]["standing"]["busy"] == true);
+    forget("petunia");
+    assert!(slow.is_running(), "it was too quick: {}", slow.said());
+    assert!(slow.ended().success(), "{}", slow.said());
+    assert_eq!(user.run(&["do", "help"]).code(), 0);
+    daemon.signal("TERM");
+    assert!(daemon.ended().success(), "{}", daemon.said());
+    assert!(!is_cached(&redis, "petunia"));
+    let _daemon = user.daemon();
+    has_nothing_to_do_again();
+}
+
+#[test]
+fn what_redis_still_has_is_told() {
+    const TOLD: &str = "Redis could not be made to forget";
+    let directory = tempfile::tempdir().unwrap();
+    let redis = Redis::start(directory.path());
+    let user = User::without_models();
+    user.configure(&format!("[audio]\ninput = \"none\"\n[cache.redis]\nurl = \"{}\"\n", redis.url()));
+    let mut daemon = user.daemon();
+    let forget = || user.run(&["--json", "history", "--forget", "--yes"]).json().remove(0);
+    assert_eq!(user.run(&["do", "type marigold"]).code(), 0);
+    until("it is kept to go on with", || is_cached(&redis, "marigold"));
+    redis.signal("STOP");
+    let ran = user.run(&["history", "--forget", "--yes"]);
+    assert!(ran.code() == 0 && ran.out.contains("Forgot 1 turn.") && ran.out.contains(TOLD), "{ran:?}");
+    // Now it isn't even asked.
+    assert_eq!(forget()["cache"], false);
+    redis.signal("CONT");
+    assert_eq!(user.run(&["breakers", "reset", "cache-redis"]).code(), 0);
+    assert_eq!(forget()["cache"], true);
+    assert!(!is_cached(&redis, "marigold"));
+    // Without a daemon it is the same.
+    daemon.signal("TERM");
+    assert!(daemon.ended().success(), "{}", daemon.said());
+    redis.signal("STOP");
+    let ran = user.run(&["history", "--forget", "--yes"]);
+    assert!(ran.out.contains(TOLD), "{ran:?}");
+    redis.signal("CONT");
+}
+
+#[tokio::test]
+async fn a_reader_holds_up_nobody_and_not_a_byte_is_left_when_it_lets_go() {
+    // By another process: whoever closes a file lets go of all locks that this process has on it.
+    let is_left = |place: &Path| {
+        let mut grep = std::process::Command::new("grep");
+        grep.args(["-r", "-a", "-i", "-q", "marigold"]).arg(place).status().unwrap().success()
+    };
+    let (place, path) = place();
+    let store = opened(&path).await;
+    say(&store, "type marigold").await;
+    let mut reader = SqliteConnection::connect(path.to_str().unwrap()).await.unwrap();
+    reader.execute("BEGIN; SELECT count(*) FROM record").await.unwrap();
+    let forgetting = tokio::spawn({
+        let store = store.clone();
+        async move { store.forget(&search("marigold")).await.unwrap().0 }
+    });
+    let mut slowest = Duration::ZERO;
+    let mut said = 0;
+    while !forgetting.is_finished() || said < 50 {
+        let start = Instant::now();
+        say(&store, "type tulip").await;
+        slowest = slowest.max(start.elapsed());
+        said += 1;
+    }
+    assert_eq!(forgetting.await.unwrap(), Forgotten { here: 1, wiped: false, database: None });
+    assert!(slowest < Duration::from_secs(1), "a turn waited {slowest:?}");
+    assert_eq!(*store.standing().borrow(), None);
+    assert!(is_left(place.path()), "the reader held nothing");
+    reader.execute("COMMIT").await.unwrap();
+    let gone = async {
+        while is_left(place.path()) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), gone).await.expect("it is still in the file");
+    store.close().await;
+    assert_eq!(on_disk(&path).await.len(), said);
 }
 
 #[tokio::test]

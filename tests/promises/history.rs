@@ -55,6 +55,19 @@ pub(crate) async fn say(store: &Store, words: &str) -> UtteranceId {
     utterance.id
 }
 
+/// Has other bytes in the file where these are. Nobody may have it open.
+pub(crate) fn damage(path: &Path, from: &[u8], to: &[u8]) {
+    assert_eq!(from.len(), to.len());
+    let mut bytes = fs::read(path).unwrap();
+    let places: Vec<usize> =
+        (0..bytes.len()).filter(|at| bytes.get(*at..at + from.len()) == Some(from)).collect();
+    assert!(!places.is_empty(), "it isn't there");
+    for at in places {
+        bytes[at..at + to.len()].copy_from_slice(to);
+    }
+    fs::write(path, bytes).unwrap();
+}
+
 fn spoken() -> Utterance {
     Utterance::spoken(Origin::Microphone, Pcm::new(vec![0.0; 16_000]))
 }

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use sqlx::{Connection, Executor, SqliteConnection};
 use voice_terminal::breaker::{Breaker, Settings};
-use voice_terminal::domain::{Degradation, Journal, Origin, Utterance};
+use voice_terminal::domain::{Degradation, Journal, Origin, Reply, Selection, Stage, Tone, Utterance};
 use voice_terminal::store::Store;
 
-use crate::history::{breaker, found, on_disk, opened, place, say, turn};
+use crate::history::{breaker, damage, found, on_disk, opened, place, say, turn};
 use crate::support::user::User;
 
 /// One that looks again soon, so that a test needn't wait for a minute.
@@ -110,6 +110,44 @@ async fn damage_found_while_writing_loses_nothing_of_this_run() {
         names.filter(|name| name.as_ref().unwrap().path().to_string_lossy().contains("damaged-")).count(),
         1
     );
+}
+
+#[tokio::test]
+async fn a_damaged_field_costs_no_more_than_its_turn() {
+    let (_place, path) = place();
+    let store = opened(&path).await;
+    say(&store, "Aardvark").await;
+    let odd = Utterance::typed(Origin::Typed, "odd");
+    store.open(&odd).await.unwrap();
+    store.add(odd.id, &Stage::Replied(Reply::plain(Tone::Answer, "Quagga"))).await.unwrap();
+    say(&store, "whole").await;
+    // One that was not finished, and has the same trouble.
+    let under_way = Utterance::typed(Origin::Typed, "under way");
+    store.open(&under_way).await.unwrap();
+    store.add(under_way.id, &turn()[2]).await.unwrap();
+    store.close().await;
+    damage(&path, b"Aardvark", b"\xffardvark");
+    damage(&path, b"\"text\":\"Quagga\"", b"\"text\":\"Quagga;");
+    damage(&path, b"\"text\":\"cargo test\"", b"\"text\":\"cargo test;");
+    let store = opened(&path).await;
+    assert_eq!(store.recover().await.unwrap().uncertain, 1);
+    for _ in 0..9 {
+        assert_eq!(found(&store, "").await, ["under way", "whole", "odd"]);
+        assert_eq!(found(&store, "aardvark").await, Vec::<String>::new());
+    }
+    assert_eq!(found(&store, "whole").await, ["whole"]);
+    // A field is missed, and not the rest of the turn.
+    let records = store.search(Some("odd"), 1).await.unwrap();
+    assert_eq!((records[0].id, &records[0].reply), (odd.id, &None));
+    say(&store, "later").await;
+    assert_eq!(found(&store, "later").await, ["later"]);
+    assert_eq!(*store.standing().borrow(), None);
+    let (forgotten, _) = store.forget(&Selection::default()).await.unwrap();
+    assert_eq!(forgotten.here, 5);
+    say(&store, "and after that").await;
+    assert_eq!(*store.standing().borrow(), None);
+    store.close().await;
+    assert_eq!(on_disk(&path).await.len(), 1);
 }
 
 #[tokio::test]

@@ -148,13 +148,42 @@ async fn a_secret_is_used_and_kept_nowhere() {
     for key in keys {
         assert!(!redis.cli(&["--raw", "get", &key]).contains(CANARY), "{key}");
     }
-    let journal = user.path("state/voice-terminal/journal.sqlite-wal");
-    assert!(fs::metadata(&journal).unwrap().len() > 0, "the journal's log is looked at, too");
+    let journal = user.path("state/voice-terminal/journal.sqlite");
+    assert!(fs::metadata(&journal).unwrap().len() > 0, "the journal is looked at, too");
     for place in ["state", "run", "config", "data"] {
         assert_eq!(traces(&user.path(place)), Vec::<PathBuf>::new(), "{place}");
     }
     drop(daemon);
     assert_eq!(traces(&user.path("state")), Vec::<PathBuf>::new(), "nor after its end");
+}
+
+/// The part of an answer that is shown tells nothing of it, and the history has seen the rest.
+#[test]
+fn what_was_named_out_of_sight_is_known_to_all_that_keep_or_print() {
+    let directory = tempfile::tempdir().unwrap();
+    let redis = Redis::start(directory.path());
+    let mut user = User::without_models();
+    user.set("API_TOKEN", "c4nary-unseen-7Q");
+    user.configure(&format!("[audio]\ninput = \"none\"\n[cache.redis]\nurl = \"{}\"\n", redis.url()));
+    // No two of them are alike but for numbers, or they would be shown as one.
+    let more: String =
+        ('a'..='f').flat_map(|one| ('a'..='i').map(move |two| format!("NAME=ann{one}{two}\n"))).collect();
+    fs::write(user.path("home/.env"), format!("API_TOKEN=c4nary-unseen-7Q\n{more}")).unwrap();
+    for kind in [&["daemon"][..], &["--json", "daemon"]] {
+        let mut daemon = user.start(kind);
+        until("it can be asked", || user.run(&["status"]).code() == 0);
+        let ran = user.run(&["do", "--yes", "run cat .env"]);
+        assert!(ran.out.contains("NAME=annfi") && !ran.out.contains("API_TOKEN"), "{ran:?}");
+        let ran = user.run(&["do", "--yes", "run printenv API_TOKEN"]);
+        assert!(ran.out.contains("c4nary-unseen-7Q"), "whoever asks is answered: {ran:?}");
+        daemon.until("printenv API_TOKEN` in main: done");
+        daemon.signal("TERM");
+        assert!(daemon.ended().success(), "{}", daemon.said());
+        assert!(!daemon.said().contains(CANARY), "{}", daemon.said());
+        let context = redis.keys().into_iter().find(|key| key.contains(":context:")).unwrap();
+        let kept = redis.cli(&["--raw", "get", &context]);
+        assert!(kept.contains("printenv") && !kept.contains(CANARY), "{kept}");
+    }
 }
 
 #[test]

@@ -247,6 +247,22 @@ fn looking_takes_no_permit() {
 }
 
 #[test]
+fn whether_a_call_would_be_refused_is_seen_without_one() {
+    let bench = bench(quick());
+    assert!(!bench.breaker.would_refuse());
+    bench.open();
+    let before = bench.breaker.snapshot();
+    assert!(bench.breaker.would_refuse());
+    bench.clock.advance(S(10));
+    assert_eq!(bench.breaker.state(), State::Open);
+    assert!(!bench.breaker.would_refuse(), "it is time to try it again");
+    assert_eq!(bench.breaker.snapshot().rejected, before.rejected);
+    bench.breaker.isolate();
+    bench.clock.advance(S(100_000));
+    assert!(bench.breaker.would_refuse());
+}
+
+#[test]
 fn a_panic_counts_as_a_failure_and_gives_its_permit_back() {
     let bench = bench(Settings { failure_threshold: 1, ..quick() });
     let call =

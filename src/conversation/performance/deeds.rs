@@ -6,7 +6,7 @@ use super::super::confirmation::{Plan, Question};
 use super::super::turn::{Deed, Place};
 use super::super::wording;
 use super::{Cut, Performance};
-use crate::domain::{Action, Answered, Command, InputMode, Intent, Outcome, Reply, Stage};
+use crate::domain::{Action, Answered, Command, InputMode, Intent, Outcome, Reply, Stage, Tone};
 
 impl Performance {
     pub(super) async fn confirmed(&mut self) -> Result<Reply, Cut> {
@@ -144,7 +144,8 @@ impl Performance {
                 (Plan::Steps { target: bound, deeds }, summary)
             }
         };
-        let reply = wording::question(&plan, &summary, consequence);
+        let tone = if self.is_proposed { Tone::Proposal } else { Tone::Question };
+        let reply = wording::question(&plan, &summary, consequence, tone);
         self.note(&Stage::Asked { summary: summary.clone() }).await;
         self.question = Some(Question::new(self.id, plan, intent, summary, lifetime));
         Ok(reply)

@@ -11,6 +11,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::Url;
+
 use crate::breaker::{Breaker, Unready};
 pub(super) use crate::cloud::Remote;
 use crate::cloud::{Authorisation, Cost, Gate, Key, Request, Server, Service, Use, is_local};
@@ -125,11 +127,13 @@ impl Clouds {
             instead_of,
             otherwise: "keep them here",
         };
+        let is_azure = tier == "cloud-azure-tts";
         let cost = Box::new(move |clause: &str| {
             let characters = clause.chars().count();
             // How long they will be is not known before.
             let sound = Duration::from_secs_f64(characters as f64 / CHARACTERS_A_SECOND);
-            Cost::of_text(characters, price, sound)
+            let billed = if is_azure { azure::billed(clause, rate).chars().count() } else { characters };
+            Cost::of_text(billed, price, sound)
         });
         Ok(Remote::new(server, service, cost, Arc::clone(&self.gate), using, is_own(tier, config)))
     }
@@ -167,12 +171,7 @@ impl Clouds {
             }
             _ => {
                 let (setting, address) = ("cloud.openai.address", &config.openai.address);
-                // The key of the cloud is not for whoever listens at a port here.
-                let (who, variable, name) = if is_own(tier, config) {
-                    ("your own speech server", "OPENAI_LOCAL_KEY", "openai-local")
-                } else {
-                    ("OpenAI", "OPENAI_API_KEY", "openai")
-                };
+                let (who, variable, name) = openai_at(address);
                 let (key, place) = key(variable, name)?;
                 Server::new(who, setting, address, key, (place, Authorisation::Bearer))
             }
@@ -183,6 +182,20 @@ impl Clouds {
 /// Whether a tier is a server of the user's own, and so no cloud.
 fn is_own(tier: &str, config: &config::Cloud) -> bool {
     tier.starts_with("openai-") && is_local(&config.openai.address)
+}
+
+/// Who listens at an address that is spoken to in OpenAI's language, and what the key is called. Only the company
+/// itself gets its key, neither whoever listens at a port here nor a stranger elsewhere.
+fn openai_at(address: &str) -> (&'static str, &'static str, &'static str) {
+    let is_openai =
+        |url: Url| url.scheme() == "https" && url.host_str().is_some_and(|host| host == "api.openai.com");
+    if is_local(address) {
+        ("your own speech server", "OPENAI_LOCAL_KEY", "openai-local")
+    } else if Url::parse(address).is_ok_and(is_openai) {
+        ("OpenAI", "OPENAI_API_KEY", "openai")
+    } else {
+        ("the speech service", "OPENAI_OTHER_KEY", "openai-other")
+    }
 }
 
 /// Sound as a wav file: mono, 16 bit.

@@ -1,3 +1,5 @@
+use std::os::unix::fs::PermissionsExt;
+
 use super::*;
 
 fn config() -> config::Cloud {
@@ -85,6 +87,39 @@ fn a_region_of_azure_is_a_word() {
 }
 
 #[test]
+fn only_the_company_gets_its_key_and_its_name() {
+    for company in ["https://api.openai.com", "https://api.openai.com/", "https://API.OpenAI.com:443/"] {
+        assert_eq!(openai_at(company), ("OpenAI", "OPENAI_API_KEY", "openai"), "{company}");
+    }
+    for other in ["https://api.openai.com.example", "https://stt.example", "http://api.openai.com", "?"] {
+        assert_eq!(openai_at(other), ("the speech service", "OPENAI_OTHER_KEY", "openai-other"), "{other}");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let with_key = |name: &str| {
+        let file = directory.path().join(name);
+        std::fs::write(&file, "a-key").unwrap();
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    let openai = config::OpenAi { address: "https://stt.example/openai".into(), ..Default::default() };
+    let config = config::Cloud { openai, ..config() };
+    let clouds = Clouds {
+        gate: Arc::new(Gate::new(&config, directory.path().join("cloud.json"))),
+        config,
+        keys: directory.path().to_owned(),
+        breaker: Arc::new(|_: &str| -> Arc<Breaker> { unreachable!("nobody is asked") }),
+    };
+    with_key("openai");
+    for tier in ["openai-stt", "openai-tts"] {
+        let server = clouds.server(tier).unwrap();
+        assert_eq!((server.who(), server.host()), ("the speech service", Some("stt.example")));
+        let unready = server.ready().unwrap_err().to_string();
+        assert!(unready.contains("OPENAI_OTHER_KEY or the file keys/openai-other"), "{unready}");
+    }
+    with_key("openai-other");
+    clouds.server("openai-stt").unwrap().ready().unwrap();
+}
+
+#[test]
 fn what_is_spoken_can_not_become_markup() {
     let config =
         config::Cloud { azure: config::Azure { voice: "x'y".into(), ..Default::default() }, ..config() };
@@ -93,6 +128,23 @@ fn what_is_spoken_can_not_become_markup() {
     let body = String::from_utf8(request.body).unwrap();
     assert!(!body.contains("<audio") && !body.contains('\u{1b}') && body.contains("a &amp; b"), "{body}");
     assert!(body.contains("rate='+25%'") && body.contains("name='x&apos;y'"), "{body}");
+}
+
+#[test]
+fn markup_is_paid_for_and_left_out_where_it_says_nothing() {
+    let body = |rate: f32| {
+        let request = azure::Voice::new(&config(), rate).request("a & b");
+        String::from_utf8(request.body).unwrap()
+    };
+    for (rate, billed) in [
+        (1.0, "a &amp; b"),
+        (1.001, "a &amp; b"),
+        (0.8, "<prosody rate='-20%'>a &amp; b</prosody>"),
+        (1.25, "<prosody rate='+25%'>a &amp; b</prosody>"),
+    ] {
+        assert_eq!(azure::billed("a & b", rate), billed);
+        assert!(body(rate).contains(&format!("'>{billed}</voice></speak>")), "{}", body(rate));
+    }
 }
 
 #[test]

@@ -21,6 +21,9 @@ const FORGETTING: Duration = Duration::from_secs(60);
 const TELLING: Duration = Duration::from_secs(4);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
+/// How long they wait for somebody who reads the file meanwhile.
+const WIPING: Duration = Duration::from_millis(500);
+
 /// How long whoever searches waits for what was forgotten here.
 const KNOWING: Duration = Duration::from_secs(2);
 
@@ -56,6 +59,7 @@ impl Store {
             None => None,
             Some(_) => Some(self.is_forgotten_everywhere().await),
         };
+        let wiped = wiped || self.is_wiped().await;
         tracing::info!(turns = here, wiped, ?database, "turns were forgotten");
         Ok((Forgotten { here, wiped, database }, texts))
     }
@@ -76,6 +80,25 @@ impl Store {
             }
         };
         tokio::time::timeout(TELLING, told).await.unwrap_or(false)
+    }
+
+    /// Whether what was deleted is gone from the file, too; waits a little for that.
+    async fn is_wiped(&self) -> bool {
+        let wiped = async {
+            loop {
+                tokio::time::sleep(LOOK_AGAIN).await;
+                let (done, result) = oneshot::channel();
+                if self.jobs.send(Job::Wiped(done)).await.is_err() {
+                    return false;
+                }
+                match result.await {
+                    Ok(Ok(true)) => return true,
+                    Ok(Ok(false)) => {}
+                    Ok(Err(_)) | Err(_) => return false,
+                }
+            }
+        };
+        tokio::time::timeout(WIPING, wiped).await.unwrap_or(false)
     }
 
     /// What a server has without what was forgotten here: it may not have been told yet, or be a replica that is behind.

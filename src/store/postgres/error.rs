@@ -170,7 +170,15 @@ impl PostgresError {
         if let Self::Doubtful { cause, .. } = self { *cause } else { self }
     }
 
-    /// Whether the connection can be used on.
+    /// Whether something isn't there that a statement needs.
+    pub(super) fn lacks_something(&self) -> bool {
+        match self {
+            Self::Doubtful { cause, .. } => cause.lacks_something(),
+            error => matches!(error, Self::NoSchema),
+        }
+    }
+
+    /// Whether the connection can be used on. Where the tables are gone, a new one makes them anew.
     pub(super) fn spares_the_connection(&self) -> bool {
         matches!(
             self,
@@ -181,7 +189,6 @@ impl PostgresError {
                 | Self::Conflict
                 | Self::Locked
                 | Self::Slow
-                | Self::NoSchema
         )
     }
 
@@ -323,5 +330,15 @@ mod tests {
         assert!(
             !PostgresError::from(sqlx::Error::Io(io::ErrorKind::BrokenPipe.into())).spares_the_connection()
         );
+    }
+
+    #[test]
+    fn where_the_tables_are_gone_a_new_connection_is_made() {
+        for state in ["3F000", "42P01", "42703"] {
+            let error = of_state(state);
+            assert!(error.lacks_something() && !error.spares_the_connection(), "{state}");
+            let doubtful = PostgresError::Doubtful { state: state.into(), cause: Box::new(error) };
+            assert!(doubtful.lacks_something() && doubtful.spares_the_connection(), "{state}");
+        }
     }
 }

@@ -23,7 +23,7 @@ const PLACES: usize = 16;
 /// A connection that nobody needs is closed after this.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// After this a server that is written is looked at again: its tables may be others by now.
+/// After this a server is looked at again: its tables may be others by now.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// Which servers there are.
@@ -73,6 +73,8 @@ pub(in crate::store) struct Page {
     pub(in crate::store) stamps: Vec<Stamp>,
     /// How old that may be.
     pub(in crate::store) age: Age,
+    /// Which history it is of; see [`Whereabouts`].
+    pub(in crate::store) identity: String,
 }
 
 impl Database {
@@ -128,7 +130,17 @@ impl Server {
             Box::pin(async move {
                 vouched(session, &meant).await?;
                 let taken = statement.fetch_all(&mut session.connection).await;
-                for row in taken.map_err(PostgresError::at_records)? {
+                let taken = taken.map_err(PostgresError::at_records);
+                // The tables are gone, or somebody has made them anew; or it is a trigger that lacks something.
+                let is_doubtful = match &taken {
+                    Ok(rows) => rows.iter().any(|row| row.try_get(1).ok() != session.facts.table),
+                    Err(error) => error.lacks_something(),
+                };
+                if is_doubtful {
+                    session.vouched = false;
+                    vouched(session, &meant).await?;
+                }
+                for row in taken? {
                     meant.position = meant.position.max(row.try_get(0)?);
                 }
                 Ok(meant)
@@ -178,12 +190,16 @@ impl Server {
         let wanted = wanted.clone();
         self.with_session(move |session| {
             Box::pin(async move {
-                let found = row::search(&mut session.connection, &wanted, limit).await?;
+                if session.looked.elapsed() >= LOOK_AGAIN {
+                    session.look().await?;
+                }
+                // Before: a replica that is promoted in between may have answered as one.
                 let age = row::age(&mut session.connection).await?;
+                let found = row::search(&mut session.connection, &wanted, limit).await?;
                 let stamp = |it: &Revised| Stamp { id: it.record.id, revision: it.revision };
                 let stamps = found.iter().map(stamp).collect();
                 let records = found.into_iter().map(|revised| revised.record.into_record()).collect();
-                Ok(Page { records, stamps, age })
+                Ok(Page { records, stamps, age, identity: session.facts.whereabouts.identity.clone() })
             })
         })
         .await

@@ -10,8 +10,9 @@
 //!
 //! Causes are told apart by SQLSTATE (`error`): what is the server's failure counts against it, what
 //! is the record's or the role's doesn't; where either may be at fault, a blank record tells. The tables
-//! are in a schema of their own, `voice_terminal`, made under a lock by whoever comes first; tables of a
-//! newer version are left alone.
+//! are in a schema of their own, `voice_terminal`, made under a lock by whoever comes first, and anew if
+//! they are dropped, which is told from the number of the table that a statement has met; tables of a newer version are
+//! left alone.
 //!
 //! **Limits.** Nothing is deleted on a server but what somebody wants forgotten. A proxy that hands each statement to another
 //! connection (such as pgbouncer by transactions) doesn't go together with prepared statements.

@@ -34,10 +34,10 @@ const CARRY: &str = "
         outcome = excluded.outcome, reply = excluded.reply, abandoned = excluded.abandoned,
         words = excluded.words
     WHERE excluded.revision > known.revision
-    RETURNING pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint";
+    RETURNING pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint, known.tableoid::bigint";
 
 /// The statement that writes these, all or none. Gives for each that changes something how far the server's log had
-/// come then, which is safe once this is committed.
+/// come then, which is safe once this is committed, and which table it is in.
 pub(super) fn carry(parcels: &[Parcel]) -> Query<'static, Postgres, PgArguments> {
     fn column<T>(parcels: &[Parcel], field: impl Fn(&Parcel) -> T) -> Vec<T> {
         parcels.iter().map(field).collect()

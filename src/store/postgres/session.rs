@@ -53,6 +53,8 @@ pub(super) struct Facts {
     /// Whether it is a primary that takes writes.
     pub(super) writable: bool,
     pub(super) whereabouts: Whereabouts,
+    /// The number of the table of records, which another one made in its place has not; `None` if there is none.
+    pub(super) table: Option<i64>,
     /// The version of its tables, 0 if there are none.
     version: i64,
 }
@@ -87,33 +89,18 @@ impl Session {
             ("synchronous_commit", "local".into()),
         ]);
         let mut connection = options.connect().await?;
-        let mut facts = look(&mut connection).await?;
-        if facts.version < newest_version() {
-            if !facts.writable {
-                return Err(if facts.version == 0 {
-                    PostgresError::NoSchema
-                } else {
-                    PostgresError::ReadOnly
-                });
-            }
-            // Locked by the server, so that of several only one does it. `run_direct` is `run`
-            // without a generic connection, which the compiler can't prove to be `Send`.
-            MIGRATIONS.run_direct(None, &mut connection, false).await?;
-            facts = look(&mut connection).await?;
-        }
-        if facts.version > newest_version() {
-            return Err(PostgresError::NewerSchema);
-        }
+        let facts = prepare(&mut connection).await?;
         let now = Instant::now();
         Ok(Self { connection, facts, looked: now, vouched: false, idle_since: now })
     }
 
-    /// Looks again: a replica may have become the primary, tables may have been dropped or made newer.
+    /// Looks again: a replica may have become the primary, tables may have been dropped, and are made anew then, or
+    /// made newer.
     pub(super) async fn look(&mut self) -> Result<(), PostgresError> {
-        self.facts = look(&mut self.connection).await?;
-        self.looked = Instant::now();
         self.vouched = false;
-        if self.facts.version > newest_version() { Err(PostgresError::NewerSchema) } else { Ok(()) }
+        self.facts = prepare(&mut self.connection).await?;
+        self.looked = Instant::now();
+        Ok(())
     }
 
     /// Whether the server still answers.
@@ -134,6 +121,25 @@ fn newest_version() -> i64 {
     MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default()
 }
 
+/// Everything that matters about the server, which has the tables then: they are made if they lack and can be made.
+async fn prepare(connection: &mut PgConnection) -> Result<Facts, PostgresError> {
+    let mut facts = look(connection).await?;
+    if facts.version < newest_version() {
+        if !facts.writable {
+            return Err(if facts.version == 0 { PostgresError::NoSchema } else { PostgresError::ReadOnly });
+        }
+        // Locked by the server, so that of several only one does it. `run_direct` is `run`
+        // without a generic connection, which the compiler can't prove to be `Send`.
+        MIGRATIONS.run_direct(None, connection, false).await?;
+        facts = look(connection).await?;
+    }
+    if facts.version > newest_version() {
+        return Err(PostgresError::NewerSchema);
+    }
+    // They are made together.
+    if facts.table.is_none() { Err(PostgresError::ForeignSchema) } else { Ok(facts) }
+}
+
 /// Everything that matters about the server, in one round trip, and one more for the version.
 async fn look(connection: &mut PgConnection) -> Result<Facts, PostgresError> {
     let row: PgRow = sqlx::query(
@@ -146,6 +152,7 @@ async fn look(connection: &mut PgConnection) -> Result<Facts, PostgresError> {
                      THEN left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END) AS identity,
              CASE WHEN NOT pg_is_in_recovery()
                  THEN pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0')::bigint ELSE 0 END AS position,
+             to_regclass('voice_terminal.record')::oid::bigint AS record_table,
              to_regclass('voice_terminal.migration') IS NOT NULL AS has_tables",
     )
     .fetch_one(&mut *connection)
@@ -157,7 +164,8 @@ async fn look(connection: &mut PgConnection) -> Result<Facts, PostgresError> {
         0
     };
     let whereabouts = Whereabouts { identity: row.try_get("identity")?, position: row.try_get("position")? };
-    Ok(Facts { writable: row.try_get("writable")?, whereabouts, version })
+    let (writable, table) = (row.try_get("writable")?, row.try_get("record_table")?);
+    Ok(Facts { writable, whereabouts, table, version })
 }
 
 /// The password, from a file that nobody else can read.

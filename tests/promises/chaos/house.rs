@@ -25,6 +25,10 @@ use crate::support::user::User;
 /// How late a slow network is.
 const LATE: Duration = Duration::from_millis(400);
 
+/// What is in the command lines of the program's own children.
+pub(super) const RECOGNISER: &str = "worker";
+pub(super) const ESPEAK: &str = "espeak-ng";
+
 /// Where the log is kept, for whoever looks into a failure.
 const KEEP: &str = "VT_CHAOS_KEEP";
 
@@ -215,9 +219,11 @@ impl House {
         let victims: Box<dyn Fn() -> Vec<u32> + Send> = match fault.part {
             Part::Daemon => Box::new(move || vec![pid.load(Ordering::SeqCst)]),
             Part::Tmux => Box::new(move || vec![tmux]),
-            Part::ControlClient => Box::new(those_that_stay(move || children(&pid, "tmux"))),
-            Part::Worker => Box::new(move || children(&pid, "worker")),
-            _ => Box::new(move || children(&pid, "espeak-ng")),
+            Part::ControlClient => {
+                Box::new(those_that_stay(move || children(pid.load(Ordering::SeqCst), "tmux")))
+            }
+            Part::Worker => Box::new(move || children(pid.load(Ordering::SeqCst), RECOGNISER)),
+            _ => Box::new(move || children(pid.load(Ordering::SeqCst), ESPEAK)),
         };
         if fault.manner == Manner::Kill {
             for victim in victims() {
@@ -420,8 +426,8 @@ fn signal(pid: u32, what: i32) {
 }
 
 /// The children of a process whose command line holds this.
-fn children(of: &AtomicU32, what: &str) -> Vec<u32> {
-    let tasks = std::fs::read_dir(format!("/proc/{}/task", of.load(Ordering::SeqCst)));
+pub(super) fn children(of: u32, what: &str) -> Vec<u32> {
+    let tasks = std::fs::read_dir(format!("/proc/{of}/task"));
     let list = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("children")).ok();
     let lists = tasks.into_iter().flatten().flatten().filter_map(list);
     let pids: Vec<u32> = lists

@@ -64,6 +64,8 @@ pub(super) struct Wish {
     unsettled: AtomicBool,
     /// The microphone and the program work: who speaks is to be heard.
     must_hear: AtomicBool,
+    /// The program may die or stand still: who asks may get no answer.
+    may_be_silent: AtomicBool,
     /// How often each was done, by [`Focus`].
     done: [AtomicU32; 5],
     /// When each was begun.
@@ -98,6 +100,10 @@ impl Wish {
 
     pub(super) fn must_hear(&self, must: bool) {
         self.must_hear.store(must, Ordering::SeqCst);
+    }
+
+    pub(super) fn may_be_silent(&self, may: bool) {
+        self.may_be_silent.store(may, Ordering::SeqCst);
     }
 }
 
@@ -172,7 +178,7 @@ impl AtWork {
 
     fn says(&self, text: &str) -> Result<Option<Reply>, NoAnswer> {
         let request = Request::Do { text: text.into(), yes: false, spoken: false };
-        match self.world.control.ask(&request, PATIENCE) {
+        let answer = match self.world.control.ask(&request, PATIENCE) {
             Ok(Response::Answer { reply }) => Ok(reply),
             Ok(_) => Ok(None),
             Err(no) => {
@@ -180,7 +186,11 @@ impl AtWork {
                 sleep(Duration::from_millis(50));
                 Err(no)
             }
-        }
+        };
+        // Nothing is asked across the end of a case.
+        let may_be_silent = self.world.wish.may_be_silent.load(Ordering::SeqCst);
+        self.world.ledger.lock().unwrap().answered(text, &answer, may_be_silent);
+        answer
     }
 
     /// Goes to a session, and then types some lines quickly.
@@ -192,8 +202,9 @@ impl AtWork {
         for _ in 0..3 + self.chance.below(8) {
             let number = self.next();
             let places = self.places();
-            let reply = self.says(&ledger::line(number));
-            self.keep(number, places, &reply, true);
+            let text = ledger::line(number);
+            let reply = self.says(&text);
+            self.keep(number, places, &reply, text);
             if self.world.wish.pause.load(Ordering::SeqCst) {
                 return;
             }
@@ -238,7 +249,7 @@ impl AtWork {
         number: u32,
         mut places: BTreeSet<String>,
         reply: &Result<Option<Reply>, NoAnswer>,
-        is_typed: bool,
+        text: String,
     ) {
         // Where it went may have changed while it was on its way.
         places.extend(self.places());
@@ -252,9 +263,9 @@ impl AtWork {
             Err(NoAnswer::NotAsked) => Fate::NotDone,
             Err(NoAnswer::Gone) => Fate::Untold,
         };
-        let is_typed = is_typed && *reply != Err(NoAnswer::NotAsked);
         let held = told.contains("held something already");
-        self.world.ledger.lock().unwrap().lines.insert(number, Line { fate, places, told, is_typed });
+        let text = (*reply != Err(NoAnswer::NotAsked)).then_some(text);
+        self.world.ledger.lock().unwrap().lines.insert(number, Line { fate, places, told, text });
         if held {
             // As it advises.
             let _ = self.says("press control c");
@@ -265,12 +276,15 @@ impl AtWork {
     fn asks(&mut self) {
         let number = self.next();
         self.world.knows.says(&format!(r#"{{"intent":"run","command":"mark {number:06}"}}"#));
-        let places = self.places();
-        let asked = self.says(&format!("would be lovely to greet the world number {number}"));
-        let is_question = matches!(&asked, Ok(Some(reply)) if reply.tone == Tone::Question);
+        let mut places = self.places();
+        // Nobody has gone anywhere for it.
+        places.insert(LAST_RESORT.into());
+        let text = ledger::question(number);
+        let asked = self.says(&text);
+        let is_question = matches!(&asked, Ok(Some(reply)) if reply.asks());
         if is_question {
             let reply = self.says("confirm");
-            self.keep(number, places, &reply, false);
+            self.keep(number, places, &reply, text);
         }
     }
 
@@ -297,7 +311,10 @@ impl AtWork {
     fn searches(&mut self) {
         let known: Vec<u32> = {
             let ledger = self.world.ledger.lock().unwrap();
-            let done = ledger.lines.iter().filter(|(_, line)| line.fate == Fate::Done && line.is_typed);
+            let is_done = |(number, line): &(&u32, &Line)| {
+                line.fate == Fate::Done && line.text == Some(ledger::line(**number))
+            };
+            let done = ledger.lines.iter().filter(is_done);
             // What has just been done may not be on the way that is read.
             done.map(|(number, _)| *number).rev().skip(50).take(500).collect()
         };
@@ -335,11 +352,9 @@ impl AtWork {
             if !must || !must_hear() || !trouble.is_empty() {
                 return;
             }
-            if again == 1 {
-                let mut ledger = self.world.ledger.lock().unwrap();
-                ledger.spoken += 1;
-                ledger.unheard += 1;
-            }
+            let mut ledger = self.world.ledger.lock().unwrap();
+            ledger.missed += 1;
+            ledger.unheard += u32::from(again == 1);
         }
     }
 

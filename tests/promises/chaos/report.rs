@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use super::fault::Fault;
-use super::ledger::{Fate, Ledger, Mark, Written};
+use super::ledger::{self, Fate, Ledger, Mark, Understood, Written};
 use super::telling;
 use super::used::{self, Used};
 
@@ -20,6 +20,10 @@ pub(super) struct Span {
     pub(super) degraded: Option<Duration>,
     /// The same, from the first call that needed the part.
     pub(super) late: Option<Duration>,
+    /// What needs the part was done often enough while it was hurt.
+    pub(super) felt: bool,
+    /// How often the part's chain was told to have gone down.
+    pub(super) steps: usize,
 }
 
 /// A case.
@@ -29,10 +33,17 @@ pub(super) struct Row {
     pub(super) spans: Vec<Span>,
     /// From the healing until everything was as before.
     pub(super) recovered: Option<Duration>,
+    /// Whether voice was told to be impossible.
+    pub(super) text_mode: bool,
+    /// Whether nobody could recognise anything.
+    pub(super) deaf: bool,
     /// Calls that each tier served.
     pub(super) served: BTreeMap<String, u64>,
     pub(super) used: Option<Used>,
 }
+
+/// A run that takes so long shows whether anything grows.
+const LONG: Duration = Duration::from_secs(30 * 60);
 
 #[derive(Debug, Default)]
 pub(super) struct Report {
@@ -42,7 +53,7 @@ pub(super) struct Report {
 
 impl Span {
     pub(super) fn of(fault: Fault, began: Instant) -> Self {
-        Self { fault, began, detected: None, degraded: None, late: None }
+        Self { fault, began, detected: None, degraded: None, late: None, felt: false, steps: 0 }
     }
 }
 
@@ -58,8 +69,9 @@ impl Report {
             shown(first(|span| span.late)),
             shown(row.recovered),
             row.used.map_or(String::new(), |used| format!(
-                "{:.0} MiB {} fds {} threads {} tasks",
+                "{:.0} MiB, children {:.0} MiB, {} fds {} threads {} tasks",
                 used.memory as f64 / 1024.0,
+                used.children as f64 / 1024.0,
                 used.descriptors,
                 used.threads,
                 used.tasks
@@ -69,17 +81,29 @@ impl Report {
     }
 
     /// What was said in all, and what became of it.
-    pub(super) fn account(&mut self, ledger: &Ledger, written: &[Written], marks: &[Mark]) {
+    pub(super) fn account(
+        &mut self,
+        ledger: &Ledger,
+        written: &[Written],
+        marks: &[Mark],
+        understood: Understood,
+    ) {
         let count = |fate| ledger.lines.values().filter(|line| line.fate == fate).count();
         let mut by_tier: BTreeMap<&str, usize> = BTreeMap::new();
         for record in written.iter().filter(|record| record.origin == "microphone") {
             *by_tier.entry(record.tier.as_deref().unwrap_or("nobody (type it instead)")).or_default() += 1;
         }
         let tiers: Vec<String> = by_tier.iter().map(|(tier, count)| format!("{count} by {tier}")).collect();
+        let by_ai =
+            ledger.lines.iter().filter(|(number, line)| line.text == Some(ledger::question(**number)));
+        let Understood { recognised, right, done } = understood;
         self.account = format!(
-            "{} lines ({} done, {} told to be uncertain, {} told not to be done, {} untold because the program was \
-             killed), {} marks; {} spoken utterances ({}); {} searches; {} records.",
+            "{} lines, {} of them by the AI ({} done, {} told to be uncertain, {} told not to be done, {} untold because \
+             the program was killed or stood still), {} marks; {} spoken utterances ({}), {recognised} of them \
+             recognised, {right} rightly, {done} done; {} recordings heard, {} into a microphone that worked not heard \
+             at first; {} searches; {} records.",
             ledger.lines.len(),
+            by_ai.count(),
             count(Fate::Done),
             count(Fate::Unknown),
             count(Fate::NotDone),
@@ -87,15 +111,20 @@ impl Report {
             marks.len(),
             by_tier.values().sum::<usize>(),
             tiers.join(", "),
+            ledger.spoken,
+            ledger.missed,
             ledger.searches,
             written.len(),
         );
     }
 
-    /// What grew, in words.
-    pub(super) fn grown(&self) -> Vec<String> {
+    /// What grew, in words; or that a run that took long enough can't tell.
+    pub(super) fn grown(&self, took: Duration) -> Vec<String> {
         let samples: Vec<Used> = self.rows.iter().filter_map(|row| row.used).collect();
-        let rows = used::growth(&samples).unwrap_or_default();
+        let Some(rows) = used::growth(&samples) else {
+            let what = format!("whether anything grew is not known after {took:?}");
+            return (took >= LONG).then_some(what).into_iter().collect();
+        };
         let grew = rows.into_iter().filter(|(.., grew)| *grew);
         grew.map(|(what, before, after, _)| format!("{what} grew from {before} to {after}")).collect()
     }
@@ -110,13 +139,22 @@ impl Report {
             took.as_secs_f64() / 60.0,
             self.account
         );
+        let deaf = self.rows.iter().filter(|row| row.deaf);
+        let _ = writeln!(
+            text,
+            "Text mode was entered in {} cases; in {} of {} in which nobody could recognise anything.\n",
+            self.rows.iter().filter(|row| row.text_mode).count(),
+            deaf.clone().filter(|row| row.text_mode).count(),
+            deaf.count(),
+        );
         let _ = writeln!(
             text,
             "Alone, a fault must be told so long after the first call that needed the part, and {} later on a busy machine.\n",
             shown(Some(telling::MARGIN))
         );
-        text += "| fault | times | until a call failed | until it was told | from the first need until it was told | of | \
-                 after its end, until all was as before |\n|---|---|---|---|---|---|---|\n";
+        text += "| fault | times | not felt | until a call failed | until it was told | from the first need until it was told | of | \
+                 told to be down, at most | after its end, until all was as before |\n\
+                 |---|---|---|---|---|---|---|---|---|\n";
         let mut faults: BTreeMap<Fault, Vec<(&Span, &Row)>> = BTreeMap::new();
         for row in &self.rows {
             for span in &row.spans {
@@ -129,12 +167,14 @@ impl Report {
             };
             let _ = writeln!(
                 text,
-                "| {fault} | {} | {} | {} | {} | {} | {} |",
+                "| {fault} | {} | {} | {} | {} | {} | {} | {} | {} |",
                 of_it.len(),
+                of_it.iter().filter(|(span, _)| !span.felt).count(),
                 each(&|span, _| span.detected),
                 each(&|span, _| span.degraded),
                 each(&|span, _| span.late),
                 shown(fault.must_tell()),
+                of_it.iter().map(|(span, _)| span.steps).max().unwrap_or_default(),
                 each(&|_, row| row.recovered),
             );
         }
@@ -171,4 +211,28 @@ fn spread(mut values: Vec<Duration>) -> String {
 
 fn shown(time: Option<Duration>) -> String {
     time.map_or_else(|| "–".into(), |time| format!("{:.1} s", time.as_secs_f64()))
+}
+
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_run_that_can_not_tell_whether_anything_grew_is_wrong() {
+        let mut report = Report::default();
+        assert_eq!(report.grown(LONG).len(), 1);
+        assert!(report.grown(LONG / 2).is_empty());
+        let used = Used { pid: 7, memory: 40_000, children: 0, descriptors: 50, threads: 20, tasks: 30 };
+        for _ in 0..12 {
+            report.rows.push(Row {
+                case: String::new(),
+                spans: Vec::new(),
+                recovered: None,
+                text_mode: false,
+                deaf: false,
+                served: BTreeMap::new(),
+                used: Some(used),
+            });
+        }
+        assert!(report.grown(LONG).is_empty());
+    }
 }

@@ -35,9 +35,16 @@ pub(super) type Case = Vec<Fault>;
 
 /// The most telling ones, for every day.
 pub(super) fn short() -> Vec<Case> {
-    ["recogniser:kill", "primary:freeze+redis:reset", "tmux:kill", "sound:kill", "daemon:kill"]
-        .map(|case| parse(case).unwrap())
-        .into()
+    let cases = [
+        "recogniser:kill",
+        "primary:freeze+redis:reset",
+        "tmux:kill",
+        "tmux:freeze",
+        "primary:slow",
+        "sound:kill",
+        "daemon:kill",
+    ];
+    cases.map(|case| parse(case).unwrap()).into()
 }
 
 /// `primary:kill+redis:freeze`
@@ -66,7 +73,9 @@ impl Long {
         faults.retain(|fault| *fault != death);
         let mut others = faults.clone();
         chance.shuffle(&mut others);
-        let with = others.into_iter().filter(|fault| fault.part != Part::Daemon).take(6);
+        // What a full disk didn't take dies with the program, as it tells.
+        let survives = |fault: &Fault| !matches!(fault.part, Part::Daemon | Part::Disk);
+        let with = others.into_iter().filter(survives).take(6);
         let mut waiting: Vec<Case> = with.map(|fault| vec![fault, death]).collect();
         waiting.push(vec![death]);
         waiting.push(vec![death]);
@@ -112,5 +121,7 @@ mod tests {
             assert_eq!(fault.to_string().parse(), Ok(fault));
         }
         assert!(parse("primary:kill+nonsense").is_err());
+        let lost = |seed| cases(seed).contains(&"disk:full+daemon:kill".to_owned());
+        assert!(!(0..50).any(lost));
     }
 }

@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use voice_terminal::domain::{Event, Origin};
+use voice_terminal::domain::{Degradation, Event, Mode, Origin};
 
 use super::daemon::Seen;
-use super::fault::{Fault, Part};
+use super::fault::{Fault, Manner, Part};
 
 /// A machine that has much else to do is so late, and no later.
 pub(super) const MARGIN: Duration = Duration::from_secs(1);
+/// One on which several things are wrong is so late.
+pub(super) const LATE: Duration = Duration::from_secs(10);
+/// What began before a fault has ended by then, and may not have felt it.
+const UNDER_WAY: Duration = Duration::from_secs(2);
 
 /// When it was first told that a chain is degraded.
 pub(super) fn told(seen: &[Seen], chain: &str, since: Instant) -> Option<Instant> {
@@ -67,13 +71,76 @@ fn first_to_be_spoken(seen: &[&Seen], limit: Duration, told: Option<Instant>) ->
     Some(seen[number].at)
 }
 
-/// What was told more often than once, in words. Where one fault alone hurts a chain, each step down and its end come once.
-/// Where several do, it may go down and up as they do; the same step is not told twice in a row all the same.
+/// When at the latest a fault that isn't alone must be told, with the time for all of them, and late. `None` where it was
+/// not needed, or others may hide it.
+pub(super) fn deadline(case: &[Fault], fault: Fault, began: Instant, seen: &[Seen]) -> Option<Instant> {
+    fault.must_tell()?;
+    let hides = |other: &Fault| {
+        let is_of_it = other.chain() == fault.chain() && other.must_tell().is_some();
+        // One that is started anew is given a minute to load where nobody else can be asked.
+        let is_last = fault.manner == Manner::Freeze && other.part == Part::CloudHearing;
+        is_of_it || reaches_all(*other) || fault.part == Part::Worker && is_last
+    };
+    if case.iter().filter(|other| **other != fault).any(hides) {
+        return None;
+    }
+    let need = match fault.part {
+        // What is spoken is cut off before all of that time is over.
+        Part::Espeak => None,
+        // It isn't asked while a question is open, as there are when somebody else hears.
+        Part::Ai => replied(seen, "The AI could not be asked").map(|it| it.at).find(|at| *at >= began),
+        _ => needed(fault, began + UNDER_WAY, seen, (None, None)),
+    };
+    let all: Duration = case.iter().filter_map(|fault| fault.must_tell()).sum();
+    need.map(|need| need + all + MARGIN + LATE)
+}
+
+/// What was answered in these words.
+fn replied<'a>(seen: &'a [Seen], words: &'a str) -> impl Iterator<Item = &'a Seen> {
+    seen.iter()
+        .filter(move |it| matches!(&it.event, Event::Replied { reply, .. } if reply.text.contains(words)))
+}
+
+/// How often a chain was told to have gone down.
+pub(super) fn steps_down(seen: &[Seen], chain: &str) -> usize {
+    seen.iter().filter(|it| matches!(&it.event, Event::Degraded(news) if news.chain == chain)).count()
+}
+
+/// Whether voice was told to be impossible.
+pub(super) fn is_text_mode(seen: &[Seen]) -> bool {
+    seen.iter().any(|it| matches!(it.event, Event::ModeChanged { mode: Mode::Text }))
+}
+
+/// Whether nobody can recognise anything while all of a case is wrong.
+pub(super) fn is_deaf(case: &[Fault]) -> bool {
+    let has = |part: Part, manners: &[Manner]| {
+        case.iter().any(|fault| fault.part == part && manners.contains(&fault.manner))
+    };
+    has(Part::Worker, &[Manner::KillAgain, Manner::Freeze])
+        && has(Part::CloudHearing, &[Manner::Kill, Manner::Freeze, Manner::Reset])
+}
+
+/// Whether somebody who was deaf from `began` to `healed` told so in an answer, and not by text mode.
+pub(super) fn is_still_voice(seen: &[Seen], began: Instant, healed: Instant) -> bool {
+    let is_meanwhile = |it: &Seen| it.at >= began + UNDER_WAY && it.at < healed;
+    replied(seen, "could not turn it into words").any(is_meanwhile) && !is_text_mode(seen)
+}
+
+/// Down and up, and down once more: so often a chain may go down when something dies once.
+const DOWN: usize = 2;
+
+/// What was told more often than it may be, in words. Where one fault alone hurts a chain for as long as it lasts, each step
+/// down and its end come once. What dies once, and is back by itself, may be missed twice. What is merely slow, or others
+/// hurt as well, goes down and up as they do; the same step is not told twice in a row all the same.
 pub(super) fn repeated(case: &[Fault], seen: &[Seen]) -> Vec<String> {
-    let mut told: BTreeMap<&str, Vec<Option<&str>>> = BTreeMap::new();
+    // That something is sent away is told in words of its own, and to somebody else anew.
+    let step = |news: &Degradation| {
+        if news.what.contains(" is down; using ") { news.what.clone() } else { news.now.clone() }
+    };
+    let mut told: BTreeMap<&str, Vec<Option<String>>> = BTreeMap::new();
     for Seen { event, .. } in seen {
         match event {
-            Event::Degraded(news) => told.entry(&news.chain).or_default().push(Some(&news.now)),
+            Event::Degraded(news) => told.entry(&news.chain).or_default().push(Some(step(news))),
             Event::Recovered { chain, .. } => told.entry(chain).or_default().push(None),
             _ => {}
         }
@@ -84,10 +151,15 @@ pub(super) fn repeated(case: &[Fault], seen: &[Seen]) -> Vec<String> {
         for (number, step) in steps.iter().enumerate() {
             let before = if is_settled { &steps[..number] } else { &steps[number.saturating_sub(1)..number] };
             if before.contains(step) {
-                let what = step.map_or("its end".to_owned(), |now| format!("that it is {now} now"));
+                let what = step.as_ref().map_or("its end".into(), |now| format!("that it is {now} now"));
                 wrong.push(format!("of {chain}, {what} was told again: {steps:?}"));
                 break;
             }
+        }
+        let dies_once = |fault: &Fault| fault.manner == Manner::Kill && fault.chain() == Some(chain);
+        let down = steps.iter().flatten().count();
+        if matches!(case, [fault] if dies_once(fault)) && down > DOWN {
+            wrong.push(format!("{chain} went down {down} times: {steps:?}"));
         }
     }
     wrong
@@ -97,13 +169,16 @@ pub(super) fn repeated(case: &[Fault], seen: &[Seen]) -> Vec<String> {
 fn is_settled(case: &[Fault], chain: &str) -> bool {
     let mut of_it = case.iter().filter(|fault| fault.chain() == Some(chain));
     let one = of_it.next().is_some_and(|fault| fault.must_tell().is_some());
-    // These reach every chain.
-    let reaches_all = |fault: &Fault| matches!(fault.part, Part::Daemon | Part::Disk);
-    one && of_it.next().is_none() && (case.len() == 1 || !case.iter().any(reaches_all))
+    one && of_it.next().is_none() && (case.len() == 1 || !case.iter().any(|fault| reaches_all(*fault)))
+}
+
+/// Whether it is felt on every chain.
+fn reaches_all(fault: Fault) -> bool {
+    matches!(fault.part, Part::Daemon | Part::Disk)
 }
 
 mod tests {
-    use voice_terminal::domain::{Degradation, Reply, Tone, UtteranceId};
+    use voice_terminal::domain::{Reply, Tone, UtteranceId};
 
     use super::*;
 
@@ -120,7 +195,7 @@ mod tests {
         Event::Recovered { chain: "voice-tts".into(), what: String::new() }
     }
 
-    fn replied(text: &str) -> Event {
+    fn answered(text: &str) -> Event {
         let reply = Reply { tone: Tone::Answer, text: text.into(), speech: text.into() };
         Event::Replied { id: UtteranceId::generate(), reply }
     }
@@ -132,22 +207,21 @@ mod tests {
         let first = |seen: &[Seen]| {
             needed(fault, begin, seen, (None, None)).map(|it| it.duration_since(begin).as_secs())
         };
-        let answer = || replied("`echo number 7` in red: done in 1 s");
-        let cut = vec![at(begin, 1, answer()), at(begin, 2, replied("Done.")), at(begin, 3, answer())];
+        let answer = || answered("`echo number 7` in red: done in 1 s");
+        let cut = vec![at(begin, 1, answer()), at(begin, 2, answered("Done.")), at(begin, 3, answer())];
         assert_eq!(first(&cut), Some(3));
         // It was told before.
         let told = [&cut[..1], &[at(begin, 2, degraded("x"))], &cut[1..]].concat();
         assert_eq!(first(&told), Some(1));
-        assert_eq!(first(&[at(begin, 1, replied("Done."))]), None, "that is kept");
+        assert_eq!(first(&[at(begin, 1, answered("Done."))]), None, "that is kept");
     }
 
     #[test]
     fn what_is_told_twice_is_seen() {
         let begin = Instant::now();
         let wrong = |case: &str, steps: &[Event]| {
-            let case: Vec<Fault> = case.split('+').map(|fault| fault.parse().unwrap()).collect();
             let seen: Vec<Seen> = steps.iter().map(|event| at(begin, 0, event.clone())).collect();
-            repeated(&case, &seen).len()
+            repeated(&parsed(case), &seen).len()
         };
         let again = [degraded("x"), recovered(), degraded("x"), recovered()];
         let down = [degraded("x"), degraded("y"), recovered()];
@@ -158,5 +232,79 @@ mod tests {
         assert_eq!((wrong(both, &down), wrong(both, &again)), (0, 0));
         assert_eq!(wrong(both, &[degraded("x"), degraded("x"), recovered()]), 1);
         assert_eq!(wrong("espeak:freeze+daemon:slow", &again), 0);
+    }
+
+    fn parsed(case: &str) -> Vec<Fault> {
+        case.split('+').map(|fault| fault.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn what_dies_once_goes_down_twice_at_most() {
+        let begin = Instant::now();
+        let wrong = |case: &str, times: usize| {
+            let steps = [degraded("x"), recovered()];
+            let seen: Vec<Seen> =
+                steps.iter().cycle().take(2 * times).map(|event| at(begin, 0, event.clone())).collect();
+            repeated(&parsed(case), &seen).len()
+        };
+        assert_eq!((wrong("espeak:kill", 2), wrong("espeak:kill", 3)), (0, 1));
+        assert_eq!(wrong("espeak:slow", 3), 0);
+        assert_eq!(wrong("recogniser:kill", 3), 0, "another chain");
+    }
+
+    #[test]
+    fn what_is_sent_to_somebody_else_is_told_anew() {
+        let told = |what: &str| {
+            let Event::Degraded(news) = degraded("cloud-google-tts") else { unreachable!() };
+            at(Instant::now(), 0, Event::Degraded(Degradation { what: what.into(), ..news }))
+        };
+        let (one, other) = ("Espeak is down; using one", "Espeak is down; using another");
+        let wrong = |steps: &[&str]| {
+            let seen: Vec<Seen> = steps.iter().map(|what| told(what)).collect();
+            repeated(&parsed("espeak:kill-again+cloud-voice:reset"), &seen).len()
+        };
+        assert_eq!((wrong(&[one, other]), wrong(&[one, one])), (0, 1));
+    }
+
+    #[test]
+    fn in_pairs_it_must_be_told_what_was_needed_and_nobody_hides() {
+        let begin = Instant::now();
+        let spoken =
+            || Event::Heard { id: UtteranceId::generate(), origin: Origin::Microphone, speech: None };
+        let seen = [at(begin, 1, spoken()), at(begin, 4, spoken())];
+        let until = |case: &str, seen: &[Seen]| {
+            let case = parsed(case);
+            deadline(&case, case[0], begin, seen).map(|it| it.duration_since(begin).as_secs())
+        };
+        // From the first that surely felt it: three seconds, the limit of the other, and eleven.
+        assert_eq!(until("recogniser:kill-again+primary:kill", &seen), Some(4 + 3 + 2 + 11));
+        assert_eq!(until("recogniser:kill-again+cloud-hearing:kill", &seen), Some(4 + 3 + 11));
+        assert_eq!(until("recogniser:kill-again+primary:kill", &seen[..1]), None, "not needed");
+        for hidden in
+            ["recogniser:kill+ai:kill", "recogniser:freeze+cloud-hearing:kill", "espeak:freeze+ai:kill"]
+        {
+            assert_eq!(until(hidden, &seen), None, "{hidden}");
+        }
+        assert_eq!(until("recogniser:kill-again+daemon:slow", &seen), None);
+        let asked =
+            [at(begin, 1, answered("I don't know that. (The AI could not be asked; only the rules tried.)"))];
+        assert_eq!(until("ai:freeze+redis:kill", &asked), Some(1 + 3 + 11));
+        assert_eq!(until("ai:freeze+redis:kill", &seen), None);
+    }
+
+    #[test]
+    fn who_can_not_be_understood_is_told_to_type() {
+        let begin = Instant::now();
+        assert!(is_deaf(&parsed("recogniser:freeze+cloud-hearing:reset")));
+        assert!(!is_deaf(&parsed("recogniser:freeze+cloud-hearing:slow")));
+        assert!(!is_deaf(&parsed("recogniser:kill-again")));
+        let text = at(begin, 3, Event::ModeChanged { mode: Mode::Text });
+        let words = "I heard you, but could not turn it into words: it is down.";
+        let unheard = at(begin, 3, answered(words));
+        let wrong = |seen: &[Seen]| is_still_voice(seen, begin, begin + Duration::from_secs(9));
+        assert!(wrong(std::slice::from_ref(&unheard)));
+        assert!(!wrong(&[text, unheard]));
+        assert!(!wrong(&[]), "nobody spoke");
+        assert!(!wrong(&[at(begin, 1, answered(words))]), "it began before");
     }
 }

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
-use voice_terminal::domain::Event;
+use voice_terminal::domain::{Event, Mode};
 use voice_terminal::server::Status;
 
 use super::daemon::Seen;
 use super::fault::{Fault, Manner, Part};
 use super::house::House;
-use super::ledger::{self, Ledger, Written};
+use super::ledger::{self, Ledger, Understood, Written};
 use super::person::{Focus, Person, Wish, World};
 use super::report::{Report, Row, Span};
 use super::schedule::{Case, Chance, shown};
@@ -23,8 +23,6 @@ use crate::support::spoken;
 
 /// For whatever must come of itself, on a machine that has much else to do.
 const PATIENCE: Duration = Duration::from_secs(90);
-/// A loaded machine is late.
-const LATE: Duration = Duration::from_secs(10);
 /// Until everything that is hurt was needed.
 const FELT: Duration = Duration::from_secs(20);
 /// What is full is noticed when room is needed.
@@ -85,6 +83,10 @@ impl Trial {
         let mark = self.house.events.now();
         self.wish.focus(case.iter().map(|fault| focus(*fault)).collect());
         self.wish.must_hear(!case.iter().any(|fault| matches!(fault.part, Part::Sound | Part::Daemon)));
+        let is_silent = |fault: &Fault| {
+            fault.part == Part::Daemon && matches!(fault.manner, Manner::Kill | Manner::Freeze)
+        };
+        self.wish.may_be_silent(case.iter().any(is_silent));
         let unsettles = case
             .iter()
             .any(|fault| matches!((fault.part, fault.manner), (Part::Tmux | Part::Daemon, Manner::Kill)));
@@ -100,6 +102,7 @@ impl Trial {
             sleep(Duration::from_millis(self.chance.next() % 600));
         }
         self.watch(case, mark, baseline.as_deref(), &mut spans);
+        let unhurt = Instant::now();
         let mut healing: Vec<Fault> = case.clone();
         if self.chance.below(2) == 0 {
             healing.reverse();
@@ -110,12 +113,23 @@ impl Trial {
         let healed = Instant::now();
         self.wish.unsettle(false);
         let recovered = self.settle(&shown(case));
-        self.judge_events(case, &self.house.events.since(mark), &mut spans);
-        self.judge_records(case);
+        let seen = self.house.events.since(mark);
+        self.judge_events(case, &seen, &mut spans, unhurt);
+        let was_voice = baseline.is_some_and(|status| status.standing.mode == Mode::Voice);
+        let deaf = telling::is_deaf(case);
+        let began = spans.last().map_or(unhurt, |span| span.began);
+        if deaf && was_voice && telling::is_still_voice(&seen, began, unhurt) {
+            self.wrong(&format!(
+                "{}: nobody could be understood, and text mode was not entered",
+                shown(case)
+            ));
+        }
+        self.judge_records(case, &seen);
         let served = self.served_since(&before);
         let took = recovered.map(|recovered| recovered - healed);
         let used = self.house.control.status(Duration::from_secs(5)).map(|status| Used::of(&status));
-        self.report.add(Row { case: shown(case), spans, recovered: took, served, used });
+        let text_mode = telling::is_text_mode(&seen);
+        self.report.add(Row { case: shown(case), spans, recovered: took, text_mode, deaf, served, used });
     }
 
     fn person(&self) -> &Person {
@@ -133,20 +147,26 @@ impl Trial {
             let mut waits = false;
             for (span, before) in spans.iter_mut().zip(&before) {
                 let felt = self.wish.done(focus(span.fault)) - before;
-                let is_felt = felt >= self.thorough || span.fault.part == Part::Daemon;
-                waits |= !is_felt && span.began.elapsed() < FELT;
+                span.felt |= felt >= self.thorough || span.fault.part == Part::Daemon;
+                waits |= !span.felt && span.began.elapsed() < FELT;
                 if let (Some(before), Some(now), None) = (baseline, &status, span.detected)
                     && failures(now, span.fault) > failures(before, span.fault)
                 {
                     span.detected = Some(span.began.elapsed());
                 }
-                let (Some(chain), Some(within), true) = (span.fault.chain(), span.fault.must_tell(), alone)
-                else {
+                let (Some(chain), Some(within)) = (span.fault.chain(), span.fault.must_tell()) else {
                     continue;
                 };
-                let told = telling::told(&self.house.events.since(mark), chain, span.began);
-                let limit =
-                    if span.fault.part == Part::Disk { DISK } else { within + LATE + first_use(span.fault) };
+                let seen = self.house.events.since(mark);
+                if !alone {
+                    let deadline = telling::deadline(case, span.fault, span.began, &seen);
+                    waits |= telling::steps_down(&seen, chain) == 0
+                        && deadline.is_some_and(|deadline| Instant::now() <= deadline);
+                    continue;
+                }
+                let told = telling::told(&seen, chain, span.began);
+                let late = within + telling::LATE + first_use(span.fault);
+                let limit = if span.fault.part == Part::Disk { DISK } else { late };
                 waits |= told.is_none() && span.began.elapsed() < limit;
             }
             if !waits && began.elapsed() >= lasts {
@@ -193,8 +213,8 @@ impl Trial {
         recovered
     }
 
-    /// Each degradation in time and once, and its end once.
-    fn judge_events(&mut self, case: &Case, seen: &[Seen], spans: &mut [Span]) {
+    /// Each degradation in time and once, and its end once. Things were hurt until then.
+    fn judge_events(&mut self, case: &Case, seen: &[Seen], spans: &mut [Span], unhurt: Instant) {
         let name = shown(case);
         for span in spans.iter_mut() {
             let Some(chain) = span.fault.chain() else { continue };
@@ -205,7 +225,20 @@ impl Trial {
             span.degraded = told.map(|at| at - span.began);
             span.detected = [span.detected, span.degraded].into_iter().flatten().min();
             span.late = told.zip(needed).map(|(told, needed)| told.saturating_duration_since(needed));
-            let (Some(within), true) = (span.fault.must_tell(), case.len() == 1) else { continue };
+            span.steps = telling::steps_down(seen, chain);
+            if case.len() > 1 {
+                let deadline = telling::deadline(case, span.fault, span.began, seen);
+                // One that comes before, from another fault, tells it as well.
+                let first = seen.first().and_then(|first| telling::told(seen, chain, first.at));
+                if let Some(deadline) =
+                    deadline.filter(|at| *at <= unhurt && first.is_none_or(|told| told > *at))
+                {
+                    let late = deadline - span.began;
+                    self.wrong(&format!("{name}: {chain} was degraded, and that was not told in {late:?}"));
+                }
+                continue;
+            }
+            let Some(within) = span.fault.must_tell() else { continue };
             if told.is_none() {
                 self.wrong(&format!("{name}: {chain} was degraded, and that was not told ({within:?})"));
             }
@@ -243,7 +276,7 @@ impl Trial {
         }
     }
 
-    fn judge_records(&mut self, case: &Case) {
+    fn judge_records(&mut self, case: &Case, seen: &[Seen]) {
         let name = shown(case);
         let written = self.house.wait(written(&self.house.journal()));
         let marks = ledger::marks(&self.house.marks());
@@ -254,6 +287,7 @@ impl Trial {
                 "{unheard} times somebody spoke into a microphone that worked and was not heard"
             ));
         }
+        wrong.extend(ledger::unwritten(seen, &written));
         wrong.extend(self.differs());
         self.house.wait(self.house.servers.in_step());
         wrong.extend(self.house.panics());
@@ -316,7 +350,10 @@ impl Trial {
         self.person.take().unwrap().end();
         let written = self.house.wait(written(&self.house.journal()));
         let ledger = self.ledger.lock().unwrap();
-        self.report.account(&ledger, &written, &ledger::marks(&self.house.marks()));
+        let marks = ledger::marks(&self.house.marks());
+        let understood = Understood::of(super::person::SAID, &marks, &written);
+        self.wrong.extend(understood.wrong());
+        self.report.account(&ledger, &written, &marks, understood);
         (self.report, self.wrong)
     }
 }
@@ -353,7 +390,7 @@ fn is_well(status: &Status) -> bool {
     };
     status.standing.degradations.is_empty()
         && status.chains.iter().all(first)
-        && status.standing.mode == voice_terminal::domain::Mode::Voice
+        && status.standing.mode == Mode::Voice
 }
 
 /// Nothing is under way, nothing waits.

@@ -23,6 +23,8 @@ pub enum Manner {
     Refuses(u16, &'static str),
     /// Half of the body, and the end.
     Half,
+    /// Half of the body, which ends where the connection does: only what was promised in it tells.
+    Cut,
     /// Not at all: the connection is reset.
     Reset,
     /// Not for so long.
@@ -115,7 +117,7 @@ impl Fake {
                 (manner, shows_key(&asked, key.map(|(_, key)| key.as_str())), inside.words.clone())
             };
             let manner = match manner {
-                Manner::Well | Manner::Half if !is_admitted => Manner::Status(401, ""),
+                Manner::Well | Manner::Half | Manner::Cut if !is_admitted => Manner::Status(401, ""),
                 manner => manner,
             };
             if answer(stream, &asked, &manner, &words).is_none() {
@@ -165,14 +167,32 @@ fn answer(mut stream: &TcpStream, asked: &Asked, manner: &Manner, words: &str) -
             while stream.write_all(&piece).is_ok() {}
             return None;
         }
-        Manner::Well | Manner::Half => {}
+        Manner::Well | Manner::Half | Manner::Cut => {}
     }
-    let (status, body) = right(asked, words);
-    if matches!(manner, Manner::Half) {
-        send(status, "", body.len(), &body[..body.len() / 2])?;
-        return None;
+    let (status, mut body) = right(asked, words);
+    let half = body.len() / 2;
+    match manner {
+        Manner::Half => {
+            send(status, "", body.len(), &body[..half])?;
+            None
+        }
+        Manner::Cut => {
+            promise_all(&mut body);
+            stream.write_all(b"HTTP/1.1 200 X\r\nconnection: close\r\n\r\n").ok()?;
+            stream.write_all(&body[..half]).ok()?;
+            None
+        }
+        _ => send(status, "", body.len(), &body),
     }
-    send(status, "", body.len(), &body)
+}
+
+/// Has a tone say how long it is.
+fn promise_all(body: &mut [u8]) {
+    if body.starts_with(b"RIFF") {
+        let length = body.len() as u32;
+        body[4..8].copy_from_slice(&(length - 8).to_le_bytes());
+        body[40..44].copy_from_slice(&(length - 44).to_le_bytes());
+    }
 }
 
 /// Whether a request shows its key as it is documented: this one; where none is known, any, which servers of one's own
@@ -324,7 +344,7 @@ fn voice(path: &str, asked: &Asked) -> (u16, Vec<u8>) {
                 && asked.headers["x-microsoft-outputformat"] == "riff-24khz-16bit-mono-pcm"
                 && asked.headers.contains_key("user-agent")
                 && body.starts_with("<speak version='1.0'")
-                && body.ends_with("</prosody></voice></speak>");
+                && body.ends_with("</voice></speak>");
             if fits { (200, tone()) } else { bad }
         }
         "/v1/audio/speech" => {
