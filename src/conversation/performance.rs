@@ -321,6 +321,7 @@ impl Performance {
     async fn typed(&mut self) -> Result<Typed, Cut> {
         let at = match self.unless_cancelled(self.ports.terminal.prompt()).await? {
             Ok(at) => at,
+            Err(failure) if failure.kind == FailureKind::Unavailable => return Err(Cut::Failed(failure)),
             Err(failure) => {
                 tracing::debug!(%failure, "what is typed is not known");
                 // It may be any of the lines.
@@ -340,13 +341,16 @@ impl Performance {
     }
 
     /// The shell that a line would go to. That it isn't known is no reason not to go on: then there is hardly
-    /// one that would take a line.
+    /// one that would take a line. But a terminal that was waited for in vain is not waited for again.
     async fn shell(&self) -> Result<Arc<ShellNames>, Cut> {
-        let shell = self.unless_cancelled(self.ports.terminal.shell()).await?;
-        Ok(Arc::new(shell.unwrap_or_else(|failure| {
-            tracing::debug!(%failure, "what names mean to the shell is not known");
-            ShellNames::default()
-        })))
+        match self.unless_cancelled(self.ports.terminal.shell()).await? {
+            Ok(shell) => Ok(Arc::new(shell)),
+            Err(failure) if failure.kind == FailureKind::Unavailable => Err(Cut::Failed(failure)),
+            Err(failure) => {
+                tracing::debug!(%failure, "what names mean to the shell is not known");
+                Ok(Arc::default())
+            }
+        }
     }
 
     /// What the current session shows, if there is one.

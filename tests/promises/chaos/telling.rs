@@ -130,7 +130,8 @@ pub(super) fn is_still_voice(seen: &[Seen], began: Instant, healed: Instant) -> 
 const DOWN: usize = 2;
 
 /// What was told more often than it may be, in words. Where one fault alone hurts a chain for as long as it lasts, each step
-/// down and its end come once. What dies once, and is back by itself, may be missed twice. What is merely slow, or others
+/// down and its end come once; twice, if it is killed whenever it comes back. What dies once, and is back by itself, may be
+/// missed twice. What is merely slow, or others
 /// hurt as well, goes down and up as they do; the same step is not told twice in a row all the same.
 pub(super) fn repeated(case: &[Fault], seen: &[Seen]) -> Vec<String> {
     // That something is sent away is told in words of its own, and to somebody else anew.
@@ -148,9 +149,12 @@ pub(super) fn repeated(case: &[Fault], seen: &[Seen]) -> Vec<String> {
     let mut wrong = Vec::new();
     for (chain, steps) in told {
         let is_settled = is_settled(case, chain);
+        // It is there for a moment each time, in which it may serve.
+        let comes_and_goes = is_settled && case.iter().any(|fault| fault.manner == Manner::KillAgain);
         for (number, step) in steps.iter().enumerate() {
             let before = if is_settled { &steps[..number] } else { &steps[number.saturating_sub(1)..number] };
-            if before.contains(step) {
+            let times = before.iter().filter(|it| *it == step).count();
+            if steps[..number].last() == Some(step) || times > usize::from(comes_and_goes) {
                 let what = step.as_ref().map_or("its end".into(), |now| format!("that it is {now} now"));
                 wrong.push(format!("of {chain}, {what} was told again: {steps:?}"));
                 break;
@@ -228,6 +232,9 @@ mod tests {
         for case in ["espeak:freeze", "espeak:freeze+redis:kill"] {
             assert_eq!((wrong(case, &down), wrong(case, &again)), (0, 1), "{case}");
         }
+        let back = [degraded("x"), degraded("y"), degraded("x"), recovered()];
+        assert_eq!((wrong("espeak:kill-again", &back), wrong("espeak:freeze", &back)), (0, 1));
+        assert_eq!(wrong("espeak:kill-again", &[&back[..3], &back[1..]].concat()), 1);
         let both = "espeak:kill-again+cloud-voice:reset";
         assert_eq!((wrong(both, &down), wrong(both, &again)), (0, 0));
         assert_eq!(wrong(both, &[degraded("x"), degraded("x"), recovered()]), 1);
