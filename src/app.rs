@@ -21,7 +21,8 @@ use crate::cloud::{Gate, is_local};
 use crate::config::{self, Config, ConfigError, DatabaseUrl, Paths, Sources};
 use crate::conversation::{Coordinator, Input, ListeningOptions, Memory, Options, Ports};
 use crate::domain::{
-    Assistant, Degradation, Event, InputMode, Listening, ListeningMode, Privacy, Progress, Reply, Utterance,
+    Assistant, Degradation, Event, InputMode, Listening, ListeningMode, Privacy, Progress, Reply, TEXT_INPUT,
+    Utterance,
 };
 use crate::interpreter::{OWN, PhraseGroup, Rules};
 use crate::memory;
@@ -42,8 +43,8 @@ const EVENTS: usize = 512;
 
 /// The chains: their tiers in order, and what works when all of them are down.
 const CHAINS: [(&str, &[&str], &str); 8] = [
-    ("audio-input", &["audio-input"], "text-input-mode"),
-    ("voice-stt", &speech::TIERS, "text-input-mode"),
+    ("audio-input", &["audio-input"], TEXT_INPUT),
+    ("voice-stt", &speech::TIERS, TEXT_INPUT),
     ("voice-tts", &synthesis::TIERS, "text-output-only"),
     ("audio-output", &["audio-output"], "text-output-only"),
     (ai::CHAIN, &ai::TIERS, "rules"),

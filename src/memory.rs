@@ -6,8 +6,6 @@
 
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval};
-
 /// How often memory is given back. What is taken again at once costs its pages' clearing, a few milliseconds.
 const EVERY: Duration = Duration::from_secs(60);
 
@@ -22,10 +20,8 @@ pub fn share_arenas() {
 
 /// Gives back what is free, every minute, for ever. Cancel-safe.
 pub async fn give_back() {
-    let mut every = interval(EVERY);
-    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        every.tick().await;
+        tokio::time::sleep(EVERY).await;
         // It takes milliseconds, in which threads that want memory may have to wait.
         if tokio::task::spawn_blocking(trim).await.is_err() {
             return;

@@ -15,7 +15,7 @@ use crate::breaker::State;
 use crate::cloud::Announcement;
 use crate::config::{Config, ConfigError, Difference, Watcher};
 use crate::conversation::Input;
-use crate::domain::{Assistant, Attention, Degradation, Event, Failure, Listening};
+use crate::domain::{Assistant, Attention, Degradation, Event, Failure, Listening, TEXT_INPUT};
 use crate::interpreter::Rules;
 use crate::shutdown::PATIENCE;
 use crate::speech::{self, Recognisers};
@@ -29,11 +29,13 @@ pub(super) async fn send(inbox: &mpsc::WeakSender<Input>, input: Input) {
     }
 }
 
-/// Where the chains end without which nobody is heard.
-const DEAF: &str = "text-input-mode";
-
 pub(super) fn degradation(failure: Failure) -> Degradation {
-    Degradation { chain: failure.dependency, now: DEAF.into(), what: failure.what, remedy: failure.remedy }
+    Degradation {
+        chain: failure.dependency,
+        now: TEXT_INPUT.into(),
+        what: failure.what,
+        remedy: failure.remedy,
+    }
 }
 
 /// Tells that something is about to be sent away; whether the conversation took it. Whoever sends doesn't wait.
@@ -159,7 +161,7 @@ async fn look_after(
         tokio::select! {
             event = events.recv() => match event {
                 Ok(Event::Degraded(news)) if news.chain == speech::CHAIN => {
-                    is_deaf = news.now == DEAF;
+                    is_deaf = news.now == TEXT_INPUT;
                     every.reset();
                 }
                 Ok(Event::Recovered { chain, .. }) if chain == speech::CHAIN => is_deaf = false,

@@ -7,15 +7,11 @@ use crate::store::Store;
 
 impl World {
     /// Forgets what a selection means: in the journal and the database, what was made of it and may be made again, the
-    /// lines for the arrow keys, and kept sound. Tells also whether Redis has forgotten; `None` if there is none.
+    /// lines for the arrow keys, and kept sound.
     ///
     /// # Errors
     /// When the journal can't be written; then nothing was forgotten.
-    pub(crate) async fn forget(
-        &self,
-        store: &Store,
-        selection: &Selection,
-    ) -> Result<(Forgotten, Option<bool>), Failure> {
+    pub(crate) async fn forget(&self, store: &Store, selection: &Selection) -> Result<Forgotten, Failure> {
         let (forgotten, typed) = store.forget(selection).await?;
         // What is kept there has no names by which it could be told apart, and is soon made again.
         let cache = self.cache.clear().await;
@@ -26,6 +22,6 @@ impl World {
         if let Err(error) = console::forget(&self.paths.console_history(), lines) {
             tracing::warn!(%error, "lines that were typed could not be forgotten");
         }
-        Ok((forgotten, cache))
+        Ok(Forgotten { cache, ..forgotten })
     }
 }

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::breaker::{Backoff, Breaker, CallError, Rejected};
 use crate::config;
-use crate::domain::{Completeness, Degradation, Listening, PauseId, Pcm};
+use crate::domain::{Completeness, Degradation, Listening, PauseId, Pcm, TEXT_INPUT};
 
 use super::cancel::Cleaned;
 use super::device::{self, ListedDevice, Missing, Wish};
@@ -488,7 +488,7 @@ async fn came_back(opening: &mut Option<Opening>) {
 fn deaf(what: &str, remedy: &str) -> Degradation {
     Degradation {
         chain: CHAIN.into(),
-        now: "text-input-mode".into(),
+        now: TEXT_INPUT.into(),
         what: format!("{what}; type instead."),
         remedy: remedy.into(),
     }

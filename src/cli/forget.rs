@@ -4,21 +4,11 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
 use jiff::{Span, Timestamp, ZonedDateTime, civil::Date};
-use serde::Serialize;
 
 use super::report::{self, Outcome, Problem};
 use crate::app::World;
 use crate::domain::{Forgotten, Selection, UtteranceId};
 use crate::server::{Client, ClientError, Request, Response};
-
-/// What was forgotten.
-#[derive(Serialize)]
-struct Told {
-    #[serde(flatten)]
-    history: Forgotten,
-    /// Whether Redis has forgotten what was cached; `None` if there is none.
-    cache: Option<bool>,
-}
 
 /// Reads what is meant.
 pub(super) fn selection(
@@ -67,9 +57,9 @@ pub(super) async fn run(world: &World, selection: Selection, yes: bool, json: bo
         report::line("Nothing was forgotten.");
         return Ok(ExitCode::FAILURE);
     }
-    let (history, cache) = match Client::connect(&world.paths.control_socket()).await {
+    let forgotten = match Client::connect(&world.paths.control_socket()).await {
         Ok(mut client) => match client.ask(&Request::Forget { selection }).await? {
-            Response::Forgotten { history, cache } => (history, cache),
+            Response::Forgotten(forgotten) => forgotten,
             Response::Error { what } => return Err(Problem::new(what, "try again")),
             _ => return Err(ClientError::Foreign.into()),
         },
@@ -86,7 +76,6 @@ pub(super) async fn run(world: &World, selection: Selection, yes: bool, json: bo
         Err(error) => return Err(error.into()),
     };
     store.close().await;
-    let forgotten = Told { history, cache };
     if json {
         report::json(&forgotten);
     } else {
@@ -108,12 +97,12 @@ fn is_wanted(meant: u64, database: bool) -> Result<bool, Problem> {
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
-fn told(Told { history, cache }: &Told) -> String {
-    let mut text = match history.here {
+fn told(forgotten: &Forgotten) -> String {
+    let mut text = match forgotten.here {
         0 => "Nothing on this machine was meant.".to_owned(),
         some => format!("Forgot {}.", turns(some)),
     };
-    match history.database {
+    match forgotten.database {
         None => {}
         Some(true) => text += " The database has forgotten it, too.",
         Some(false) => {
@@ -121,10 +110,10 @@ fn told(Told { history, cache }: &Told) -> String {
                 " The database can't be reached, and still has its copy; it is told as soon as it is back.";
         }
     }
-    if !history.wiped {
+    if !forgotten.wiped {
         text += " Another program reads the file just now; the last bytes are overwritten when it is closed.";
     }
-    if *cache == Some(false) {
+    if forgotten.cache == Some(false) {
         text += " Redis could not be made to forget what is cached there: ask for this again when it is back, or \
                  wait; it ends by itself within seven days.";
     }

@@ -56,7 +56,6 @@ impl Use {
                 Announcement::Instead(Degradation {
                     chain: self.chain.to_owned(),
                     now: self.tier.clone(),
-                    // By these words the conversation knows it from what is told afterwards.
                     what: format!("{down} is down; {using}"),
                     remedy: "`voice-terminal doctor` tells why".into(),
                 })

@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::{Degradation, Event, Mode};
+use crate::domain::{Degradation, Event, Mode, TEXT_INPUT};
 
 /// The chains without which nobody is heard.
 const VOICE: [&str; 2] = ["audio-input", "voice-stt"];
-/// Where these end, when none of their tiers works.
-const DEAF: &str = "text-input-mode";
 
 /// The standing of each chain, and the mode that follows from it.
 #[derive(Debug)]
@@ -80,7 +78,7 @@ impl Condition {
     }
 
     fn with_mode(&mut self, mut events: Vec<Event>) -> Vec<Event> {
-        let hears = |it: &Option<Standing>| it.as_ref().is_none_or(|it| it.news.now != DEAF);
+        let hears = |it: &Option<Standing>| it.as_ref().is_none_or(|it| it.news.now != TEXT_INPUT);
         let standing = VOICE.map(|chain| self.chains.get(chain).map(hears));
         let mode = if !self.voice_wanted || standing.contains(&Some(false)) {
             Mode::Text

@@ -25,7 +25,7 @@ use crate::domain::{
     Answered, Assistant, Attention, BoxFuture, Completeness, Confidence, Content, Degradation, Event,
     Expectation, FailureKind, InputMode, Intent, Interpreter, Interruption, Journal, Listening,
     ListeningChange, LiveNames, Mode, Origin, PauseId, Pcm, Privacy, Ran, Reader, Recogniser, Reply, Settled,
-    Situation, Stage, Stop, Terminal, Tone, Transcript, Utterance, UtteranceId,
+    Situation, Stage, Stop, TEXT_INPUT, Terminal, Tone, Transcript, Utterance, UtteranceId,
 };
 use heeding::Spoken;
 
@@ -627,7 +627,7 @@ impl Coordinator {
                 if failure.kind == FailureKind::Unavailable {
                     let events = self.condition.degraded(Degradation {
                         chain: failure.dependency.clone(),
-                        now: "text-input-mode".into(),
+                        now: TEXT_INPUT.into(),
                         what: failure.what.clone(),
                         remedy: failure.remedy.clone(),
                     });

@@ -319,15 +319,10 @@ impl Performance {
 
     /// What keys would meet: the line as the shell tells it, else what was put in.
     async fn typed(&mut self) -> Result<Typed, Cut> {
-        let at = match self.unless_cancelled(self.ports.terminal.prompt()).await? {
-            Ok(at) => at,
-            Err(failure) if failure.kind == FailureKind::Unavailable => return Err(Cut::Failed(failure)),
-            Err(failure) => {
-                tracing::debug!(%failure, "what is typed is not known");
-                // It may be any of the lines.
-                let (_, lines) = self.insertions.lines(&PaneId(String::new()));
-                return Ok(Typed { lines, ..Typed::default() });
-            }
+        let Some(at) = self.glance(self.ports.terminal.prompt()).await? else {
+            // It may be any of the lines.
+            let (_, lines) = self.insertions.lines(&PaneId(String::new()));
+            return Ok(Typed { lines, ..Typed::default() });
         };
         self.taker = at.taker;
         let (mut here, elsewhere) = self.insertions.lines(&at.target.pane);
@@ -341,14 +336,19 @@ impl Performance {
     }
 
     /// The shell that a line would go to. That it isn't known is no reason not to go on: then there is hardly
-    /// one that would take a line. But a terminal that was waited for in vain is not waited for again.
+    /// one that would take a line.
     async fn shell(&self) -> Result<Arc<ShellNames>, Cut> {
-        match self.unless_cancelled(self.ports.terminal.shell()).await? {
-            Ok(shell) => Ok(Arc::new(shell)),
+        Ok(Arc::new(self.glance(self.ports.terminal.shell()).await?.unwrap_or_default()))
+    }
+
+    /// Looks at something that can be done without. But a terminal that was waited for in vain is not waited for again.
+    async fn glance<T>(&self, look: impl Future<Output = Result<T, Failure>>) -> Result<Option<T>, Cut> {
+        match self.unless_cancelled(look).await? {
+            Ok(seen) => Ok(Some(seen)),
             Err(failure) if failure.kind == FailureKind::Unavailable => Err(Cut::Failed(failure)),
             Err(failure) => {
-                tracing::debug!(%failure, "what names mean to the shell is not known");
-                Ok(Arc::default())
+                tracing::debug!(%failure, "what a line would meet is not known");
+                Ok(None)
             }
         }
     }

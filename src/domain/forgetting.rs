@@ -34,4 +34,7 @@ pub struct Forgotten {
     /// Whether the database has done the same; `None` if there is no database. If not, it will be told when it is
     /// back.
     pub database: Option<bool>,
+    /// Whether Redis has forgotten what was cached; `None` if there is none.
+    #[serde(default)]
+    pub cache: Option<bool>,
 }

@@ -44,7 +44,7 @@ pub use host::is_this_machine;
 pub use input::InputMode;
 pub use intent::{Direction, Intent, Key, KeyPress, Pane, Scroll, Window};
 pub use listening::{Attention, Cue, Gate, Listening, ListeningChange, ListeningMode};
-pub use mode::{Degradation, Mode};
+pub use mode::{Degradation, Mode, TEXT_INPUT};
 pub use names::{LiveNames, Whereabouts};
 pub use pause::{Completeness, PauseId};
 pub use pcm::{Pcm, SAMPLE_RATE, Sound};

@@ -14,6 +14,9 @@ pub enum Mode {
     Text,
 }
 
+/// Where the chains end without which nobody is heard, when none of their tiers works.
+pub const TEXT_INPUT: &str = "text-input-mode";
+
 impl std::fmt::Display for Mode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {

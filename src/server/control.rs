@@ -30,9 +30,6 @@ pub struct ControlError(#[from] std::io::Error);
 /// What a search of the history will find.
 pub type Searched = BoxFuture<'static, Result<Vec<Record>, Failure>>;
 
-/// What was forgotten of the history, and whether Redis has forgotten, too.
-pub type Forgetting = BoxFuture<'static, Result<(Forgotten, Option<bool>), Failure>>;
-
 /// Everything that the socket reaches.
 pub struct Control {
     /// Into the conversation.
@@ -46,7 +43,7 @@ pub struct Control {
     /// Tells which tier of each chain is in use.
     pub chains: Box<dyn Fn() -> Vec<ChainStanding> + Send + Sync>,
     /// Forgets turns of the history.
-    pub forget: Box<dyn Fn(Selection) -> Forgetting + Send + Sync>,
+    pub forget: Box<dyn Fn(Selection) -> BoxFuture<'static, Result<Forgotten, Failure>> + Send + Sync>,
     /// Searches what is not on disk yet.
     pub unsaved: Box<dyn Fn(Option<String>, u32) -> Searched + Send + Sync>,
     /// Takes secrets out of what goes out.
@@ -129,10 +126,10 @@ impl Control {
                 }
                 Ok(Request::Forget { selection }) => {
                     let response = match (self.forget)(selection).await {
-                        Ok((history, cache)) => {
+                        Ok(forgotten) => {
                             // The conversation may be over.
                             let _ = self.inbox.send(Input::Forgotten).await;
-                            Response::Forgotten { history, cache }
+                            Response::Forgotten(forgotten)
                         }
                         Err(failure) => Response::Error { what: failure.what },
                     };

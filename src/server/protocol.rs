@@ -88,14 +88,7 @@ pub enum Response {
     /// How listening stands now.
     Listening(Listening),
     /// So much was forgotten.
-    Forgotten {
-        /// Of the history.
-        #[serde(flatten)]
-        history: Forgotten,
-        /// Whether Redis has forgotten what was cached; `None` if there is none.
-        #[serde(default)]
-        cache: Option<bool>,
-    },
+    Forgotten(Forgotten),
     /// These are in memory only, the newest first.
     Unsaved {
         /// The turns.

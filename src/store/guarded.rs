@@ -313,7 +313,7 @@ impl Store {
             let Some(to) = outbox::destination(&pool).await? else { return Ok(None) };
             let among = Among::UndeliveredAnd(Vec::new());
             let waiting = sqlite::search(&pool, among, &wanted, limit).await?;
-            Ok(Some((to, waiting.iter().map(|record| record.id).collect())))
+            Ok(Some((to.identity, waiting.iter().map(|record| record.id).collect())))
         });
         given.await.ok().flatten().flatten()
     }

@@ -208,14 +208,14 @@ pub(super) async fn standing_of<'c>(
     rows.iter().map(read).collect()
 }
 
-/// How far the server that things go to had come when it took something last; `None` if there is none.
-pub(super) async fn position<'c>(executor: impl SqliteExecutor<'c>) -> Result<Option<i64>, StoreError> {
-    Ok(sqlx::query_scalar("SELECT position FROM destination").fetch_optional(executor).await?)
-}
-
-/// Which server was given what is not in the outbox; `None` if none was.
-pub(super) async fn destination<'c>(executor: impl SqliteExecutor<'c>) -> Result<Option<String>, StoreError> {
-    Ok(sqlx::query_scalar("SELECT identity FROM destination").fetch_optional(executor).await?)
+/// Which server was given what is not in the outbox, and how far it had come when it took something last; `None` if
+/// none was.
+pub(super) async fn destination<'c>(
+    executor: impl SqliteExecutor<'c>,
+) -> Result<Option<Whereabouts>, StoreError> {
+    let query = sqlx::query_as::<_, (String, i64)>("SELECT identity, position FROM destination");
+    let known = query.fetch_optional(executor).await?;
+    Ok(known.map(|(identity, position)| Whereabouts { identity, position }))
 }
 
 /// Those of which the journal has a newer state than this.
@@ -240,10 +240,7 @@ fn list(ids: &[UtteranceId]) -> String {
 /// Does one change, durably.
 pub(super) async fn change(connection: &mut SqliteConnection, change: &Change) -> Result<(), StoreError> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    let known = sqlx::query_as::<_, (String, i64)>("SELECT identity, position FROM destination")
-        .fetch_optional(&mut *transaction)
-        .await?;
-    let before = known.map(|(identity, position)| Whereabouts { identity, position });
+    let before = destination(&mut *transaction).await?;
     if change.is_overruled(before.as_ref()) {
         return Err(StoreError::Overruled);
     }

@@ -460,9 +460,9 @@ impl Replay {
 
     /// Asks a server where it is, and writes to it from now on.
     async fn settle(&mut self, server: &Server) -> Result<(), Stuck> {
-        let known = self.read(|pool| async move { outbox::position(&pool).await }).await?;
+        let known = self.read(|pool| async move { outbox::destination(&pool).await }).await?;
         let there = server.ready().await.map_err(Stuck::Server)?;
-        self.settle_on(there, known).await
+        self.settle_on(there, known.map(|known| known.position)).await
     }
 
     /// Writes to this server from now on, unless another run has chosen another one.

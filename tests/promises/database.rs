@@ -373,13 +373,19 @@ async fn a_primary_that_became_a_replica_says_how_old_it_is() {
     assert!(told.remedy.contains("store.postgres.primary"), "{told:?}");
 }
 
-/// A network that holds an answer with this word in it back, says so, and waits until it is told to go on.
-async fn holding_network(socket: PathBuf, word: &'static str, holds: Arc<Notify>, go_on: Arc<Notify>) -> u16 {
+/// A network between the program and this socket that does something before each piece of an answer passes; its port.
+pub(crate) async fn network<F>(
+    socket: PathBuf,
+    before: impl Fn(&[u8]) -> F + Clone + Send + Sync + 'static,
+) -> u16
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         while let Ok((mut client, _)) = listener.accept().await {
-            let (socket, holds, go_on) = (socket.clone(), Arc::clone(&holds), Arc::clone(&go_on));
+            let (socket, before) = (socket.clone(), before.clone());
             tokio::spawn(async move {
                 let Ok(mut server) = UnixStream::connect(socket).await else { return };
                 let (mut from_client, mut to_client) = client.split();
@@ -388,12 +394,8 @@ async fn holding_network(socket: PathBuf, word: &'static str, holds: Arc<Notify>
                 let back = async {
                     let mut piece = vec![0; 16 * 1024];
                     while let Ok(length @ 1..) = from_server.read(&mut piece).await {
-                        let piece = &piece[..length];
-                        if piece.windows(word.len()).any(|it| it == word.as_bytes()) {
-                            holds.notify_one();
-                            go_on.notified().await;
-                        }
-                        if to_client.write_all(piece).await.is_err() {
+                        before(&piece[..length]).await;
+                        if to_client.write_all(&piece[..length]).await.is_err() {
                             return;
                         }
                     }
@@ -403,6 +405,21 @@ async fn holding_network(socket: PathBuf, word: &'static str, holds: Arc<Notify>
         }
     });
     port
+}
+
+/// A network that holds an answer with this word in it back, says so, and waits until it is told to go on.
+async fn holding_network(socket: PathBuf, word: &'static str, holds: Arc<Notify>, go_on: Arc<Notify>) -> u16 {
+    network(socket, move |piece: &[u8]| {
+        let is_it = piece.windows(word.len()).any(|it| it == word.as_bytes());
+        let (holds, go_on) = (Arc::clone(&holds), Arc::clone(&go_on));
+        async move {
+            if is_it {
+                holds.notify_one();
+                go_on.notified().await;
+            }
+        }
+    })
+    .await
 }
 
 #[tokio::test]

@@ -7,12 +7,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use sqlx::Connection;
-use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, UnixStream};
 use voice_terminal::domain::{Degradation, Journal, Origin, Outcome, Stage, Utterance};
 use voice_terminal::store::{Parts, Store};
 
-use crate::database::{History, begun, breaker, database, look, waiting, words};
+use crate::database::{History, begun, breaker, database, look, network, waiting, words};
 use crate::history::{on_disk, place, say};
 use crate::support::postgres::{Server, Servers};
 use crate::support::user::{User, until};
@@ -327,32 +325,7 @@ async fn a_server_that_goes_down_in_order_is_taken_up_again() {
 
 /// A network that is slow: each piece of an answer takes so long.
 async fn slow_network(socket: PathBuf, delay: Duration) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        while let Ok((mut client, _)) = listener.accept().await {
-            let socket = socket.clone();
-            tokio::spawn(async move {
-                let Ok(mut server) = UnixStream::connect(socket).await else { return };
-                let (mut from_client, mut to_client) = client.split();
-                let (mut from_server, mut to_server) = server.split();
-                let there = tokio::io::copy(&mut from_client, &mut to_server);
-                let back = async {
-                    let mut piece = vec![0; 16 * 1024];
-                    while let Ok(length @ 1..) =
-                        tokio::io::AsyncReadExt::read(&mut from_server, &mut piece).await
-                    {
-                        tokio::time::sleep(delay).await;
-                        if to_client.write_all(&piece[..length]).await.is_err() {
-                            return;
-                        }
-                    }
-                };
-                tokio::select! { _ = there => {}, () = back => {} }
-            });
-        }
-    });
-    port
+    network(socket, move |_: &[u8]| tokio::time::sleep(delay)).await
 }
 
 #[tokio::test]

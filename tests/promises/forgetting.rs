@@ -198,7 +198,7 @@ async fn a_reader_holds_up_nobody_and_not_a_byte_is_left_when_it_lets_go() {
         slowest = slowest.max(start.elapsed());
         said += 1;
     }
-    assert_eq!(forgetting.await.unwrap(), Forgotten { here: 1, wiped: false, database: None });
+    assert_eq!(forgetting.await.unwrap(), Forgotten { here: 1, wiped: false, database: None, cache: None });
     assert!(slowest < Duration::from_secs(1), "a turn waited {slowest:?}");
     assert_eq!(*store.standing().borrow(), None);
     assert!(is_left(place.path()), "the reader held nothing");
@@ -221,7 +221,7 @@ async fn the_database_forgets_too_even_when_it_is_down() {
     say(&history.store, "type tulip").await;
     history.delivered(0).await;
     let (forgotten, typed) = history.store.forget(&one(ids[0])).await.unwrap();
-    assert_eq!(forgotten, Forgotten { here: 1, wiped: true, database: Some(true) });
+    assert_eq!(forgotten, Forgotten { here: 1, wiped: true, database: Some(true), cache: None });
     assert_eq!(typed, ["type marigold"]);
     assert_eq!(server.records().await.len(), 2);
     // A batch that comes late doesn't bring it back.
@@ -255,7 +255,7 @@ async fn the_database_forgets_too_even_when_it_is_down() {
                VALUES ('0198f2c4-7b1e-7c3a-9f00-3b1d2c4e5f60', 1, 'typed', 1, 'type an aster', '{}', 'aster')")
         .await;
     let (forgotten, _) = history.store.forget(&Selection::default()).await.unwrap();
-    assert_eq!(forgotten, Forgotten { here: 2, wiped: true, database: Some(true) });
+    assert_eq!(forgotten, Forgotten { here: 2, wiped: true, database: Some(true), cache: None });
     say(&history.store, "type an iris").await;
     history.delivered(0).await;
     let left: Vec<_> = server.records().await.into_iter().filter_map(|(_, _, text)| text).collect();

@@ -1,5 +1,7 @@
 //! Azure Speech: the REST interface for short audio, and the one for text to speech.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 
 use super::{Request, SOUND, Said, Service, WORDS, wav_file};
@@ -137,11 +139,11 @@ impl Service<str, Sound> for Voice {
 }
 
 /// What stands inside the voice: Azure bills all of it, markup too. So at the usual rate it is only the clause.
-pub(super) fn billed(clause: &str, rate: f32) -> String {
+pub(super) fn billed(clause: &str, rate: f32) -> Cow<'_, str> {
     let (text, percent) = (escaped(clause), ((rate - 1.0) * 100.0).round() as i32);
     match percent {
-        0 => text,
-        percent => format!("<prosody rate='{percent:+}%'>{text}</prosody>"),
+        0 => text.into(),
+        percent => format!("<prosody rate='{percent:+}%'>{text}</prosody>").into(),
     }
 }
 

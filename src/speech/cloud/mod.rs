@@ -7,6 +7,7 @@ mod azure;
 mod google;
 mod openai;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,6 +74,13 @@ pub struct Clouds {
     pub breaker: Breakers,
 }
 
+/// What a service bills of a clause that it is to say at a rate.
+type Billed = fn(&str, f32) -> Cow<'_, str>;
+
+fn as_it_is(clause: &str, _: f32) -> Cow<'_, str> {
+    clause.into()
+}
+
 impl Clouds {
     /// The voices, by all that makes them sound as they do.
     pub(super) fn voices(&self) -> String {
@@ -113,10 +121,14 @@ impl Clouds {
         instead_of: Option<String>,
     ) -> Result<Remote<str, Sound>, Unready> {
         let config = &self.config;
-        let (price, service): (f64, Box<dyn Service<str, Sound>>) = match tier {
-            "cloud-google-tts" => (config.google.tts_price, Box::new(google::Voice::new(config, rate))),
-            "cloud-azure-tts" => (config.azure.tts_price, Box::new(azure::Voice::new(config, rate))),
-            _ => (config.openai.tts_price, Box::new(openai::Voice::new(config, rate))),
+        let (price, billed, service): (f64, Billed, Box<dyn Service<str, Sound>>) = match tier {
+            "cloud-google-tts" => {
+                (config.google.tts_price, as_it_is, Box::new(google::Voice::new(config, rate)))
+            }
+            "cloud-azure-tts" => {
+                (config.azure.tts_price, azure::billed, Box::new(azure::Voice::new(config, rate)))
+            }
+            _ => (config.openai.tts_price, as_it_is, Box::new(openai::Voice::new(config, rate))),
         };
         let server = self.server(tier)?;
         let using = Use {
@@ -127,13 +139,10 @@ impl Clouds {
             instead_of,
             otherwise: "keep them here",
         };
-        let is_azure = tier == "cloud-azure-tts";
         let cost = Box::new(move |clause: &str| {
-            let characters = clause.chars().count();
             // How long they will be is not known before.
-            let sound = Duration::from_secs_f64(characters as f64 / CHARACTERS_A_SECOND);
-            let billed = if is_azure { azure::billed(clause, rate).chars().count() } else { characters };
-            Cost::of_text(billed, price, sound)
+            let sound = Duration::from_secs_f64(clause.chars().count() as f64 / CHARACTERS_A_SECOND);
+            Cost::of_text(billed(clause, rate).chars().count(), price, sound)
         });
         Ok(Remote::new(server, service, cost, Arc::clone(&self.gate), using, is_own(tier, config)))
     }

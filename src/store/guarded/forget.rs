@@ -61,7 +61,7 @@ impl Store {
         };
         let wiped = wiped || self.is_wiped().await;
         tracing::info!(turns = here, wiped, ?database, "turns were forgotten");
-        Ok((Forgotten { here, wiped, database }, texts))
+        Ok((Forgotten { here, wiped, database, cache: None }, texts))
     }
 
     /// Whether the database has been told of everything that is to be forgotten; waits a little for that.

@@ -23,9 +23,6 @@ const PLACES: usize = 16;
 /// A connection that nobody needs is closed after this.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// After this a server is looked at again: its tables may be others by now.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
-
 /// Which servers there are.
 #[derive(Debug)]
 pub struct Database {
@@ -190,7 +187,7 @@ impl Server {
         let wanted = wanted.clone();
         self.with_session(move |session| {
             Box::pin(async move {
-                if session.looked.elapsed() >= LOOK_AGAIN {
+                if session.is_stale() {
                     session.look().await?;
                 }
                 // Before: a replica that is promoted in between may have answered as one.
@@ -259,7 +256,7 @@ fn writable(session: &Session) -> Result<(), PostgresError> {
 /// Whether it takes writes, is the server that is meant, and was not set back since. That is looked at once a
 /// connection, and now and then: a server can't be set back under one, but its tables can be made anew.
 async fn vouched(session: &mut Session, meant: &Whereabouts) -> Result<(), PostgresError> {
-    if !session.vouched || session.looked.elapsed() >= LOOK_AGAIN {
+    if !session.vouched || session.is_stale() {
         session.look().await?;
     }
     writable(session)?;

@@ -12,6 +12,9 @@ use sqlx::{ConnectOptions, Connection, PgConnection, Row};
 use super::error::PostgresError;
 use crate::domain::is_this_machine;
 
+/// After this a server is looked at again: its tables may be others by now.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
 /// They are in the program's own schema, as everything else.
 static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
     let mut migrations = sqlx::migrate!("migrations/postgres");
@@ -101,6 +104,11 @@ impl Session {
         self.facts = prepare(&mut self.connection).await?;
         self.looked = Instant::now();
         Ok(())
+    }
+
+    /// Whether it is time to look again.
+    pub(super) fn is_stale(&self) -> bool {
+        self.looked.elapsed() >= LOOK_AGAIN
     }
 
     /// Whether the server still answers.
