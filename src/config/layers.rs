@@ -489,6 +489,8 @@ mod tests {
             ("database", "journal", 5),
             ("database", "postgresql-primary", 120),
             ("cache", "cache-redis", 30),
+            ("audio-input", "audio-input", 30),
+            ("audio-output", "audio-output", 30),
             ("database", "postgresql-replica", 600),
             ("voice-stt", "local-whisper", 600),
             ("voice-tts", "local-neural", 600),

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::condition::Condition;
 use super::confirmation::Question;
-use super::echo::Echo;
+use super::echo::{Echo, OwnVoice};
 use super::findings::Findings;
 use super::hearing::{Answer, Hearing, Progress, Unheard};
 use super::insertions::Insertions;
@@ -462,9 +462,10 @@ impl Coordinator {
             Content::Speech(pcm) => {
                 let began = Instant::now().checked_sub(pcm.duration()).unwrap_or_else(Instant::now);
                 // A recording is not of this room.
-                let may_be_echo = origin == Origin::Microphone && !surely && self.echo.may_return(began);
+                let of_this_room = origin == Origin::Microphone && !surely;
+                let own_voice = if of_this_room { self.echo.around(began) } else { OwnVoice::default() };
                 let expectation = self.expectation();
-                let unheard = Unheard { id, pcm, expectation, may_be_echo, overheard: !attended, answer };
+                let unheard = Unheard { id, pcm, expectation, own_voice, overheard: !attended, answer };
                 self.hearing.hear(unheard, pause);
             }
             Content::Transcribed(text) => {
@@ -570,15 +571,15 @@ impl Coordinator {
         }
     }
 
-    fn is_echo(&self, transcript: &Transcript) -> bool {
+    fn is_echo(&self, own_voice: &OwnVoice, transcript: &Transcript) -> bool {
         let completeness = self.ports.interpreter.completeness(&transcript.text, &self.moment());
         let means_something = completeness != Completeness::Unknown;
-        self.echo.is(&transcript.text, means_something)
+        own_voice.returns_in(&transcript.text, means_something)
     }
 
     async fn heard(&mut self, progress: Progress) {
-        let (id, may_be_echo, answer, result) = match progress {
-            Progress::Heard { id, may_be_echo, answer, result } => (id, may_be_echo, answer, result),
+        let (id, own_voice, answer, result) = match progress {
+            Progress::Heard { id, own_voice, answer, result } => (id, own_voice, answer, result),
             Progress::Guessed { transcript, ending } => {
                 let text = self.vigil.without_phrase(&transcript.text);
                 let completeness = self.ports.interpreter.completeness(text, &self.moment());
@@ -603,7 +604,7 @@ impl Coordinator {
                     self.condition.serving("voice-stt", "I understand speech again.")
                 };
                 self.tell_all(events);
-                if may_be_echo && self.is_echo(&transcript) {
+                if self.is_echo(&own_voice, &transcript) {
                     tracing::info!(%id, "our own voice came back, and is not answered");
                     self.note(id, Stage::Transcribed(transcript)).await;
                     self.note(id, Stage::Abandoned { reason: "it was the program's own voice".into() }).await;

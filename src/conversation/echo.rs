@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 /// How late an echo may come.
 const LATE: Duration = Duration::from_secs(3);
+/// How long a text is remembered after its end: speech that is longer has begun after it.
+const KEPT: Duration = Duration::from_secs(60);
 /// The share of an utterance's words that must stand in the answer, in order. Whisper mishears some ...
 const SHARE: f64 = 0.7;
 /// The same where it means nothing: then little is lost.
@@ -17,9 +19,12 @@ const SHARE_OF_NOTHING: f64 = 0.5;
 /// ... and others in part: so alike are "cart" and "cargo".
 const ALIKE: f64 = 0.6;
 
-/// What was spoken last.
+/// What was spoken last, the oldest first.
 #[derive(Debug, Default)]
-pub(super) struct Echo {
+pub(super) struct Echo(Vec<Text>);
+
+#[derive(Debug)]
+struct Text {
     words: Vec<String>,
     /// When it ended; `None` while it is being spoken.
     ended: Option<Instant>,
@@ -28,32 +33,45 @@ pub(super) struct Echo {
 impl Echo {
     /// A text is being spoken.
     pub(super) fn begin(&mut self, text: &str, now: Instant) {
-        // What has just ended may come back as well.
-        if self.ended.is_some_and(|ended| now > ended + LATE) {
-            self.words.clear();
-        }
-        self.words.extend(words(text));
-        self.ended = None;
+        self.0.retain(|text| text.may_return(now.checked_sub(KEPT).unwrap_or(now)));
+        self.0.push(Text { words: words(text), ended: None });
     }
 
     /// It has ended, or was cut off.
     pub(super) fn end(&mut self, now: Instant) {
-        self.ended.get_or_insert(now);
+        for text in &mut self.0 {
+            text.ended.get_or_insert(now);
+        }
     }
 
-    /// Whether speech that began at this moment could be an echo.
-    pub(super) fn may_return(&self, began: Instant) -> bool {
-        !self.words.is_empty() && self.ended.is_none_or(|ended| began < ended + LATE)
+    /// What may have come back in speech that began at this moment and has ended.
+    pub(super) fn around(&self, began: Instant) -> OwnVoice {
+        let around = self.0.iter().filter(|text| text.may_return(began));
+        OwnVoice(around.flat_map(|text| text.words.iter().cloned()).collect())
     }
+}
 
+impl Text {
+    /// Whether speech that began at this moment could be an echo of it.
+    fn may_return(&self, began: Instant) -> bool {
+        self.ended.is_none_or(|ended| began < ended + LATE)
+    }
+}
+
+/// The words that were spoken around the time of an utterance; none, where it can't be an echo.
+#[derive(Debug, Default)]
+pub(super) struct OwnVoice(Vec<String>);
+
+impl OwnVoice {
     /// Whether what was heard says what was spoken.
-    pub(super) fn is(&self, heard: &str, means_something: bool) -> bool {
+    pub(super) fn returns_in(&self, heard: &str, means_something: bool) -> bool {
         let heard = words(heard);
         let share = if means_something { SHARE } else { SHARE_OF_NOTHING };
         match heard.len() {
             0 => false,
+            _ if self.0.is_empty() => false,
             1 => !means_something,
-            many => in_order(&heard, &self.words) as f64 >= share * many as f64,
+            many => in_order(&heard, &self.0) as f64 >= share * many as f64,
         }
     }
 }
@@ -91,35 +109,61 @@ mod tests {
     #[test]
     fn an_echo_is_known_by_its_words_and_its_time() {
         let now = Instant::now();
+        let after = |seconds: u64| now + Duration::from_secs(seconds);
         let mut echo = Echo::default();
-        let is = |echo: &Echo, heard: &str| echo.is(heard, true);
-        assert!(!echo.may_return(now));
+        let is = |echo: &Echo, heard: &str, began: Instant| echo.around(began).returns_in(heard, true);
+        assert!(!is(&echo, "new session build", now));
         echo.begin("New session build. There was a session of that name already.", now);
-        assert!(echo.may_return(now));
-        assert!(is(&echo, "New Session Build"));
-        assert!(is(&echo, "There was a section of that name already."), "one word misheard");
-        assert!(is(&echo, "New section bild"), "all misheard in part");
-        assert!(!is(&echo, "split right") && !is(&echo, "no session right"));
-        assert!(!is(&echo, "right"), "a word of which nothing was said");
+        assert!(is(&echo, "New Session Build", now));
+        assert!(is(&echo, "There was a section of that name already.", now), "one word misheard");
+        assert!(is(&echo, "New section bild", now), "all misheard in part");
+        assert!(!is(&echo, "split right", now) && !is(&echo, "no session right", now));
+        assert!(!is(&echo, "right", now), "a word of which nothing was said");
         echo.end(now);
-        assert!(echo.may_return(now + Duration::from_secs(2)));
-        assert!(!echo.may_return(now + Duration::from_secs(4)));
-        echo.begin("Split right.", now + Duration::from_secs(1));
-        assert!(is(&echo, "new session build") && is(&echo, "split right"), "the one before may still come");
-        echo.end(now + Duration::from_secs(2));
-        echo.begin("Zoomed in.", now + Duration::from_secs(9));
-        assert!(!is(&echo, "split right"));
+        assert!(is(&echo, "new session build", after(2)));
+        assert!(!is(&echo, "new session build", after(4)));
+        echo.begin("Split right.", after(1));
+        let at = after(2);
+        assert!(
+            is(&echo, "new session build", at) && is(&echo, "split right", at),
+            "the one before may still come"
+        );
+        echo.end(after(2));
+        echo.begin("Zoomed in.", after(9));
+        assert!(!is(&echo, "split right", after(9)));
+    }
+
+    #[test]
+    fn what_is_spoken_later_makes_nothing_of_before_an_echo() {
+        let now = Instant::now();
+        let after = |seconds: u64| now + Duration::from_secs(seconds);
+        let mut echo = Echo::default();
+        echo.begin("You can say: list sessions, split right, or help.", now);
+        echo.end(after(2));
+        // One on the heels of the other.
+        for second in 2..60 {
+            echo.begin("I can be heard again.", after(second));
+            echo.end(after(second + 1));
+        }
+        assert!(!echo.around(after(58)).returns_in("list sessions", true));
+        assert!(echo.around(after(58)).returns_in("I can be heard", true));
+        assert!(echo.around(after(3)).returns_in("list sessions", true), "it was said until then");
     }
 
     #[test]
     fn an_answer_to_a_question_is_no_echo() {
+        let now = Instant::now();
         let mut echo = Echo::default();
-        echo.begin("Shall I kill session build? Say confirm, or cancel.", Instant::now());
-        assert!(!echo.is("Confirm", true));
-        assert!(!echo.is("Yes, do it.", true));
-        assert!(echo.is("Play session build now", false) && !echo.is("Play session build now", true));
-        echo.begin("You can say: split right, run cargo test, or cancel.", Instant::now());
-        assert!(echo.is("Run cart.", true) && !echo.is("Split left", true) && !echo.is("Run make", true));
-        assert!(echo.is("Kills.", false) && echo.is("Hills.", false), "it means nothing");
+        echo.begin("Shall I kill session build? Say confirm, or cancel.", now);
+        let spoken = echo.around(now);
+        assert!(!spoken.returns_in("Confirm", true));
+        assert!(!spoken.returns_in("Yes, do it.", true));
+        assert!(spoken.returns_in("Play session build now", false));
+        assert!(!spoken.returns_in("Play session build now", true));
+        echo.begin("You can say: split right, run cargo test, or cancel.", now);
+        let spoken = echo.around(now);
+        assert!(spoken.returns_in("Run cart.", true));
+        assert!(!spoken.returns_in("Split left", true) && !spoken.returns_in("Run make", true));
+        assert!(spoken.returns_in("Kills.", false) && spoken.returns_in("Hills.", false), "it means nothing");
     }
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::echo::OwnVoice;
 use crate::domain::{
     BoxFuture, Completeness, Expectation, Failure, FailureKind, PauseId, Pcm, Recogniser, Reply, Transcript,
     UtteranceId,
@@ -26,8 +27,8 @@ pub(super) struct Unheard {
     pub(super) pcm: Pcm,
     /// What it probably is.
     pub(super) expectation: Expectation,
-    /// Whether it may be our own voice, come back.
-    pub(super) may_be_echo: bool,
+    /// What was spoken around it, and may have come back.
+    pub(super) own_voice: OwnVoice,
     /// Whether it is probably not meant for us, and stays on this machine.
     pub(super) overheard: bool,
     pub(super) answer: Answer,
@@ -36,7 +37,7 @@ pub(super) struct Unheard {
 /// What comes of it.
 pub(super) enum Progress {
     /// An utterance is words now, or never will be.
-    Heard { id: UtteranceId, may_be_echo: bool, answer: Answer, result: Result<Transcript, Failure> },
+    Heard { id: UtteranceId, own_voice: OwnVoice, answer: Answer, result: Result<Transcript, Failure> },
     /// What somebody seems to have said so far, and who wants to know whether that is all.
     Guessed { transcript: Transcript, ending: Option<oneshot::Sender<Completeness>> },
 }
@@ -132,7 +133,7 @@ impl Hearing {
 
     fn begin(&mut self, unheard: Unheard, guessed: Option<Words>) {
         let recogniser = Arc::clone(&self.recogniser);
-        let Unheard { id, pcm, expectation, may_be_echo, overheard, answer } = unheard;
+        let Unheard { id, pcm, expectation, own_voice, overheard, answer } = unheard;
         let future = async move {
             let guessed = match guessed {
                 Some(Words::Awaited(words)) => words.await,
@@ -143,7 +144,7 @@ impl Hearing {
                 Some(transcript) => Ok(transcript),
                 None => recognise(recogniser.as_ref(), &pcm, &expectation, overheard).await,
             };
-            Progress::Heard { id, may_be_echo, answer, result }
+            Progress::Heard { id, own_voice, answer, result }
         };
         self.under_way = Some((id, Box::pin(future)));
     }
@@ -274,7 +275,7 @@ mod tests {
             id: UtteranceId::generate(),
             pcm: sound(samples),
             expectation: Expectation::default(),
-            may_be_echo: false,
+            own_voice: OwnVoice::default(),
             overheard: false,
             answer: None,
         }
