@@ -53,6 +53,9 @@ const CHAINS: [(&str, &[&str], &str); 8] = [
     ("database", &DATABASE, "memory of this run"),
 ];
 
+/// The model that tells speech from noises.
+const DETECTOR: &str = "silero-vad";
+
 /// The tiers of the history: the servers, as many as are configured, and the journal.
 const DATABASE: [&str; 5] =
     ["postgresql-primary", "postgresql-replica", "postgresql-replica-2", "postgresql-replica-3", "journal"];
@@ -339,7 +342,7 @@ impl World {
 
     /// The best voice detector there is.
     pub fn detector(&self) -> VoiceDetector {
-        let model = self.models().resolve("silero-vad").ok();
+        let model = self.models().resolve(DETECTOR).ok();
         model.and_then(|path| VoiceDetector::silero(&path).ok()).unwrap_or_else(VoiceDetector::energy)
     }
 

@@ -1,16 +1,17 @@
 //! The tasks that stand between the parts and the conversation: each turns what one part tells into
 //! [`Input`]s, and sees to it that the part is there as it is configured now.
 
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::{World, progress};
-use crate::audio::{Ear, Heard, Mouth};
+use super::{DETECTOR, World, progress};
+use crate::audio::{self, Ear, Heard, Mouth};
 use crate::breaker::State;
 use crate::cloud::Announcement;
 use crate::config::{Config, ConfigError, Difference, Watcher};
@@ -18,6 +19,7 @@ use crate::conversation::Input;
 use crate::domain::{Assistant, Attention, Degradation, Event, Failure, Listening, TEXT_INPUT};
 use crate::interpreter::Rules;
 use crate::shutdown::PATIENCE;
+use crate::speech::models::Models;
 use crate::speech::{self, Recognisers};
 use crate::store::{self, Recovered, Store};
 use crate::terminal::Notice;
@@ -52,16 +54,29 @@ pub(super) fn announce(inbox: &mpsc::WeakSender<Input>, announcement: Announceme
     sent.is_ok()
 }
 
+/// What an earlier run left: so many turns, in so many of which a command had been sent.
+fn left_behind(interrupted: u64, uncertain: u64) -> String {
+    let turns = match interrupted {
+        1 => "a turn was not finished".into(),
+        many => format!("{many} turns were not finished"),
+    };
+    let commands = match uncertain {
+        0 => String::new(),
+        1 => ", and of a command nobody knows what came".into(),
+        many => format!(", and of {many} commands nobody knows what came"),
+    };
+    format!(
+        "An earlier run was stopped in the middle: {turns}{commands}. Nothing was repeated; see `voice-terminal \
+         history`."
+    )
+}
+
 /// Marks what a crash left unfinished, and tells what the history's standing is, now and later.
 pub(super) async fn report_store(store: Store, inbox: mpsc::WeakSender<Input>) {
     match store.recover().await {
         Ok(Recovered { interrupted: 0, uncertain: 0 }) => {}
         Ok(Recovered { interrupted, uncertain }) => {
-            let text = format!(
-                "An earlier run was stopped in the middle: {interrupted} turns were not finished, and of {uncertain} \
-                 commands nobody knows what came. Nothing was repeated; see `voice-terminal history`."
-            );
-            send(&inbox, Input::Notice(text)).await;
+            send(&inbox, Input::Notice(left_behind(interrupted + uncertain, uncertain))).await;
         }
         Err(failure) => tracing::warn!(%failure, "what an earlier run left could not be marked"),
     }
@@ -105,7 +120,8 @@ pub(super) async fn report_terminal(
     }
 }
 
-/// How often a recogniser that doesn't work is looked after. While its breaker is open that costs nothing.
+/// How often a recogniser that doesn't work is looked after, and whether a model has come. While the recogniser's breaker
+/// is open that costs nothing.
 const LOOK_AFTER: Duration = Duration::from_secs(5);
 
 /// Keeps the configured recogniser ready, and tells how that goes.
@@ -190,26 +206,54 @@ pub(super) async fn listen(
     loop {
         let now = world.borrow().clone();
         let audio = now.config.audio.clone();
-        let model = now.models().resolve("silero-vad").ok();
-        if model.is_some() {
-            let what = "Speech is told from noises again.".into();
-            send(&inbox, Input::Serving { chain: "voice-activity".into(), what }).await;
-        }
+        let model = DetectorModel::look(now.models()).await;
         let ear = cancel.child_token();
         let breaker = now.breaker("audio-input", "audio-input");
         let (told, reference) = (listening.clone(), now.reference.clone());
-        let heard = Ear::start(audio.clone(), model, breaker, told, reference, ear.clone());
+        let heard = Ear::start(audio.clone(), model.path.clone(), breaker, told, reference, ear.clone());
         let ways = (mouth.clone(), listening.clone());
         let mut hearing = pin!(forward(heard, ways, &somebody_speaks, inbox.clone()));
         let changed = async { world.wait_for(|world| world.config.audio != audio).await.is_ok() };
         tokio::select! {
             () = &mut hearing => return,
             changed = changed => if !changed { return },
+            () = model.replaced(now.models()) => {}
         }
         ear.cancel();
         // What was heard until now is not lost.
         if tokio::time::timeout(PATIENCE, hearing).await.is_err() {
             tracing::warn!("the old microphone did not end in time");
+        }
+    }
+}
+
+/// The file that tells speech from noises, as it was when it was looked at.
+#[derive(PartialEq)]
+struct DetectorModel {
+    /// `None` if it isn't there.
+    path: Option<PathBuf>,
+    modified: Option<SystemTime>,
+}
+
+impl DetectorModel {
+    async fn look(models: Models) -> Self {
+        let look = move || {
+            let path = models.resolve(DETECTOR).ok();
+            let modified = path.as_ref().and_then(|path| path.metadata().ok()?.modified().ok());
+            Self { path, modified }
+        };
+        // Without a thread to look on there is none for a model either.
+        tokio::task::spawn_blocking(look).await.unwrap_or(Self { path: None, modified: None })
+    }
+
+    /// Waits until one is there that wasn't: the one before was missing, or may have been damaged.
+    async fn replaced(&self, models: Models) {
+        loop {
+            tokio::time::sleep(LOOK_AFTER).await;
+            let now = Self::look(models.clone()).await;
+            if now.path.is_some() && now != *self {
+                return;
+            }
         }
     }
 }
@@ -308,6 +352,10 @@ async fn forward(
             Heard::Recovered { device } => Input::Serving {
                 chain: "audio-input".into(),
                 what: format!("I hear you again, through {device}."),
+            },
+            Heard::Discerned => Input::Serving {
+                chain: audio::DETECTION.into(),
+                what: "Speech is told from noises again.".into(),
             },
             Heard::Notice(text) => Input::Notice(text),
         };

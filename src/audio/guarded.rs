@@ -37,6 +37,8 @@ use super::vad::VoiceDetector;
 
 /// The chain's name.
 const CHAIN: &str = "audio-input";
+/// That of what tells speech from silence.
+pub const DETECTION: &str = "voice-activity";
 /// Events that wait for the consumer; see [`Ear`] for what happens beyond.
 const QUEUE: usize = 16;
 /// How often a running stream votes, and for how long it must have run to count as healthy.
@@ -92,6 +94,8 @@ pub enum Heard {
     },
     /// It is heard, but less well than it could be: speech is told from silence by loudness alone.
     Degraded(Degradation),
+    /// Speech is told from noises by what it sounds like, perhaps again after [`Heard::Degraded`].
+    Discerned,
     /// Something to tell the user.
     Notice(String),
 }
@@ -304,6 +308,7 @@ impl Supervisor {
             }
         };
         if let Some(detector) = loaded {
+            send(&self.cancel, outbox, Heard::Discerned).await?;
             return Ok(detector);
         }
         send(&self.cancel, outbox, Heard::Degraded(by_loudness())).await?;
@@ -509,7 +514,7 @@ pub(super) fn changed(device: &str, missing: Option<&Missing>) -> String {
 
 fn by_loudness() -> Degradation {
     Degradation {
-        chain: "voice-activity".into(),
+        chain: DETECTION.into(),
         now: "energy".into(),
         what: "Speech is told from silence by loudness alone, so noises may be taken for it.".into(),
         remedy: "fetch the voice detection model: voice-terminal models fetch silero-vad".into(),

@@ -23,6 +23,7 @@ use super::endpoint::Event;
 use super::gate::Gatekeeper;
 use super::guarded::Heard;
 use super::microphone::Microphone;
+use super::patience::Patience;
 use super::reference::{Continuity, Feed};
 use super::segment::Listener;
 use super::silence::Silence;
@@ -92,7 +93,7 @@ pub(super) fn listen(
     *stop.thread.lock() = Some(thread::current());
     microphone.wake_me();
     let mut samples = Vec::new();
-    let mut last = Instant::now();
+    let mut patience = Patience::begin(Instant::now());
     let mut silence = Silence::default();
     outbox.forget();
     gate.begin();
@@ -113,7 +114,7 @@ pub(super) fn listen(
             canceller.restart_elsewhere();
         }
         if microphone.take(&mut samples) {
-            last = Instant::now();
+            patience = Patience::begin(Instant::now());
             played.clear();
             match feed.take(&mut played) {
                 Continuity::Continues => {}
@@ -147,7 +148,7 @@ pub(super) fn listen(
         if let Some(fault) = microphone.fault() {
             break Ended::Died(fault);
         }
-        let silent_for = last.elapsed();
+        let silent_for = patience.waited(Instant::now());
         if silent_for >= watchdog {
             break Ended::Died(Trouble::Silent);
         }

@@ -25,6 +25,7 @@ use crate::domain::SAMPLE_RATE;
 
 use super::capture::{self, News};
 use super::device::{self, Found, Missing, Place, Wish};
+use super::patience::Patience;
 use super::pulse::{Connection, Reading};
 use super::resample::{Resampler, downmix};
 use super::trouble::{Direction, Trouble};
@@ -166,7 +167,7 @@ impl Microphone {
     fn delivering(self, patience: Duration) -> Result<Self, Trouble> {
         // Polled, since this thread may not be the one that listens later.
         const POLL: Duration = Duration::from_millis(5);
-        let begun = Instant::now();
+        let mut waiting = Patience::begin(Instant::now());
         loop {
             if self.shared.arrived.load(Ordering::Acquire) {
                 return Ok(self);
@@ -174,7 +175,7 @@ impl Microphone {
             if let Some(fault) = self.fault() {
                 return Err(fault);
             }
-            if begun.elapsed() >= patience {
+            if waiting.waited(Instant::now()) >= patience {
                 return Err(Trouble::Silent);
             }
             std::thread::sleep(POLL);

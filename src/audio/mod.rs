@@ -46,6 +46,7 @@ mod listen;
 mod microphone;
 mod mouth;
 mod past;
+mod patience;
 mod pulse;
 mod recording;
 mod reference;
@@ -61,7 +62,7 @@ mod watch;
 
 pub use device::ListedDevice;
 pub use endpoint::{Endpointer, Event, Segment};
-pub use guarded::{Ear, Heard, devices};
+pub use guarded::{DETECTION, Ear, Heard, devices};
 pub use mouth::{Mouth, Talk};
 pub use recording::{Recording, RecordingError, Remark};
 pub use reference::Reference;

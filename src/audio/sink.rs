@@ -24,6 +24,7 @@ use tokio::sync::{broadcast, oneshot};
 
 use super::deck::{self, Feed};
 use super::device::{self, Chosen, Found, Missing, Place, Wish};
+use super::patience::Patience;
 use super::pulse::{Connection, Event, Message, Reading, ignore};
 use super::reference::Reference;
 use super::trouble::{Direction, Trouble};
@@ -115,8 +116,8 @@ struct Stream {
     /// Feeds signs. They are no speech, so that nobody need know of them to tell what is.
     signs: Feed,
     broken: Arc<AtomicBool>,
-    /// What the device had asked for when that was last seen to have grown, and when that was.
-    alive: (u64, Instant),
+    /// What the device had asked for when that was last seen to have grown, and how long ago that was.
+    alive: (u64, Patience),
     /// Since when it has nothing to play.
     empty: Option<Instant>,
 }
@@ -210,7 +211,7 @@ impl Sink {
     fn queue(&mut self, sound: &Sound) -> Result<Duration, CallError<Trouble>> {
         let stream = self.open()?;
         if stream.feed.waiting().is_zero() {
-            stream.alive = (stream.feed.asked(), Instant::now());
+            stream.alive = (stream.feed.asked(), Patience::begin(Instant::now()));
         }
         stream.feed.push(sound);
         stream.empty = None;
@@ -244,9 +245,9 @@ impl Sink {
         };
         let (asked, now) = (stream.feed.asked(), Instant::now());
         if asked != stream.alive.0 {
-            stream.alive = (asked, now);
+            stream.alive = (asked, Patience::begin(now));
         }
-        let dead = now.duration_since(stream.alive.1) > GRACE;
+        let dead = stream.alive.1.waited(now) > GRACE;
         if stream.broken.load(Ordering::Acquire) || dead {
             tracing::warn!(dead, "the loudspeaker went away");
             // The dependency failed in use, after it had been opened well; what is left of the answer is dropped.
@@ -317,7 +318,7 @@ fn open_here(wish: &Wish, volume: f32, reference: &Reference, told: Told) -> Res
     let watch = server.and_then(|(connection, device)| {
         follow(connection, &device, wish.clone(), reference.clone(), told).ok()
     });
-    Ok(Stream { sink, watch, feed, signs, broken, alive: (0, Instant::now()), empty: None })
+    Ok(Stream { sink, watch, feed, signs, broken, alive: (0, Patience::begin(Instant::now())), empty: None })
 }
 
 /// The same device, as the library knows it that plays.

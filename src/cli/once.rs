@@ -25,7 +25,7 @@ pub(super) async fn run(world: &World, text: String, yes: bool, spoken: bool, js
         },
         Err(ClientError::NotRunning) => {
             let utterance = if spoken { Utterance::transcribed } else { Utterance::typed };
-            alone(world, utterance(Origin::Control, text), yes).await?
+            alone(world, Utterance { is_agreed: yes, ..utterance(Origin::Control, text) }).await?
         }
         Err(error) => return Err(error.into()),
     };
@@ -39,16 +39,13 @@ pub(super) async fn run(world: &World, text: String, yes: bool, spoken: bool, js
 
 /// In this process. A question that is left open can't be answered later, so what it had inserted is
 /// taken back on the way out.
-async fn alone(world: &World, utterance: Utterance, yes: bool) -> Result<Option<Reply>, Problem> {
+async fn alone(world: &World, utterance: Utterance) -> Result<Option<Reply>, Problem> {
     let cancel: CancellationToken = shutdown::on_signals(console::restore)?;
     let conversation = world.converse(false, cancel.clone()).await?;
     // Nobody watches its events.
     report::announcements(world);
     let over = |_| Problem::new("it was stopped", "");
     let mut reply = conversation.turn(utterance).await.map_err(over)?;
-    if yes && reply.as_ref().is_some_and(|reply| reply.tone == Tone::Question) {
-        reply = conversation.turn(Utterance::typed(Origin::Control, "confirm")).await.map_err(over)?;
-    }
     if let Some(reply) = reply.as_mut().filter(|reply| reply.asks()) {
         reply.text += "\nNothing was done: voice-terminal is not running to wait for an answer. ";
         reply.text += match reply.tone {

@@ -443,7 +443,7 @@ impl Coordinator {
         if let Err(failure) = self.ports.journal.open(&utterance).await {
             tracing::error!(%id, %failure, "an utterance could not be written to the journal");
         }
-        let Utterance { content, .. } = utterance;
+        let Utterance { content, is_agreed, .. } = utterance;
         let spoken = !matches!(content, Content::Text(_));
         // What may not be for us is told when it is known to be.
         if attended {
@@ -469,14 +469,14 @@ impl Coordinator {
                 self.hearing.hear(unheard, pause);
             }
             Content::Transcribed(text) => {
-                let transcribed =
-                    Spoken { id, text, confidence: Confidence::CERTAIN, degraded: false, answer };
+                let confidence = Confidence::CERTAIN;
+                let transcribed = Spoken { id, text, confidence, degraded: false, is_agreed, answer };
                 let heed = self.heed(None, &transcribed.text);
                 self.take(heed, transcribed).await;
             }
             Content::Text(text) => {
                 let (confidence, input) = (Confidence::CERTAIN, self.input);
-                let words = Words { id, text, confidence, degraded: false, spoken, input };
+                let words = Words { id, text, confidence, degraded: false, spoken, is_agreed, input };
                 self.enqueue(words, answer).await;
             }
         }
@@ -622,7 +622,7 @@ impl Coordinator {
                 self.note(id, Stage::Transcribed(transcript.clone())).await;
                 self.tell(Event::Transcribed { id, transcript: transcript.clone() });
                 let Transcript { text, confidence, .. } = transcript;
-                self.take(heed, Spoken { id, text, confidence, degraded, answer }).await;
+                self.take(heed, Spoken { id, text, confidence, degraded, is_agreed: false, answer }).await;
             }
             Err(failure) => {
                 if failure.kind == FailureKind::Unavailable {

@@ -35,6 +35,8 @@ pub(super) struct Words {
     pub(super) degraded: bool,
     /// They were spoken, not typed.
     pub(super) spoken: bool,
+    /// Whoever said them agrees beforehand to what would be asked.
+    pub(super) is_agreed: bool,
     /// What they were taken as when they were said.
     pub(super) input: InputMode,
 }
@@ -266,7 +268,9 @@ impl Performance {
             }
             Step::Ask(deeds, consequence) => {
                 self.withdraw(Answered::Replaced).await?;
-                self.ask(deeds, intent, &consequence, context.lifetime).await?
+                let question = self.ask(deeds, intent, &consequence, context.lifetime).await?;
+                // To what was said, and not to what an AI makes of it.
+                if words.is_agreed && !self.is_proposed { self.confirmed().await? } else { question }
             }
         };
         Ok(Some(wording::corrected(reply, &corrections)))
@@ -392,7 +396,9 @@ impl Performance {
 
     /// Writes how a question ends: with it, and with this turn, which ends it.
     async fn settle(&self, question: &Question, answer: Answered) {
-        self.note(&Stage::Concerns(question.id)).await;
+        if question.id != self.id {
+            self.note(&Stage::Concerns(question.id)).await;
+        }
         // Who comes too late has not answered it.
         let by = (answer != Answered::Expired).then_some(self.id);
         self.note_of(question.id, &Stage::Settled(Settled { answer, by })).await;

@@ -82,6 +82,8 @@ pub struct Utterance {
     pub content: Content,
     /// Whether it is for the program, as far as is known when it arrives.
     pub is_attended: bool,
+    /// Whether whoever said it agrees beforehand to what would be asked. What an AI makes of it is asked all the same.
+    pub is_agreed: bool,
 }
 
 impl Utterance {
@@ -101,6 +103,13 @@ impl Utterance {
     }
 
     fn new(origin: Origin, content: Content) -> Self {
-        Self { id: UtteranceId::generate(), origin, at: Timestamp::now(), content, is_attended: true }
+        Self {
+            id: UtteranceId::generate(),
+            origin,
+            at: Timestamp::now(),
+            content,
+            is_attended: true,
+            is_agreed: false,
+        }
     }
 }

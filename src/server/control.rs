@@ -14,8 +14,7 @@ use super::protocol::{ByHand, ChainStanding, Delivery, LONGEST_LINE, Request, Re
 use crate::breaker::Registry;
 use crate::conversation::Input;
 use crate::domain::{
-    BoxFuture, Degradation, Event, Failure, Forgotten, ListeningChange, Origin, Record, Reply, Selection,
-    Tone, Utterance,
+    BoxFuture, Degradation, Event, Failure, Forgotten, ListeningChange, Origin, Record, Selection, Utterance,
 };
 use crate::redact::Redactor;
 
@@ -113,7 +112,8 @@ impl Control {
                 Ok(Request::Watch) => return self.watch(&mut write).await,
                 Ok(Request::Do { text, yes, spoken }) => {
                     let utterance = if spoken { Utterance::transcribed } else { Utterance::typed };
-                    let response = self.perform(utterance(Origin::Control, text), yes).await;
+                    let utterance = Utterance { is_agreed: yes, ..utterance(Origin::Control, text) };
+                    let response = self.turn(utterance).await;
                     self.send(&mut write, response).await?;
                 }
                 Ok(Request::Status) => {
@@ -182,20 +182,6 @@ impl Control {
         write.write_all(&line).await
     }
 
-    /// A "yes" beforehand is to what was said, and not to what an AI makes of it.
-    async fn perform(&self, utterance: Utterance, yes: bool) -> Response {
-        let answer = match self.turn(utterance).await {
-            Some(Some(reply)) if yes && reply.tone == Tone::Question => {
-                self.turn(Utterance::typed(Origin::Control, "confirm")).await
-            }
-            answer => answer,
-        };
-        match answer {
-            Some(reply) => Response::Answer { reply },
-            None => Response::Error { what: "voice-terminal is going down".into() },
-        }
-    }
-
     fn by_hand(&self, name: &str, hand: &ByHand) -> Response {
         let Some(breaker) = self.registry.get(name) else {
             let names: Vec<String> = self.registry.health().into_keys().collect();
@@ -228,11 +214,13 @@ impl Control {
         }
     }
 
-    /// One turn; `None` when the conversation is over.
-    async fn turn(&self, utterance: Utterance) -> Option<Option<Reply>> {
+    async fn turn(&self, utterance: Utterance) -> Response {
         let (answer, answered) = oneshot::channel();
-        self.inbox.send(Input::Utterance { utterance, answer: Some(answer) }).await.ok()?;
-        answered.await.ok()
+        let sent = self.inbox.send(Input::Utterance { utterance, answer: Some(answer) }).await.is_ok();
+        match answered.await {
+            Ok(reply) if sent => Response::Answer { reply },
+            _ => Response::Error { what: "voice-terminal is going down".into() },
+        }
     }
 
     async fn status(&self) -> Response {

@@ -54,9 +54,7 @@ const STAYS: Duration = Duration::from_secs(1);
 /// All recognisers of the chain, in order.
 pub struct Recognisers {
     chain: Chain<'static, Speech, Transcript, RecognitionError>,
-    whisper: Arc<LocalWhisper>,
-    whisper_breaker: Arc<Breaker>,
-    unready: Option<Unready>,
+    local: Arc<LocalTier>,
     /// Whether what is expected matters.
     bias: bool,
     /// The tiers in order.
@@ -106,16 +104,12 @@ impl Recognisers {
             abort_grace: config.abort_grace,
             progress,
         };
-        let whisper = Arc::new(LocalWhisper::start(launch, cancel));
+        let local = Arc::new(LocalTier { whisper: LocalWhisper::start(launch, cancel), breaker, unready });
         let mut tiers: Vec<Box<dyn Tier<Speech, Transcript, RecognitionError>>> = Vec::new();
         let mut remotes = Vec::new();
         for name in &names {
             if name == LOCAL {
-                tiers.push(Box::new(LocalTier {
-                    whisper: Arc::clone(&whisper),
-                    breaker: Arc::clone(&breaker),
-                    unready: unready.clone(),
-                }));
+                tiers.push(Box::new(Arc::clone(&local)));
                 continue;
             }
             let instead_of =
@@ -129,7 +123,7 @@ impl Recognisers {
         let deadline = LOAD * 2 * tiers.len().max(1) as u32;
         let chain = Chain::new(CHAIN, deadline, tiers).telling(fallbacks);
         let hung = Mutex::new(None);
-        Self { chain, whisper, whisper_breaker: breaker, unready, bias, names, clouds: remotes, hung }
+        Self { chain, local, bias, names, clouds: remotes, hung }
     }
 
     /// Makes ready what can be: the local recogniser's model, if that is in the chain. Without it, what is
@@ -171,14 +165,15 @@ impl Recognisers {
     /// # Errors
     /// When it can't be loaded.
     pub async fn warm(&self) -> Result<(), Failure> {
-        if let Some(unready) = &self.unready {
-            return Err(unavailable(unready.to_string(), CHANGE));
-        }
-        match self.whisper_breaker.call_within(LOAD_AND_TELL, self.whisper.warm()).await {
-            Ok(()) => Ok(()),
-            Err(CallError::Failed(error)) => Err(unavailable(error.to_string(), error.remedy())),
-            Err(other) => Err(unavailable(other.to_string(), AGAIN)),
-        }
+        self.may_be_local()?;
+        let LocalTier { breaker, whisper, .. } = self.local.as_ref();
+        let warm = async { Ok(whisper.warm().await?) };
+        breaker.call_within(LOAD_AND_TELL, warm).await.map_err(not_local)
+    }
+
+    /// Whether the local recogniser can serve, as configured.
+    fn may_be_local(&self) -> Result<(), Failure> {
+        self.local.ready().map_err(|unready| unavailable(unready.to_string(), CHANGE))
     }
 
     /// Whether the local recogniser is there, and stays. One that is killed whenever it comes is there for a moment, too.
@@ -199,7 +194,7 @@ impl Recognisers {
 
     /// The worker's process, while there is one.
     pub fn worker_pid(&self) -> Option<u32> {
-        self.whisper.pid()
+        self.local.whisper.pid()
     }
 }
 
@@ -218,6 +213,14 @@ fn mistaken(model: &str, language: &str) -> Option<String> {
 
 fn unavailable(what: impl Into<String>, remedy: impl Into<String>) -> Failure {
     Failure::new(FailureKind::Unavailable, CHAIN, what, remedy)
+}
+
+/// What is told where nobody else is asked.
+fn not_local(error: CallError<RecognitionError>) -> Failure {
+    match error {
+        CallError::Failed(error) => unavailable(error.to_string(), error.remedy()),
+        other => unavailable(other.to_string(), AGAIN),
+    }
 }
 
 /// A tier as people call it.
@@ -284,19 +287,8 @@ impl Recogniser for Recognisers {
     fn overhear<'a>(&'a self, speech: &'a Pcm) -> BoxFuture<'a, Result<Transcript, Failure>> {
         let speech = Speech { others: false, ..self.speech(speech, &Expectation::default()) };
         Box::pin(async move {
-            if let Some(unready) = &self.unready {
-                return Err(unavailable(unready.to_string(), CHANGE));
-            }
-            let tier = LocalTier {
-                whisper: Arc::clone(&self.whisper),
-                breaker: Arc::clone(&self.whisper_breaker),
-                unready: None,
-            };
-            match self.whisper_breaker.call_within(tier.limit(&speech), tier.serve(&speech)).await {
-                Ok(transcript) => Ok(transcript),
-                Err(CallError::Failed(error)) => Err(unavailable(error.to_string(), error.remedy())),
-                Err(other) => Err(unavailable(other.to_string(), AGAIN)),
-            }
+            self.may_be_local()?;
+            self.local.alone(&speech).await.map_err(not_local)
         })
     }
 
@@ -307,16 +299,11 @@ impl Recogniser for Recognisers {
     ) -> BoxFuture<'a, Option<Transcript>> {
         let speech = self.speech(speech, expectation);
         Box::pin(async move {
-            if !self.is_first(LOCAL) || !self.whisper.is_warm() || self.unready.is_some() {
+            if !self.is_first(LOCAL) || !self.local.whisper.is_warm() || self.local.ready().is_err() {
                 return None;
             }
-            let tier = LocalTier {
-                whisper: Arc::clone(&self.whisper),
-                breaker: Arc::clone(&self.whisper_breaker),
-                unready: None,
-            };
-            let guess = self.whisper_breaker.call_within(tier.limit(&speech), tier.serve(&speech));
-            let guess = guess.await.inspect_err(|error| tracing::debug!(%error, "no speculation"));
+            let guess = self.local.alone(&speech).await;
+            let guess = guess.inspect_err(|error| tracing::debug!(%error, "no speculation"));
             let took_too_long = match &guess {
                 Err(CallError::TimedOut { .. }) => true,
                 // What was started in the place of one that hung.
@@ -331,13 +318,21 @@ impl Recogniser for Recognisers {
     }
 }
 
+/// The recogniser of this machine.
 struct LocalTier {
-    whisper: Arc<LocalWhisper>,
+    whisper: LocalWhisper,
     breaker: Arc<Breaker>,
     unready: Option<Unready>,
 }
 
-impl Tier<Speech, Transcript, RecognitionError> for LocalTier {
+impl LocalTier {
+    /// Asks it, and nobody else if it fails.
+    async fn alone(self: &Arc<Self>, speech: &Speech) -> Result<Transcript, CallError<RecognitionError>> {
+        self.breaker.call_within(self.limit(speech), self.serve(speech)).await
+    }
+}
+
+impl Tier<Speech, Transcript, RecognitionError> for Arc<LocalTier> {
     fn breaker(&self) -> &Breaker {
         &self.breaker
     }

@@ -133,3 +133,39 @@ fn a_question_that_expired_and_a_turn_that_was_cancelled_are_told() {
     daemon.signal("TERM");
     daemon.ended();
 }
+
+#[test]
+fn a_yes_that_is_given_beforehand_agrees_to_its_own_question_only() {
+    let user = User::new();
+    let daemon = user.daemon();
+    assert_eq!(user.run(&["do", "new session build"]).code(), 0);
+    std::thread::scope(|both| {
+        both.spawn(|| {
+            for number in 0..8 {
+                let ran = user.run(&["do", "--yes", &format!("run touch wanted{number}")]);
+                assert_eq!(ran.code(), 0, "{ran:?}");
+            }
+        });
+        both.spawn(|| {
+            for number in 0..8 {
+                let ran = user.run(&["do", &format!("run touch unwanted{number}")]);
+                assert!(ran.code() == 1 && ran.out.contains("confirm"), "{ran:?}");
+            }
+        });
+    });
+    drop(daemon);
+    let made: Vec<_> = std::fs::read_dir(user.path("home"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.contains("wanted"))
+        .collect();
+    assert!(made.len() == 8 && made.iter().all(|name| name.starts_with("wanted")), "{made:?}");
+
+    let asked = record(&user, "run touch wanted0");
+    let understood = &asked["interpretation"];
+    let question = &understood["question"];
+    assert_eq!(understood["verdict"], "confirm", "{asked:#}");
+    assert_eq!((&question["answer"], &question["by"]), (&"confirmed".into(), &asked["id"]), "{asked:#}");
+    assert!(understood["concerns"].is_null(), "{asked:#}");
+    assert_eq!(sent(&asked), pairs(&[("prepare", "done"), ("submit", "ran")]), "{asked:#}");
+}

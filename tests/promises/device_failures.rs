@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::support::models;
 use crate::support::pulse::Pulse;
 use crate::support::recordings::{path, wavs};
-use crate::support::spoken::say;
+use crate::support::spoken::{is_heard_at_last, say};
 use crate::support::user::{Running, User, until};
 
 /// Threads and file descriptors of a process.
@@ -57,25 +57,11 @@ async fn nothing_is_lost_and_nothing_left_behind_however_often_it_dies_and_hangs
         after.0 <= before.0 + 1 && after.1 <= before.1 + 2
     };
     until(&format!("threads and descriptors are {before:?} again, not {:?}", held(&daemon)), is_as_before);
-    // It still speaks and hears: at the second time at the latest, since over an answer one may have to say it again.
+    // It still speaks and hears.
     let (meter, asked) = (pulse.meter("speaker"), Instant::now());
     user.run(&["do", "no"]);
     meter.has_spoken_since(asked);
-    let is_heard = || {
-        let said = daemon.said();
-        said.lines().any(|line| line.starts_with("you: ") && line.contains("sessions"))
-    };
-    for _ in 0..2 {
-        if is_heard() {
-            break;
-        }
-        pulse.play(&word);
-        let played = Instant::now();
-        while !is_heard() && played.elapsed() < Duration::from_secs(15) {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-    assert!(is_heard(), "{}", daemon.said());
+    is_heard_at_last(&pulse, &word, "sessions", &daemon);
 }
 
 #[tokio::test]
@@ -86,8 +72,10 @@ async fn an_answer_that_breaks_off_is_printed_and_the_next_is_spoken() {
     let mut pulse = Pulse::start(&mut user);
     let mut daemon = user.daemon();
     daemon.until("Listening.");
+    let (meter, asked) = (pulse.meter("speaker"), Instant::now());
     assert_eq!(user.run(&["do", "new session build"]).code(), 0);
-    std::thread::sleep(Duration::from_secs(4));
+    meter.has_spoken_since(asked);
+    drop(meter);
     for (round, hangs) in [false, true].into_iter().enumerate() {
         let answer = user.run(&["do", "help"]);
         assert!(answer.out.contains("split right"), "{answer:?}");

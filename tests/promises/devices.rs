@@ -159,8 +159,9 @@ async fn the_voice_follows_another_default_loudspeaker_and_the_chosen_one() {
     assert_eq!(count(&daemon, "is called “studio”"), 1, "{}", daemon.said());
     let wav = user.path("home/studio.wav");
     let recording = pulse.record_from("studio", &wav);
+    let (meter, asked) = (pulse.meter("studio"), Instant::now());
     assert_eq!(user.run(&["do", "new session build"]).code(), 0);
-    std::thread::sleep(Duration::from_secs(4));
+    meter.has_spoken_since(asked);
     recording.end();
     let heard = user.run(&["transcribe", path(&wav)]).out.to_lowercase();
     assert!(heard.contains("session"), "{heard}");

@@ -1,8 +1,11 @@
 //! A microphone that is not there, dies, hangs or hears nobody never strands the user, and is taken up
 //! again by itself.
 
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::time::{Duration, Instant};
 
+use crate::support::models;
 use crate::support::pulse::Pulse;
 use crate::support::recordings::{path, sox, wavs};
 use crate::support::spoken::say;
@@ -53,6 +56,58 @@ fn noise_gives_no_words_and_the_first_word_after_it_is_heard() {
     let said = daemon.said();
     let heard = said.lines().find(|line| line.starts_with("you: ")).unwrap().to_lowercase();
     assert!(heard.starts_with("you: new session build"), "{said}");
+    quiet(&daemon);
+}
+
+#[test]
+fn whoever_was_stopped_takes_nothing_for_dead() {
+    let mut user = User::new();
+    user.without_voice();
+    let pulse = Pulse::start(&mut user);
+    let mut daemon = user.daemon();
+    daemon.until("Listening.");
+    for _ in 0..4 {
+        daemon.signal("STOP");
+        std::thread::sleep(Duration::from_secs(3));
+        daemon.signal("CONT");
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    pulse.play(&say(&user.path("home"), "new session build"));
+    daemon.until("  New session build.");
+    let said = daemon.said();
+    assert!(!said.contains("Text mode") && !said.contains("delivers nothing"), "{said}");
+    quiet(&daemon);
+}
+
+#[tokio::test]
+async fn what_tells_speech_from_noises_is_taken_up_when_it_is_there() {
+    let (whisper, silero) = (models::model("tiny.en").await, models::model("silero-vad").await);
+    let mut user = User::without_models();
+    user.without_voice();
+    let here = user.path("data/voice-terminal/models");
+    fs::create_dir_all(&here).unwrap();
+    symlink(&whisper, here.join(whisper.file_name().unwrap())).unwrap();
+    let pulse = Pulse::start(&mut user);
+    let mut daemon = user.daemon();
+    daemon.until("! Speech is told from silence by loudness alone");
+    daemon.until("Listening.");
+    let fetch = |bytes: &[u8]| {
+        let part = here.join("part");
+        fs::write(&part, bytes).unwrap();
+        fs::rename(&part, here.join(silero.file_name().unwrap())).unwrap();
+    };
+    let whole = fs::read(&silero).unwrap();
+    // A damaged one is none, and is not said to be one.
+    fetch(&vec![0; whole.len()]);
+    std::thread::sleep(Duration::from_secs(7));
+    fetch(&whole);
+    daemon.until("+ Speech is told from noises again.");
+    pulse.play(&say(&user.path("home"), "new session build"));
+    daemon.until("  New session build.");
+    let said = daemon.said();
+    for (told, times) in [("by loudness alone", 1), ("from noises again", 1), ("Text mode", 0)] {
+        assert_eq!(said.matches(told).count(), times, "{told}: {said}");
+    }
     quiet(&daemon);
 }
 

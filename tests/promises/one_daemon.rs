@@ -154,7 +154,7 @@ fn nothing_is_done_twice_after_a_kill() {
     daemon.ended();
     assert_eq!(asking.ended().code(), Some(1));
     let mut again = user.daemon();
-    again.until("An earlier run was stopped in the middle");
+    again.until("An earlier run was stopped in the middle: a turn was not finished");
     assert_eq!(counted(), "x\n");
     let history = user.history();
     let record = history.iter().find(|record| record["text"] == "run ./count").unwrap();

@@ -10,7 +10,7 @@ use crate::support::models;
 use crate::support::pulse::Pulse;
 use crate::support::recordings::path;
 use crate::support::speech_server::{Answer, SpeechServer};
-use crate::support::spoken::say;
+use crate::support::spoken::{is_heard_at_last, say};
 use crate::support::user::{User, until};
 
 /// What Whisper hears in a file.
@@ -86,8 +86,9 @@ async fn a_reply_is_heard_from_the_loudspeaker() {
     daemon.until("Listening.");
     let wav = user.path("home/heard.wav");
     let recording = pulse.record(&wav);
+    let (meter, asked) = (pulse.meter("speaker"), Instant::now());
     assert_eq!(user.run(&["do", "new session build"]).code(), 0);
-    std::thread::sleep(Duration::from_secs(4));
+    meter.has_spoken_since(asked);
     recording.end();
     let heard = heard(&user, &wav);
     assert!(heard.contains("new session"), "{heard}");
@@ -129,15 +130,10 @@ async fn its_own_voice_is_no_command() {
     let spoken = user.spoken();
     assert!(spoken.is_empty(), "{spoken:#?}\n{}", daemon.said());
     // A person is heard all the same, once it is silent.
+    let (meter, asked) = (pulse.meter("speaker"), Instant::now());
     assert_eq!(user.run(&["do", "no"]).code(), 0);
-    std::thread::sleep(Duration::from_secs(8));
-    pulse.play(&say(&user.path("home"), "list sessions"));
-    until("the person is heard", || {
-        daemon
-            .said()
-            .lines()
-            .any(|line| line.starts_with("you: ") && line.to_lowercase().contains("sessions"))
-    });
+    meter.has_spoken_since(asked);
+    is_heard_at_last(&pulse, &say(&user.path("home"), "list sessions"), "sessions", &daemon);
 }
 
 #[tokio::test]
@@ -153,8 +149,9 @@ async fn whoever_types_is_not_talked_over() {
     assert_eq!(user.run(&["do", "run echo one two three four five six seven eight nine ten"]).code(), 0);
     assert_eq!(user.run(&["do", "read that"]).code(), 0);
     std::thread::sleep(Duration::from_millis(1500));
+    let (meter, asked) = (pulse.meter("speaker"), Instant::now());
     assert_eq!(user.run(&["do", "list sessions"]).code(), 0);
-    std::thread::sleep(Duration::from_secs(4));
+    meter.has_spoken_since(asked);
     recording.end();
     // Whisper writes small numbers either way.
     let heard = heard(&user, &wav).replace("1 session", "one session");

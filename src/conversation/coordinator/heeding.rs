@@ -15,6 +15,8 @@ pub(super) struct Spoken {
     pub(super) confidence: Confidence,
     /// Through a tier that is not the first.
     pub(super) degraded: bool,
+    /// See [`Words::is_agreed`].
+    pub(super) is_agreed: bool,
     pub(super) answer: Answer,
 }
 
@@ -61,10 +63,11 @@ impl Coordinator {
 
     /// Does it.
     pub(super) async fn take(&mut self, heed: Heed, spoken: Spoken) {
-        let Spoken { id, confidence, degraded, answer, .. } = spoken;
+        let Spoken { id, confidence, degraded, is_agreed, answer, .. } = spoken;
         match heed {
             Heed::Act(text) => {
-                let words = Words { id, text, confidence, degraded, spoken: true, input: self.input };
+                let input = self.input;
+                let words = Words { id, text, confidence, degraded, spoken: true, is_agreed, input };
                 self.enqueue(words, answer).await;
             }
             Heed::Called => {

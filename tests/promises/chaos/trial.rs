@@ -177,40 +177,53 @@ impl Trial {
     }
 
     /// Waits until everything is as it was, by itself, with the person going on; then the person pauses, and what is
-    /// under way comes to its end.
+    /// under way comes to its end. Who was stopped may notice only then what has died meanwhile.
     fn settle(&mut self, what: &str) -> Option<Instant> {
         let deadline = Instant::now() + PATIENCE;
-        let mut last = None;
-        let recovered = loop {
-            let status = self.house.control.status(Duration::from_secs(2));
-            if status.as_deref().is_some_and(is_well) {
-                break Some(Instant::now());
+        let mut recovered = None;
+        loop {
+            match self.until(deadline, is_well) {
+                Ok(at) => recovered = Some(at),
+                Err(last) => {
+                    let standing = last
+                        .map(|status| (status.standing.degradations, status.chains, status.standing.mode));
+                    self.wrong(&format!("{what}: it did not recover by itself: {standing:?}"));
+                }
             }
-            if Instant::now() > deadline {
-                break None;
+            if !self.house.daemon.is_running() {
+                let complaints = self.house.daemon.complaints();
+                self.wrong(&format!("{what}: the program ended: {complaints}"));
+            }
+            self.person().pause();
+            if self.until(Instant::now() + PATIENCE, is_at_rest).is_err() {
+                self.wrong(&format!("{what}: it does not come to rest"));
+            }
+            let status = self.house.control.status(Duration::from_secs(2));
+            if status.as_deref().is_some_and(is_well) || Instant::now() > deadline {
+                return recovered;
+            }
+            self.person().go_on();
+        }
+    }
+
+    /// Waits until it stands like this; tells since when, or how it stood last.
+    fn until(
+        &self,
+        deadline: Instant,
+        is_so: impl Fn(&Status) -> bool,
+    ) -> Result<Instant, Option<Box<Status>>> {
+        let mut last = None;
+        loop {
+            let status = self.house.control.status(Duration::from_secs(2));
+            if status.as_deref().is_some_and(&is_so) {
+                return Ok(Instant::now());
             }
             last = status.or(last);
-            sleep(Duration::from_millis(50));
-        };
-        if recovered.is_none() {
-            let standing =
-                last.map(|status| (status.standing.degradations, status.chains, status.standing.mode));
-            self.wrong(&format!("{what}: it did not recover by itself: {standing:?}"));
-        }
-        if !self.house.daemon.is_running() {
-            let complaints = self.house.daemon.complaints();
-            self.wrong(&format!("{what}: the program ended: {complaints}"));
-        }
-        self.person().pause();
-        let deadline = Instant::now() + PATIENCE;
-        while !self.house.control.status(Duration::from_secs(2)).as_deref().is_some_and(is_at_rest) {
             if Instant::now() > deadline {
-                self.wrong(&format!("{what}: it does not come to rest"));
-                break;
+                return Err(last);
             }
             sleep(Duration::from_millis(30));
         }
-        recovered
     }
 
     /// Each degradation in time and once, and its end once. Things were hurt until then.
