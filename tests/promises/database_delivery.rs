@@ -492,13 +492,16 @@ async fn a_run_follows_another_one_to_a_server_that_it_knows() {
     let later = begun(&history.path, database(&[new.url()])).await;
     let replaying = later.replay().unwrap();
     new.until("SELECT count(*) = 1 FROM voice_terminal.record").await;
-    for (number, text) in ["second", "third"].into_iter().enumerate() {
+    let all = ["first", "second", "third", "fourth", "fifth", "sixth"];
+    for (number, text) in all.into_iter().enumerate().skip(1) {
         say(&history.store, text).await;
-        new.until(&format!("SELECT count(*) = {} FROM voice_terminal.record", number + 2)).await;
+        new.until(&format!("SELECT count(*) = {} FROM voice_terminal.record", number + 1)).await;
         history.delivered(0).await;
     }
-    assert_eq!(texts(&new).await, ["first", "second", "third"]);
-    assert!(!texts(&old).await.contains(&"third".to_owned()), "it does not turn back");
+    assert_eq!(texts(&new).await, all);
+    // It may give one to the old server before it sees that there is another; which one depends on who is quicker.
+    let old = texts(&old).await;
+    assert!(old.len() <= 2, "it turns back: {old:?}");
     history.told(None).await;
     assert_eq!(*later.standing().borrow(), None);
     replaying.finish().await;
