@@ -130,8 +130,8 @@ pub(super) fn is_still_voice(seen: &[Seen], began: Instant, healed: Instant) -> 
 const DOWN: usize = 2;
 
 /// What was told more often than it may be, in words. Where one fault alone hurts a chain for as long as it lasts, each step
-/// down and its end come once; twice, if it is killed whenever it comes back. What dies once, and is back by itself, may be
-/// missed twice. What is merely slow, or others
+/// down and its end come once; twice, if it is killed whenever it comes back. Where what hangs is replaced, a step may be
+/// told once more on the way up. What dies once, and is back by itself, may be missed twice. What is merely slow, or others
 /// hurt as well, goes down and up as they do; the same step is not told twice in a row all the same.
 pub(super) fn repeated(case: &[Fault], seen: &[Seen]) -> Vec<String> {
     // That something is sent away is told in words of its own, and to somebody else anew.
@@ -151,10 +151,15 @@ pub(super) fn repeated(case: &[Fault], seen: &[Seen]) -> Vec<String> {
         let is_settled = is_settled(case, chain);
         // It is there for a moment each time, in which it may serve.
         let comes_and_goes = is_settled && case.iter().any(|fault| fault.manner == Manner::KillAgain);
+        // What hangs is replaced, step by step: one that was below it may have had to serve meanwhile.
+        let is_replaced = case
+            .iter()
+            .any(|fault| fault.manner == Manner::Freeze && matches!(fault.part, Part::Espeak | Part::Worker));
         for (number, step) in steps.iter().enumerate() {
             let before = if is_settled { &steps[..number] } else { &steps[number.saturating_sub(1)..number] };
             let times = before.iter().filter(|it| *it == step).count();
-            if steps[..number].last() == Some(step) || times > usize::from(comes_and_goes) {
+            let is_going_up = is_replaced && step.is_some() && !steps[..number].contains(&None);
+            if steps[..number].last() == Some(step) || times > usize::from(comes_and_goes || is_going_up) {
                 let what = step.as_ref().map_or("its end".into(), |now| format!("that it is {now} now"));
                 wrong.push(format!("of {chain}, {what} was told again: {steps:?}"));
                 break;
@@ -233,7 +238,8 @@ mod tests {
             assert_eq!((wrong(case, &down), wrong(case, &again)), (0, 1), "{case}");
         }
         let back = [degraded("x"), degraded("y"), degraded("x"), recovered()];
-        assert_eq!((wrong("espeak:kill-again", &back), wrong("espeak:freeze", &back)), (0, 1));
+        assert_eq!((wrong("espeak:kill-again", &back), wrong("espeak:freeze", &back)), (0, 0));
+        assert_eq!(wrong("espeak:freeze", &[&back[..], &back[2..]].concat()), 1);
         assert_eq!(wrong("espeak:kill-again", &[&back[..3], &back[1..]].concat()), 1);
         let both = "espeak:kill-again+cloud-voice:reset";
         assert_eq!((wrong(both, &down), wrong(both, &again)), (0, 0));
