@@ -139,6 +139,7 @@ fn a_yes_that_is_given_beforehand_agrees_to_its_own_question_only() {
     let user = User::new();
     let daemon = user.daemon();
     assert_eq!(user.run(&["do", "new session build"]).code(), 0);
+    assert_eq!(user.run(&["do", "--yes", "run touch first"]).code(), 0);
     std::thread::scope(|both| {
         both.spawn(|| {
             for number in 0..8 {
@@ -161,7 +162,7 @@ fn a_yes_that_is_given_beforehand_agrees_to_its_own_question_only() {
         .collect();
     assert!(made.len() == 8 && made.iter().all(|name| name.starts_with("wanted")), "{made:?}");
 
-    let asked = record(&user, "run touch wanted0");
+    let asked = record(&user, "run touch first");
     let understood = &asked["interpretation"];
     let question = &understood["question"];
     assert_eq!(understood["verdict"], "confirm", "{asked:#}");

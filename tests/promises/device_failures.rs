@@ -77,10 +77,10 @@ async fn an_answer_that_breaks_off_is_printed_and_the_next_is_spoken() {
     meter.has_spoken_since(asked);
     drop(meter);
     for (round, hangs) in [false, true].into_iter().enumerate() {
+        let (meter, asked) = (pulse.meter("speaker"), Instant::now());
         let answer = user.run(&["do", "help"]);
         assert!(answer.out.contains("split right"), "{answer:?}");
-        until("it speaks", || pulse.players() > 0);
-        std::thread::sleep(Duration::from_millis(300));
+        until("it speaks", || meter.first_after(asked).is_some());
         if hangs {
             pulse.freeze();
         } else {
