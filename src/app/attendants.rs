@@ -228,7 +228,7 @@ pub(super) async fn listen(
 }
 
 /// The file that tells speech from noises, as it was when it was looked at.
-#[derive(PartialEq)]
+#[derive(Default, PartialEq)]
 struct DetectorModel {
     /// `None` if it isn't there.
     path: Option<PathBuf>,
@@ -243,7 +243,7 @@ impl DetectorModel {
             Self { path, modified }
         };
         // Without a thread to look on there is none for a model either.
-        tokio::task::spawn_blocking(look).await.unwrap_or(Self { path: None, modified: None })
+        tokio::task::spawn_blocking(look).await.unwrap_or_default()
     }
 
     /// Waits until one is there that wasn't: the one before was missing, or may have been damaged.

@@ -6,7 +6,7 @@ use super::report::{self, Outcome, Problem};
 use super::run::leave;
 use crate::app::World;
 use crate::console;
-use crate::domain::{Origin, Reply, Tone, Utterance};
+use crate::domain::{Reply, Tone, Utterance};
 use crate::server::{Client, ClientError, Request, Response};
 use crate::shutdown;
 
@@ -23,10 +23,7 @@ pub(super) async fn run(world: &World, text: String, yes: bool, spoken: bool, js
             Response::Error { what } => return Err(Problem::new(what, "try again")),
             _ => return Err(ClientError::Foreign.into()),
         },
-        Err(ClientError::NotRunning) => {
-            let utterance = if spoken { Utterance::transcribed } else { Utterance::typed };
-            alone(world, Utterance { is_agreed: yes, ..utterance(Origin::Control, text) }).await?
-        }
+        Err(ClientError::NotRunning) => alone(world, Utterance::sent(text, spoken, yes)).await?,
         Err(error) => return Err(error.into()),
     };
     if json {

@@ -463,7 +463,7 @@ impl Coordinator {
                 let began = Instant::now().checked_sub(pcm.duration()).unwrap_or_else(Instant::now);
                 // A recording is not of this room.
                 let of_this_room = origin == Origin::Microphone && !surely;
-                let own_voice = if of_this_room { self.echo.around(began) } else { OwnVoice::default() };
+                let own_voice = of_this_room.then(|| self.echo.around(began)).flatten();
                 let expectation = self.expectation();
                 let unheard = Unheard { id, pcm, expectation, own_voice, overheard: !attended, answer };
                 self.hearing.hear(unheard, pause);
@@ -604,7 +604,7 @@ impl Coordinator {
                     self.condition.serving("voice-stt", "I understand speech again.")
                 };
                 self.tell_all(events);
-                if self.is_echo(&own_voice, &transcript) {
+                if own_voice.is_some_and(|own_voice| self.is_echo(&own_voice, &transcript)) {
                     tracing::info!(%id, "our own voice came back, and is not answered");
                     self.note(id, Stage::Transcribed(transcript)).await;
                     self.note(id, Stage::Abandoned { reason: "it was the program's own voice".into() }).await;

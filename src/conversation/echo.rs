@@ -44,10 +44,11 @@ impl Echo {
         }
     }
 
-    /// What may have come back in speech that began at this moment and has ended.
-    pub(super) fn around(&self, began: Instant) -> OwnVoice {
+    /// What may have come back in speech that began at this moment and has ended; `None` if nothing can.
+    pub(super) fn around(&self, began: Instant) -> Option<OwnVoice> {
         let around = self.0.iter().filter(|text| text.may_return(began));
-        OwnVoice(around.flat_map(|text| text.words.iter().cloned()).collect())
+        let words: Vec<String> = around.flat_map(|text| text.words.iter().cloned()).collect();
+        (!words.is_empty()).then_some(OwnVoice(words))
     }
 }
 
@@ -58,8 +59,8 @@ impl Text {
     }
 }
 
-/// The words that were spoken around the time of an utterance; none, where it can't be an echo.
-#[derive(Debug, Default)]
+/// The words that were spoken around the time of an utterance.
+#[derive(Debug)]
 pub(super) struct OwnVoice(Vec<String>);
 
 impl OwnVoice {
@@ -69,7 +70,6 @@ impl OwnVoice {
         let share = if means_something { SHARE } else { SHARE_OF_NOTHING };
         match heard.len() {
             0 => false,
-            _ if self.0.is_empty() => false,
             1 => !means_something,
             many => in_order(&heard, &self.0) as f64 >= share * many as f64,
         }
@@ -111,7 +111,9 @@ mod tests {
         let now = Instant::now();
         let after = |seconds: u64| now + Duration::from_secs(seconds);
         let mut echo = Echo::default();
-        let is = |echo: &Echo, heard: &str, began: Instant| echo.around(began).returns_in(heard, true);
+        let is = |echo: &Echo, heard: &str, began: Instant| {
+            echo.around(began).is_some_and(|spoken| spoken.returns_in(heard, true))
+        };
         assert!(!is(&echo, "new session build", now));
         echo.begin("New session build. There was a session of that name already.", now);
         assert!(is(&echo, "New Session Build", now));
@@ -145,9 +147,10 @@ mod tests {
             echo.begin("I can be heard again.", after(second));
             echo.end(after(second + 1));
         }
-        assert!(!echo.around(after(58)).returns_in("list sessions", true));
-        assert!(echo.around(after(58)).returns_in("I can be heard", true));
-        assert!(echo.around(after(3)).returns_in("list sessions", true), "it was said until then");
+        let (last, first) = (echo.around(after(58)).unwrap(), echo.around(after(3)).unwrap());
+        assert!(!last.returns_in("list sessions", true));
+        assert!(last.returns_in("I can be heard", true));
+        assert!(first.returns_in("list sessions", true), "it was said until then");
     }
 
     #[test]
@@ -155,13 +158,13 @@ mod tests {
         let now = Instant::now();
         let mut echo = Echo::default();
         echo.begin("Shall I kill session build? Say confirm, or cancel.", now);
-        let spoken = echo.around(now);
+        let spoken = echo.around(now).unwrap();
         assert!(!spoken.returns_in("Confirm", true));
         assert!(!spoken.returns_in("Yes, do it.", true));
         assert!(spoken.returns_in("Play session build now", false));
         assert!(!spoken.returns_in("Play session build now", true));
         echo.begin("You can say: split right, run cargo test, or cancel.", now);
-        let spoken = echo.around(now);
+        let spoken = echo.around(now).unwrap();
         assert!(spoken.returns_in("Run cart.", true));
         assert!(!spoken.returns_in("Split left", true) && !spoken.returns_in("Run make", true));
         assert!(spoken.returns_in("Kills.", false) && spoken.returns_in("Hills.", false), "it means nothing");

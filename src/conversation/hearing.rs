@@ -28,7 +28,7 @@ pub(super) struct Unheard {
     /// What it probably is.
     pub(super) expectation: Expectation,
     /// What was spoken around it, and may have come back.
-    pub(super) own_voice: OwnVoice,
+    pub(super) own_voice: Option<OwnVoice>,
     /// Whether it is probably not meant for us, and stays on this machine.
     pub(super) overheard: bool,
     pub(super) answer: Answer,
@@ -37,7 +37,12 @@ pub(super) struct Unheard {
 /// What comes of it.
 pub(super) enum Progress {
     /// An utterance is words now, or never will be.
-    Heard { id: UtteranceId, own_voice: OwnVoice, answer: Answer, result: Result<Transcript, Failure> },
+    Heard {
+        id: UtteranceId,
+        own_voice: Option<OwnVoice>,
+        answer: Answer,
+        result: Result<Transcript, Failure>,
+    },
     /// What somebody seems to have said so far, and who wants to know whether that is all.
     Guessed { transcript: Transcript, ending: Option<oneshot::Sender<Completeness>> },
 }
@@ -275,7 +280,7 @@ mod tests {
             id: UtteranceId::generate(),
             pcm: sound(samples),
             expectation: Expectation::default(),
-            own_voice: OwnVoice::default(),
+            own_voice: None,
             overheard: false,
             answer: None,
         }

@@ -97,9 +97,10 @@ impl Utterance {
         Self::new(origin, Content::Text(text.into()))
     }
 
-    /// Words that were spoken, and recognised elsewhere.
-    pub fn transcribed(origin: Origin, text: impl Into<String>) -> Self {
-        Self::new(origin, Content::Transcribed(text.into()))
+    /// What `do` is given, or the control socket: a line, or a transcript of speech.
+    pub fn sent(text: String, spoken: bool, is_agreed: bool) -> Self {
+        let content = if spoken { Content::Transcribed(text) } else { Content::Text(text) };
+        Self { is_agreed, ..Self::new(Origin::Control, content) }
     }
 
     fn new(origin: Origin, content: Content) -> Self {

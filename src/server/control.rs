@@ -14,7 +14,7 @@ use super::protocol::{ByHand, ChainStanding, Delivery, LONGEST_LINE, Request, Re
 use crate::breaker::Registry;
 use crate::conversation::Input;
 use crate::domain::{
-    BoxFuture, Degradation, Event, Failure, Forgotten, ListeningChange, Origin, Record, Selection, Utterance,
+    BoxFuture, Degradation, Event, Failure, Forgotten, ListeningChange, Record, Selection, Utterance,
 };
 use crate::redact::Redactor;
 
@@ -111,9 +111,7 @@ impl Control {
             match serde_json::from_slice::<Request>(&line) {
                 Ok(Request::Watch) => return self.watch(&mut write).await,
                 Ok(Request::Do { text, yes, spoken }) => {
-                    let utterance = if spoken { Utterance::transcribed } else { Utterance::typed };
-                    let utterance = Utterance { is_agreed: yes, ..utterance(Origin::Control, text) };
-                    let response = self.turn(utterance).await;
+                    let response = self.turn(Utterance::sent(text, spoken, yes)).await;
                     self.send(&mut write, response).await?;
                 }
                 Ok(Request::Status) => {

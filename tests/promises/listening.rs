@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::pulse::Pulse;
 use crate::support::recordings::wavs;
-use crate::support::spoken::say;
+use crate::support::spoken::{say, says_until};
 use crate::support::user::{User, until};
 
 /// A user who is not talked over, and listens so.
@@ -37,19 +37,9 @@ fn spoken(user: &User) -> Vec<serde_json::Value> {
     user.history().into_iter().filter(|record| record["origin"] == "microphone" && done(record)).collect()
 }
 
-/// On a busy machine a small recogniser mishears now and then; whoever isn't understood says it again.
+/// Whoever isn't understood says it again.
 fn persist(what: &str, speak: impl Fn(), is_so: impl Fn() -> bool) {
-    for _ in 0..6 {
-        speak();
-        let patience = Instant::now() + Duration::from_secs(8);
-        while Instant::now() < patience {
-            if is_so() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-    panic!("it never came to this: {what}");
+    assert!(says_until(6, Duration::from_secs(8), speak, is_so), "it never came to this: {what}");
 }
 
 fn has_session(user: &User, name: &str) -> bool {

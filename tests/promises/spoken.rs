@@ -2,11 +2,12 @@
 //!
 //! The whole program, a real sound server, a real recogniser, a real tmux; from outside.
 
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::Duration;
 
 use crate::support::pulse::Pulse;
 use crate::support::recordings::{path, sox};
-use crate::support::spoken::say;
+use crate::support::spoken::{say, says_until};
 use crate::support::user::{User, until};
 
 fn sessions(user: &User) -> Vec<String> {
@@ -185,18 +186,9 @@ fn what_is_asked_aloud_is_answered_aloud() {
     let home = user.path("home");
     let (kill, confirm) = (say(&home, "kill session build"), say(&home, "confirm"));
     // Before it knows the room it doesn't listen while it speaks; whoever isn't heard says it again.
-    let persist = |wav, what: &str, is_so: &dyn Fn() -> bool| {
-        for _ in 0..10 {
-            pulse.play(wav);
-            let patience = Instant::now() + Duration::from_secs(3);
-            while Instant::now() < patience {
-                if is_so() {
-                    return;
-                }
-                std::thread::sleep(Duration::from_millis(50));
-            }
-        }
-        panic!("it never came to this: {what}");
+    let persist = |wav: &Path, what: &str, is_so: &dyn Fn() -> bool| {
+        let came = says_until(10, Duration::from_secs(3), || pulse.play(wav), is_so);
+        assert!(came, "it never came to this: {what}");
     };
     persist(&kill, "it asks", &|| daemon.said().contains("Shall I kill session build?"));
     persist(&confirm, "it is done", &|| !sessions(&user).contains(&"build".to_owned()));

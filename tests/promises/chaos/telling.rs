@@ -152,9 +152,11 @@ pub(super) fn repeated(case: &[Fault], seen: &[Seen]) -> Vec<String> {
         // It is there for a moment each time, in which it may serve.
         let comes_and_goes = is_settled && case.iter().any(|fault| fault.manner == Manner::KillAgain);
         // What hangs is replaced, step by step: one that was below it may have had to serve meanwhile.
-        let is_replaced = case
-            .iter()
-            .any(|fault| fault.manner == Manner::Freeze && matches!(fault.part, Part::Espeak | Part::Worker));
+        let is_replaced = case.iter().any(|fault| {
+            fault.chain() == Some(chain)
+                && fault.manner == Manner::Freeze
+                && matches!(fault.part, Part::Espeak | Part::Worker)
+        });
         for (number, step) in steps.iter().enumerate() {
             let before = if is_settled { &steps[..number] } else { &steps[number.saturating_sub(1)..number] };
             let times = before.iter().filter(|it| *it == step).count();

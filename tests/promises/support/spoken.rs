@@ -15,6 +15,22 @@ pub fn say(dir: &Path, words: &str) -> PathBuf {
     file
 }
 
+/// Has something said until something is so, at most so often, with so much patience each time; whether it came to that.
+/// On a busy machine a small recogniser mishears now and then, and who speaks over an answer may not be heard.
+pub fn says_until(times: usize, patience: Duration, speak: impl Fn(), is_so: impl Fn() -> bool) -> bool {
+    for _ in 0..times {
+        speak();
+        let deadline = Instant::now() + patience;
+        while Instant::now() < deadline {
+            if is_so() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+    false
+}
+
 /// Has a recording played into the microphone, once more if need be, until words with this among them are heard. The
 /// first time may go into something that is being told.
 pub fn is_heard_at_last(pulse: &Pulse, recording: &Path, word: &str, daemon: &Running) {
@@ -22,15 +38,6 @@ pub fn is_heard_at_last(pulse: &Pulse, recording: &Path, word: &str, daemon: &Ru
         let said = daemon.said().to_lowercase();
         said.lines().any(|line| line.starts_with("you: ") && line.contains(word))
     };
-    for _ in 0..2 {
-        pulse.play(recording);
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while Instant::now() < deadline {
-            if is_heard() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-    panic!("{word:?} was never heard:\n{}", daemon.said());
+    let came = says_until(2, Duration::from_secs(20), || pulse.play(recording), is_heard);
+    assert!(came, "{word:?} was never heard:\n{}", daemon.said());
 }
