@@ -5,9 +5,7 @@
 //! what is being said.
 
 use std::collections::VecDeque;
-use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, watch};
 
@@ -22,8 +20,6 @@ use crate::speech::synthesis::{self, Synthesisers};
 const WAITING: usize = 4;
 /// The first voice is back when it has said so many texts in a row: one that comes and goes is told of once.
 const STEADY: u32 = 2;
-/// What takes longer is told.
-const SOON: Duration = Duration::from_secs(1);
 
 /// Speaks the conversation's answers and news, as configured.
 pub(super) async fn speak(
@@ -39,7 +35,7 @@ pub(super) async fn speak(
     let mut through = voice.mouth.news();
     let mut config = now.config;
     // Behind whatever else there is to do, and in the way of nothing: whoever speaks first waits for what is left.
-    let mut preparing = Some(Box::pin(voice.clone().prepare(config.speech.tts.voice.clone(), &progress)));
+    let mut preparing = Some(Box::pin(voice.clone().prepare(&progress)));
     let mut speaking: Option<BoxFuture<'static, Result<Said, Failure>>> = None;
     let mut waiting: VecDeque<String> = VecDeque::new();
     let mut in_a_row = 0;
@@ -105,8 +101,7 @@ pub(super) async fn speak(
                     voice = Voice { synthesisers: now.synthesisers(), mouth: Arc::new(now.mouth()) };
                     through = voice.mouth.news();
                     mouth.send_replace(Arc::clone(&voice.mouth));
-                    preparing =
-                        Some(Box::pin(voice.clone().prepare(now.config.speech.tts.voice.clone(), &progress)));
+                    preparing = Some(Box::pin(voice.clone().prepare(&progress)));
                 }
                 config = now.config;
             }
@@ -121,17 +116,10 @@ struct Voice {
 }
 
 impl Voice {
-    /// Has the voice loaded, and tells if that takes a while.
-    async fn prepare(self, name: String, progress: impl Fn(Progress)) {
-        if !self.mouth.is_wanted() {
-            return;
-        }
-        let mut preparing = pin!(self.synthesisers.prepare());
-        if tokio::time::timeout(SOON, &mut preparing).await.is_err() {
-            let what = format!("loading the voice {name}");
-            progress(Progress { what: what.clone(), done: 0, total: None, finished: false });
-            preparing.await;
-            progress(Progress { what, done: 0, total: None, finished: true });
+    /// Has the voice loaded, if it is to be heard.
+    async fn prepare(self, progress: impl Fn(Progress)) {
+        if self.mouth.is_wanted() {
+            self.synthesisers.prepare(progress).await;
         }
     }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-use super::report::{self, Outcome, Problem};
+use super::report::{self, Outcome, Problem, Progressing};
 use crate::app::World;
 use crate::audio::Mouth;
 use crate::domain::Sound;
@@ -31,6 +31,8 @@ struct Said<'a> {
     took: Duration,
     /// How long it sounds.
     length: Duration,
+    /// How long it would be silent in the middle, since what comes next isn't there yet.
+    gaps: Duration,
 }
 
 pub(super) async fn run(world: &World, text: &str, out: Option<&PathBuf>, json: bool) -> Outcome {
@@ -47,6 +49,8 @@ pub(super) async fn run(world: &World, text: &str, out: Option<&PathBuf>, json: 
 }
 
 async fn say(mut voice: Voice, text: &str, out: Option<&PathBuf>) -> Outcome {
+    let progressing = Progressing::default();
+    voice.synthesisers.prepare(|progress| progressing.show(&progress)).await;
     let mut sounds = out.map(|_| Vec::new());
     if text == INPUT {
         let mut lines = BufReader::new(tokio::io::stdin()).lines();
@@ -77,7 +81,8 @@ impl Voice {
     /// Says a text, to the loudspeaker or into these.
     async fn say(&mut self, text: &str, mut sounds: Option<&mut Vec<Sound>>) -> Result<(), Problem> {
         let began = Instant::now();
-        let (mut first, mut took, mut length) = (None, Duration::ZERO, Duration::ZERO);
+        let (mut first, mut took) = (None, Duration::ZERO);
+        let (mut length, mut gaps) = (Duration::ZERO, Duration::ZERO);
         let mut tiers: Vec<String> = Vec::new();
         let talk = sounds.is_none().then(|| self.mouth.talk());
         let mut clauses = self.synthesisers.say(text);
@@ -99,7 +104,8 @@ impl Voice {
             }
             while let Some(sound) = clause.parts.recv().await {
                 took = began.elapsed();
-                first.get_or_insert(took);
+                let first = *first.get_or_insert(took);
+                gaps += took.saturating_sub(first + length + gaps);
                 length += sound.duration();
                 if let Some(sounds) = &mut sounds {
                     sounds.push(sound);
@@ -112,7 +118,7 @@ impl Voice {
             talk.finished().await?;
         }
         if self.json {
-            report::json(&Said { text, tiers, first: first.unwrap_or_default(), took, length });
+            report::json(&Said { text, tiers, first: first.unwrap_or_default(), took, length, gaps });
         }
         Ok(())
     }

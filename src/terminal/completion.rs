@@ -93,6 +93,8 @@ struct Track {
     lines: Screenless,
     phase: Phase,
     prompt: Option<String>,
+    /// How often it has waited for input.
+    prompts: u64,
     ends: u64,
     starts: u64,
     /// The start whose end was seen last.
@@ -115,6 +117,8 @@ struct Track {
     output: Option<String>,
     typed: Option<Typed>,
     times_typed: u64,
+    /// Whether it didn't answer when it was asked last.
+    is_mute: bool,
     names: Told,
     /// How often something of what it printed was lost.
     gaps: u64,
@@ -210,6 +214,7 @@ impl Panes {
                 lines: Screenless::new(limit),
                 phase: Phase::Unknown,
                 prompt: None,
+                prompts: 0,
                 ends: 0,
                 starts: 0,
                 completed: 0,
@@ -225,6 +230,7 @@ impl Panes {
                 output: None,
                 typed: None,
                 times_typed: 0,
+                is_mute: false,
                 names: Told::default(),
                 gaps: 0,
             },
@@ -245,6 +251,11 @@ impl Panes {
         if track.phase == Phase::Input { track.prompt.as_deref() } else { None }
     }
 
+    /// How often the pane's shell has come to wait for input.
+    pub(super) fn prompts(&self, id: &str) -> u64 {
+        self.by_id.get(id).map_or(0, |pane| pane.track.prompts)
+    }
+
     /// The line that is typed, if the pane waits for input and its shell has told.
     pub(super) fn typed(&self, id: &str) -> Option<Typed> {
         let track = &self.by_id.get(id)?.track;
@@ -254,6 +265,16 @@ impl Panes {
     /// How often it was told.
     pub(super) fn times_typed(&self, id: &str) -> u64 {
         self.by_id.get(id).map_or(0, |pane| pane.track.times_typed)
+    }
+
+    /// The pane's shell was asked for the line that is typed, and didn't answer.
+    pub(super) fn unanswered(&mut self, id: &str) {
+        self.pane(id).track.is_mute = true;
+    }
+
+    /// Whether the pane's shell didn't answer when it was asked last.
+    pub(super) fn is_mute(&self, id: &str) -> bool {
+        self.by_id.get(id).is_some_and(|pane| pane.track.is_mute)
     }
 
     /// What names mean to the pane's shell, if it has told.
@@ -334,6 +355,7 @@ impl Track {
             "B" => {
                 self.phase = Phase::Input;
                 self.made_at = None;
+                self.prompts += 1;
                 self.prompt = Some(self.lines.current_line());
                 self.lines.clear();
             }
@@ -354,6 +376,7 @@ impl Track {
             "L" => {
                 self.typed = Typed::parse(arguments);
                 self.times_typed += 1;
+                self.is_mute = false;
                 if matches!(self.phase, Phase::Unknown | Phase::Prompting) {
                     self.phase = Phase::Input;
                     self.made_at = None;

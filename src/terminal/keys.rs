@@ -2,6 +2,7 @@
 
 use crate::domain::{Failure, Key, KeyPress, Outcome, Target};
 
+use super::client::Client;
 use super::completion::Phase;
 use super::error::request_failure;
 use super::link::Link;
@@ -41,21 +42,28 @@ pub(super) async fn press(
         words.push("-l");
     }
     words.extend(["--", &name]);
+    let ends = press.control && matches!(press.key, Key::Char('c' | 'd'));
+    let client = if ends { tmux.watch(&target.session).await } else { None };
+    let prompts = client.as_ref().map_or(0, |client| client.panes().prompts(&target.pane.0));
     let request = Request::once(words).about(&target.session);
     tmux.ask(request).await.map_err(|trouble| trouble.failure(failed))?;
-    if press.control && matches!(press.key, Key::Char('c' | 'd')) {
-        await_end(tmux, target).await;
+    if let Some(client) = &client {
+        await_end(client, target, press, prompts).await;
     }
     let often = if times == 1 { String::new() } else { format!(" {times} times") };
     Ok(Outcome::Done { what: format!("Pressed {spoken}{often} in {}", target.session_name) })
 }
 
-/// These keys end most programs: what is typed next is for the prompt, which is waited for a little.
-async fn await_end(tmux: &Link, target: &Target) {
-    if let Some(client) = tmux.watch(&target.session).await {
-        let on_its_way = |phase| matches!(phase, Phase::Running | Phase::Prompting);
-        prompt::await_next(&client, &target.pane, on_its_way).await;
-    }
+/// These keys end most programs, and control c drops the line at a prompt: what is typed next is for the prompt after
+/// so many, which is waited for a little.
+async fn await_end(client: &Client, target: &Target, press: &KeyPress, prompts: u64) {
+    let drops = press.key == Key::Char('c');
+    let on_its_way = |phase| match phase {
+        Phase::Running | Phase::Prompting => true,
+        Phase::Input => drops && client.panes().prompts(&target.pane.0) == prompts,
+        Phase::Unknown | Phase::Continuation => false,
+    };
+    prompt::await_next(client, &target.pane, on_its_way).await;
 }
 
 /// The key as tmux calls it; a single character stands for itself.

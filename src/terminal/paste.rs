@@ -228,7 +228,13 @@ impl Pasting {
             let empty = Typed::default();
             let before = held.typed.as_ref().unwrap_or(&empty);
             let is_right = |now: &Typed| now.is_with(before, text);
-            if let Some(now) = typed::read(tmux, client, place, target, echo_due(text), is_right).await {
+            let mut now = typed::read(tmux, client, place, target, echo_due(text), is_right).await;
+            // A shell that colours what is typed may take long for much of it: what it answers now comes behind that.
+            let is_late = now.is_some() && now == held.typed;
+            if is_late && typed::ask(tmux, client, target).await.is_some() {
+                now = typed::read(tmux, client, place, target, echo_due(text), is_right).await;
+            }
+            if let Some(now) = now {
                 if held.typed.is_some() && is_right(&now) {
                     return Ok(held);
                 }

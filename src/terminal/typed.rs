@@ -12,6 +12,7 @@ use super::client::Client;
 use super::completion::{Phase, Typed};
 use super::link::Link;
 use super::place::Place;
+use super::prompt::SURELY_DUE;
 use super::request::Request;
 use super::shell::Kind;
 use super::{foreground, tty};
@@ -20,8 +21,8 @@ use super::{foreground, tty};
 const QUESTION: &str = "C-M-S-F12";
 /// Control alt shift F11: what has them drop the line that they tell.
 pub(super) const CLEAR: &str = "C-M-S-F11";
-/// A shell at its prompt answers at once; a busy machine may take its time.
-const ANSWER_DUE: Duration = Duration::from_secs(1);
+/// How long one is waited for that didn't answer the last time: its keys may mean something else now.
+const ANSWER_MAYBE_DUE: Duration = Duration::from_secs(1);
 /// Between two questions.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -72,8 +73,9 @@ pub(super) async fn recognise(tmux: &Link, client: &Client, place: &Place, targe
     }
 }
 
-/// Asks a shell at its prompt; `None` if it doesn't answer.
-async fn ask(tmux: &Link, client: &Client, target: &Target) -> Option<()> {
+/// Asks a shell at its prompt, which answers when it has drawn that and dealt with what was typed before; `None` if it
+/// doesn't.
+pub(super) async fn ask(tmux: &Link, client: &Client, target: &Target) -> Option<()> {
     let heard = |client: &Client| {
         let panes = client.panes();
         (panes.times_typed(&target.pane.0), panes.phase(&target.pane.0))
@@ -93,5 +95,10 @@ async fn ask(tmux: &Link, client: &Client, target: &Target) -> Option<()> {
             }
         }
     };
-    tokio::time::timeout(ANSWER_DUE, answer).await.ok().flatten()
+    let due = if client.panes().is_mute(&target.pane.0) { ANSWER_MAYBE_DUE } else { SURELY_DUE };
+    let Ok(answer) = tokio::time::timeout(due, answer).await else {
+        client.panes().unanswered(&target.pane.0);
+        return None;
+    };
+    answer
 }

@@ -16,13 +16,18 @@ const RATE: usize = 16_000;
 /// Louder than this is sound: a fiftieth of full scale, which no silence of a virtual device reaches.
 const SOUND: u16 = 650;
 
-/// Whether somebody has spoken in a recording that is being made, and has been silent for two seconds since:
-/// longer than the pause between two clauses of which the second is made on a busy machine.
-fn is_over(wav: &Path) -> bool {
+/// The samples of a recording that is being made.
+fn samples(wav: &Path) -> Vec<i16> {
     let bytes = fs::read(wav).unwrap_or_default();
     let (samples, _) = bytes.get(44..).unwrap_or_default().as_chunks::<2>();
-    let is_sound = |sample: &[u8; 2]| i16::from_le_bytes(*sample).unsigned_abs() > SOUND;
-    samples.iter().rposition(is_sound).is_some_and(|last| samples.len() - last > 2 * RATE)
+    samples.iter().copied().map(i16::from_le_bytes).collect()
+}
+
+/// Whether somebody has spoken after the first so many samples, and has been silent for two seconds since: longer than
+/// the pause between two clauses of which the second is made on a busy machine.
+fn is_over(samples: &[i16], begin: usize) -> bool {
+    let last = samples.iter().rposition(|sample| sample.unsigned_abs() > SOUND);
+    last.is_some_and(|last| last > begin && samples.len() - last > 2 * RATE)
 }
 
 /// Waits until it is so; else tells what the daemon said.
@@ -59,7 +64,9 @@ fn answer(user: &User, pulse: &Pulse, daemon: &Running, command: &str) -> String
     let recording = pulse.record(&wav);
     pulse.play(&say(&home, command));
     until(daemon, &format!("{command:?} is answered"), || answered() > before);
-    until(daemon, &format!("the answer to {command:?} is spoken"), || is_over(&wav));
+    // What is told beside may have been heard before.
+    let begin = samples(&wav).len();
+    until(daemon, &format!("the answer to {command:?} is spoken"), || is_over(&samples(&wav), begin));
     recording.end();
     let ran = user.run(&["transcribe", path(&wav)]);
     assert_eq!(ran.code(), 0, "{ran:?}");
@@ -76,12 +83,13 @@ async fn a_spoken_command_is_answered_in_words_that_can_be_understood() {
     let pulse = Pulse::start(&mut user);
     let mut daemon = user.daemon();
     daemon.until("Listening.");
-    // The voice never says a thing twice in the same way, and a small recogniser may get one of three words
-    // wrong.
+    // The voice never says a thing twice in the same way, and a small recogniser gets one of four words wrong:
+    // it must be this answer and no other, and all of them together are understood.
+    let (mut said, mut understood, mut texts) = (0, 0, Vec::new());
     for (command, intent) in [
         ("new session build", "new_session"),
-        ("split down", "split_pane"),
-        ("new window", "new_window"),
+        ("split right", "split_pane"),
+        ("list sessions", "list_sessions"),
         // The answer is a question of several clauses, during which nothing is heard.
         ("kill session build", "kill_session"),
     ] {
@@ -91,9 +99,17 @@ async fn a_spoken_command_is_answered_in_words_that_can_be_understood() {
         assert_eq!(record["origin"], "microphone", "{command}: {record:#}");
         let spoken = record["reply"]["speech"].as_str().unwrap().to_lowercase();
         let words = words(&spoken);
-        let share = in_order(&words, &self::words(&heard)) as f64 / words.len() as f64;
-        assert!(share >= 0.6, "{command} was answered: {heard}, and not: {spoken}\n{}", daemon.said());
+        let these = in_order(&words, &self::words(&heard));
+        texts.push(format!("{spoken:?} was heard as {heard:?}"));
+        assert!(3 * these >= words.len(), "{texts:#?}\n{}", daemon.said());
+        said += words.len();
+        understood += these;
     }
+    assert!(
+        understood as f64 / said as f64 >= 0.6,
+        "{understood} of {said} words: {texts:#?}\n{}",
+        daemon.said()
+    );
     let panes = user.tmux(&["list-panes", "-s", "-t", "=build", "-F", "#{window_index}"]);
-    assert_eq!(panes.lines().count(), 3, "{panes}\n{}", daemon.said());
+    assert_eq!(panes.lines().count(), 2, "{panes}\n{}", daemon.said());
 }

@@ -4,6 +4,7 @@
 //! in the middle of a reply hands over at the next clause, and nothing is said twice. A clause is heard while it is
 //! still being made; one of which a part has been heard is not begun anew by another voice.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use super::voiced::Voiced;
 use crate::breaker::{Breaker, Chain, Effect, Exhausted, Fallback, Tier, Unready, Why};
 use crate::cloud::CloudError;
 use crate::config::Tts;
-use crate::domain::{BoxFuture, Cache, Failure, FailureKind, Sound};
+use crate::domain::{BoxFuture, Cache, Failure, FailureKind, Progress, Sound};
 use crate::redact::Redactor;
 use crate::speech::cloud::{self, Clouds, Remote};
 
@@ -33,6 +34,8 @@ pub const TIERS: [&str; 6] =
 /// How long a clause may take at each tier, one after the other. A reply that comes later than two or three of
 /// these is printed long since, but who listens may not see it.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// Loading a voice that takes longer is told.
+const SOON: Duration = Duration::from_secs(1);
 /// Clauses that wait to be taken, and parts of one.
 const AHEAD: usize = 1;
 const PARTS: usize = 2;
@@ -53,6 +56,8 @@ pub struct Synthesisers {
     neural: Option<Arc<Neural>>,
     pronouncer: Pronouncer,
     cache: Arc<dyn Cache>,
+    /// What the first voice is called.
+    name: String,
     /// All that the sound of a text depends on.
     voice: String,
     redactor: Arc<Redactor>,
@@ -106,6 +111,7 @@ impl Synthesisers {
             .collect();
         let first = config.chain.first().map_or("", String::as_str);
         let Tts { voice, rate, coqui, .. } = config;
+        let name = voice.clone();
         let voice = format!("{first} {voice} {rate} {coqui} {}", parts.clouds.voices());
         Self {
             first: config.chain.first().map(|name| (parts.breaker)(name)),
@@ -114,6 +120,7 @@ impl Synthesisers {
                 .telling(parts.fallbacks.clone()),
             pronouncer: Pronouncer::new(&config.lexicon),
             cache: Arc::clone(&parts.cache),
+            name,
             voice,
             redactor: Arc::clone(&parts.redactor),
         }
@@ -124,12 +131,19 @@ impl Synthesisers {
         self.first.as_ref().is_some_and(|first| first.name() == tier)
     }
 
-    /// Has what takes long to begin with done before anything is to be said. What fails is told when it is needed.
-    pub async fn prepare(&self) {
-        if let Some(neural) = &self.neural
-            && self.is_first(neural.name())
-            && let Err(error) = neural.prepare().await
-        {
+    /// Has what takes long to begin with done before anything is to be said, and tells if that takes a while. What fails
+    /// is told when it is needed.
+    pub async fn prepare(&self, progress: impl Fn(Progress)) {
+        let Some(neural) = self.neural.as_ref().filter(|neural| self.is_first(neural.name())) else { return };
+        let mut preparing = pin!(neural.prepare());
+        let mut prepared = tokio::time::timeout(SOON, &mut preparing).await;
+        if prepared.is_err() {
+            let what = format!("loading the voice {}", self.name);
+            progress(Progress { what: what.clone(), done: 0, total: None, finished: false });
+            prepared = Ok(preparing.await);
+            progress(Progress { what, done: 0, total: None, finished: true });
+        }
+        if let Ok(Err(error)) = prepared {
             tracing::debug!(?error, "the voice is not ready");
         }
     }

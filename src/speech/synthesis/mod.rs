@@ -10,6 +10,7 @@ mod coqui;
 mod error;
 mod formant;
 mod guarded;
+mod lead;
 mod loudness;
 mod neural;
 mod phonemes;

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::error::SynthesisError;
+use super::lead::Lead;
 use super::phonemes::Phonemiser;
 use super::piper::Piper;
 use super::voiced::Voiced;
@@ -108,7 +109,10 @@ impl Tier<str, Voiced, SynthesisError> for Arc<Neural> {
             Voiced::made_by(move |give| {
                 let piper = piper.lock();
                 match piper.speak(&phonemes, rate) {
-                    Ok(mut windows) => while windows.next().is_some_and(&give) {},
+                    Ok(windows) => {
+                        let mut windows = Lead::of(windows);
+                        while windows.next().is_some_and(&give) {}
+                    }
                     Err(error) => {
                         give(Err(error));
                     }

@@ -21,6 +21,7 @@ use rten::{Model, NodeId, RunOptions, ThreadPool, Value, ValueView};
 use serde::Deserialize;
 
 use super::error::SynthesisError;
+use super::lead::Effort;
 use super::loudness::{gain, louder};
 use crate::domain::Sound;
 use crate::onnx::{self, Node};
@@ -181,7 +182,7 @@ impl Piper {
             Joints { .. } => run(self.output).and_then(samples).map(Made::Samples),
         };
         let made = made.ok_or(SynthesisError::Unusable)?;
-        Ok(Windows { piper: self, made, at: 0 })
+        Ok(Windows { piper: self, made, at: 0, worked: 0 })
     }
 
     fn sound(&self, samples: &[f32]) -> Sound {
@@ -265,6 +266,34 @@ pub(super) struct Windows<'a> {
     made: Made,
     /// The frame at which the next window begins.
     at: usize,
+    /// Frames that were decoded for those before it.
+    worked: usize,
+}
+
+impl Windows<'_> {
+    /// What has been made.
+    pub(super) fn so_far(&self) -> Effort {
+        Effort { made: self.worked, heard: self.at }
+    }
+
+    /// What is still to be made, window by window. Decoding is most of the work, and counted as all of it.
+    pub(super) fn to_come(&self) -> impl Iterator<Item = Effort> {
+        let length = match self.made {
+            Made::Frames { length, .. } => length,
+            Made::Samples(_) => 0,
+        };
+        std::iter::successors(window(self.at, length), move |last| window(last.end, length)).map(
+            move |window| Effort { made: widened(&window, DECODER_REACH, length).len(), heard: window.len() },
+        )
+    }
+}
+
+/// The window that begins at a frame. It is made while the ones before it are heard, on a busy machine too: so it is
+/// little longer than all of them. What is left in the end is not worth a window of its own.
+fn window(at: usize, length: usize) -> Option<Range<usize>> {
+    let size = (at + at / 3).clamp(FIRST, MOST);
+    let end = if length.saturating_sub(at) < size + DECODER_REACH { length } else { at + size };
+    (at < length).then_some(at..end)
 }
 
 /// What the network has made of a clause.
@@ -329,16 +358,10 @@ impl Iterator for Windows<'_> {
             }
             Made::Frames { prior, latent, length } => {
                 let length = *length;
-                if self.at >= length {
-                    return None;
-                }
-                // A window is made while the ones before it are heard, on a busy machine too: so it is little longer
-                // than all of them. What is left in the end is not worth a window of its own.
-                let size = (self.at + self.at / 3).clamp(FIRST, MOST);
-                let end = if length - self.at < size + DECODER_REACH { length } else { self.at + size };
-                let window = self.at..end;
-                self.at = end;
-                let until = (end + DECODER_REACH).min(length);
+                let window = window(self.at, length)?;
+                self.at = window.end;
+                self.worked += widened(&window, DECODER_REACH, length).len();
+                let until = (window.end + DECODER_REACH).min(length);
                 let is_there =
                     prior.as_ref().is_none_or(|prior| self.piper.flow(prior, latent, until).is_some());
                 let sound = if is_there { self.piper.decode(latent, &window) } else { None };

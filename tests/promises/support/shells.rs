@@ -17,6 +17,8 @@ pub enum Dress {
     /// A prompt of several lines with colours and a right-hand side, made anew each time; suggestions; things
     /// that are printed around it.
     Fancy,
+    /// With a prompt that takes more than a second, as one that looks into a large repository.
+    Slow,
 }
 
 const BASHRC: &str = r#"
@@ -55,18 +57,31 @@ function fish_mode_prompt; end
 function ann --on-event fish_prompt; printf '\e]0;title\a'; end
 "#;
 
+/// What takes its time before a prompt.
+const SLOW: [&str; 3] = [
+    "PS1='$(sleep 1.2)\\w \\$ '\n",
+    "setopt prompt_subst\nPROMPT='$(sleep 1.2)%~ %# '\n",
+    "function fish_prompt; sleep 1.2; echo '> '; end\n",
+];
+
 /// A server whose sessions run this shell, in a home of its own.
 pub fn dressed(shell: &str, dress: Dress) -> Server {
     let mut server = Server::new();
     let home = server.path("home");
     fs::create_dir_all(home.join(".config/fish")).unwrap();
-    let (file, content) = match shell {
-        "bash" => (".bashrc", BASHRC),
-        "zsh" => (".zshrc", ZSHRC),
-        _ => (".config/fish/config.fish", CONFIG_FISH),
+    let [bash, zsh, fish] = SLOW;
+    let (file, fancy, slow) = match shell {
+        "bash" => (".bashrc", BASHRC, bash),
+        "zsh" => (".zshrc", ZSHRC, zsh),
+        _ => (".config/fish/config.fish", CONFIG_FISH, fish),
     };
-    // zsh asks a user without files whether they want some.
-    fs::write(home.join(file), if dress == Dress::Fancy { content } else { "" }).unwrap();
+    let content = match dress {
+        // zsh asks a user without files whether they want some.
+        Dress::Plain => "",
+        Dress::Fancy => fancy,
+        Dress::Slow => slow,
+    };
+    fs::write(home.join(file), content).unwrap();
     server.reconfigure(|config| config.shell = start(&home, shell));
     server
 }
