@@ -106,6 +106,8 @@ pub(super) struct Canceller {
     given: u64,
     /// Behind the last sample that was played and is no silence.
     sounded: Option<u64>,
+    /// Whether somebody talks who only pauses when nothing sounds.
+    talks: bool,
     /// Until where what was played before a new beginning may be heard.
     lingers: u64,
     path: Path,
@@ -151,6 +153,7 @@ impl Canceller {
             together: None,
             given: 0,
             sounded: None,
+            talks: false,
             lingers: 0,
             path: Path::Unknown,
             search: Search::default(),
@@ -179,6 +182,12 @@ impl Canceller {
         self.restart();
     }
 
+    /// Whether the loudspeaker is in the middle of an answer, which may pause. Where the echo isn't taken away, nobody is
+    /// heard in such a pause either.
+    pub(super) fn talks(&mut self, talks: bool) {
+        self.talks = talks;
+    }
+
     /// Takes what was handed to the loudspeaker and what came from the microphone since the last call, and
     /// appends to `out` what that gives; samples that are held back come later.
     pub(super) fn clean(&mut self, played: &[f32], heard: &[f32], out: &mut Vec<Cleaned>) {
@@ -191,6 +200,9 @@ impl Canceller {
         if let Some(last) = sounding {
             self.sounded = Some(self.far.end - (played.len() - 1 - last) as u64);
             self.search.since += played.len() as u64;
+        }
+        if self.talks && self.filter.is_none() && self.sounded.is_some() {
+            self.sounded = Some(self.far.end);
         }
         self.look();
         let before = out.len();
@@ -588,6 +600,14 @@ mod tests {
         assert!(share(&out[PIECE..2 * SECOND], Echo::Possible) > 0.99);
         assert_eq!(out.last().unwrap().echo, Echo::Silent { surely: false });
         assert!(out.iter().zip(&heard).all(|(sample, heard)| (sample.sound - heard).abs() < 1e-9));
+        // A pause within an answer is no silence.
+        let mut canceller = Canceller::new(false);
+        canceller.talks(true);
+        let out = run(&mut canceller, &played, &heard, &[0]);
+        assert!(share(&out[PIECE..], Echo::Possible) > 0.99);
+        canceller.talks(false);
+        let out = run(&mut canceller, &vec![0.0; SECOND], &heard[..SECOND], &[]);
+        assert_eq!(out.last().unwrap().echo, Echo::Silent { surely: false });
     }
 
     proptest! {

@@ -122,6 +122,7 @@ pub(super) fn listen(
                 Continuity::Elsewhere => canceller.restart_elsewhere(),
             }
             cleaned.clear();
+            canceller.talks(feed.talks());
             canceller.clean(&played, &samples, &mut cleaned);
             let complete = gate.admit(&mut cleaned);
             // Nobody's voice is in the sound that ends an utterance.

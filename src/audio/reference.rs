@@ -32,6 +32,8 @@ struct Loudspeaker {
     device: String,
     /// Whether that is another one than when this was looked at last.
     is_another: bool,
+    /// Whether somebody talks through it, pauses included.
+    talks: bool,
 }
 
 /// A stream of the loudspeaker that nobody has taken yet.
@@ -55,6 +57,11 @@ impl Reference {
             device.clone_into(&mut loudspeaker.device);
             loudspeaker.is_another = true;
         }
+    }
+
+    /// Whether somebody talks through it from now on, though there may be pauses.
+    pub(super) fn talks(&self, talks: bool) {
+        self.0.lock().talks = talks;
     }
 
     /// Sees to it that what comes from this source, and goes to the device as it is, is known.
@@ -173,6 +180,11 @@ impl Feed {
             self.stream = None;
         }
         continuity
+    }
+
+    /// Whether somebody is talking, though nothing may sound at the moment.
+    pub(super) fn talks(&self) -> bool {
+        self.reference.0.lock().talks
     }
 
     /// Forgets what was played until now: another microphone begins.

@@ -162,7 +162,7 @@ impl Sink {
                     };
                     if result.is_ok() {
                         self.talking = true;
-                        self.plays = true;
+                        self.plays(true);
                     }
                     // Whoever asked may have gone.
                     let _ = answer.send(result);
@@ -218,8 +218,13 @@ impl Sink {
         Ok(stream.feed.waiting())
     }
 
+    fn plays(&mut self, plays: bool) {
+        self.plays = plays;
+        self.reference.talks(plays);
+    }
+
     fn silent(&mut self) {
-        self.plays = false;
+        self.plays(false);
         if !self.talking {
             let result = self.refused.take().map_or(Ok(()), Err);
             // Nobody may wait.
