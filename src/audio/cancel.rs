@@ -182,8 +182,8 @@ impl Canceller {
         self.restart();
     }
 
-    /// Whether the loudspeaker is in the middle of an answer, which may pause. Where the echo isn't taken away, nobody is
-    /// heard in such a pause either.
+    /// Whether the loudspeaker is in the middle of an answer, which may pause. Where the echo isn't taken away, or isn't
+    /// known yet, nobody is heard in such a pause either: on a busy machine an echo may be late.
     pub(super) fn talks(&mut self, talks: bool) {
         self.talks = talks;
     }
@@ -200,9 +200,6 @@ impl Canceller {
         if let Some(last) = sounding {
             self.sounded = Some(self.far.end - (played.len() - 1 - last) as u64);
             self.search.since += played.len() as u64;
-        }
-        if self.talks && self.filter.is_none() && self.sounded.is_some() {
-            self.sounded = Some(self.far.end);
         }
         self.look();
         let before = out.len();
@@ -249,8 +246,15 @@ impl Canceller {
         aligner.lag(&sound, &played, clarity).map(|lag| lag as u64)
     }
 
-    /// The first sample of the microphone in which nothing can be heard of what was played until now.
+    /// The first sample of the microphone in which nothing can be heard of what is played.
     fn silent_from(&self) -> u64 {
+        let is_unknown = self.filter.is_none() || self.path == Path::Unknown;
+        let pauses = self.talks && is_unknown && self.sounded.is_some();
+        if pauses { self.near.end.max(self.fades_at()) } else { self.fades_at() }
+    }
+
+    /// The first sample of the microphone in which nothing can be heard of what was played until now.
+    fn fades_at(&self) -> u64 {
         let (Some(sounded), Some((near, far))) = (self.sounded, self.together) else { return self.lingers };
         let handed_over = (near + sounded).saturating_sub(far);
         let sounds = match self.path {
@@ -331,8 +335,10 @@ impl Canceller {
     /// A frame in which no echo was found, and a look at whether there can be one.
     fn give_watched(&mut self, echo: Echo, out: &mut Vec<Cleaned>) {
         let begun = out.len();
+        // A pause says nothing of whether an echo can be heard.
+        let sounds = self.given < self.fades_at();
         self.give_untouched(FRAME as u64, echo, out);
-        if self.filter.is_some() {
+        if sounds && self.filter.is_some() {
             self.search.played += 1;
             let audible = AUDIBLE.max(STANDS_OUT * self.noise);
             self.search.unheard += u32::from(power(out[begun..].iter().map(|sample| sample.sound)) < audible);

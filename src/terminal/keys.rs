@@ -1,5 +1,7 @@
 //! Keys by name.
 
+use std::time::Duration;
+
 use crate::domain::{Failure, Key, KeyPress, Outcome, Target};
 
 use super::client::Client;
@@ -9,6 +11,8 @@ use super::link::Link;
 use super::place::Place;
 use super::prompt;
 use super::request::Request;
+use super::shell::Kind;
+use super::typed;
 
 /// The most presses at once.
 const MOST: u8 = 100;
@@ -48,7 +52,7 @@ pub(super) async fn press(
     let request = Request::once(words).about(&target.session);
     tmux.ask(request).await.map_err(|trouble| trouble.failure(failed))?;
     if let Some(client) = &client {
-        await_end(client, target, press, prompts).await;
+        await_end(tmux, client, &place, target, press, prompts).await;
     }
     let often = if times == 1 { String::new() } else { format!(" {times} times") };
     Ok(Outcome::Done { what: format!("Pressed {spoken}{often} in {}", target.session_name) })
@@ -56,7 +60,14 @@ pub(super) async fn press(
 
 /// These keys end most programs, and control c drops the line at a prompt: what is typed next is for the prompt after
 /// so many, which is waited for a little.
-async fn await_end(client: &Client, target: &Target, press: &KeyPress, prompts: u64) {
+async fn await_end(
+    tmux: &Link,
+    client: &Client,
+    place: &Place,
+    target: &Target,
+    press: &KeyPress,
+    prompts: u64,
+) {
     let drops = press.key == Key::Char('c');
     let on_its_way = |phase| match phase {
         Phase::Running | Phase::Prompting => true,
@@ -64,6 +75,13 @@ async fn await_end(client: &Client, target: &Target, press: &KeyPress, prompts: 
         Phase::Unknown | Phase::Continuation => false,
     };
     prompt::await_next(client, &target.pane, on_its_way).await;
+    if drops && Kind::of(&place.program) == Kind::Fish {
+        // It may have been answering, which was cut short instead of the line.
+        let typed = typed::read(tmux, client, place, target, Duration::ZERO, |_| true).await;
+        if typed.is_some_and(|typed| !typed.is_empty()) {
+            typed::clear(tmux, client, place, target).await;
+        }
+    }
 }
 
 /// The key as tmux calls it; a single character stands for itself.

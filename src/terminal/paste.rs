@@ -20,7 +20,7 @@ use super::foreground;
 use super::front;
 use super::link::Link;
 use super::place::Place;
-use super::prompt;
+use super::prompt::{self, SURELY_DUE};
 use super::request::Request;
 use super::shell::Kind;
 use super::shown::{await_line, cursor_line, squeezed};
@@ -229,10 +229,9 @@ impl Pasting {
             let before = held.typed.as_ref().unwrap_or(&empty);
             let is_right = |now: &Typed| now.is_with(before, text);
             let mut now = typed::read(tmux, client, place, target, echo_due(text), is_right).await;
-            // A shell that colours what is typed may take long for much of it: what it answers now comes behind that.
-            let is_late = now.is_some() && now == held.typed;
-            if is_late && typed::ask(tmux, client, target).await.is_some() {
-                now = typed::read(tmux, client, place, target, echo_due(text), is_right).await;
+            if now.is_some() && now == held.typed {
+                // Nothing of it is there yet: a shell that colours what is typed may take long for much of it.
+                now = typed::read(tmux, client, place, target, SURELY_DUE, is_right).await;
             }
             if let Some(now) = now {
                 if held.typed.is_some() && is_right(&now) {

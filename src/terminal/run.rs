@@ -39,9 +39,6 @@ const START_DUE: Duration = Duration::from_millis(250);
 /// Without marks: a pane that has been quiet for this long is not about to show anything more.
 const QUIET: Duration = Duration::from_millis(400);
 
-/// How long a shell may take to drop a line.
-const DROPPED_DUE: Duration = Duration::from_millis(500);
-
 /// How often the pane is looked at while nothing tells of itself.
 const LOOK: Duration = Duration::from_millis(50);
 const LOOK_SELDOM: Duration = Duration::from_millis(500);
@@ -365,19 +362,17 @@ impl Running {
     /// Has the shell drop the line that it has, and waits until it has; false if that failed.
     async fn interrupt(&self) -> bool {
         let target = &self.target;
-        // fish may still be answering, which control c would cut short instead.
-        let key = if self.kind == Kind::Fish { typed::CLEAR } else { "C-c" };
-        let request = Request::once(["send-keys", "-t", &target.pane.0, key]).about(&target.session);
+        if let Some(client) = self.client.as_ref().filter(|_| self.kind == Kind::Fish)
+            && let Ok(place) = Place::look(&self.tmux, &target.session, &target.pane).await
+        {
+            // It may still be answering, which control c would cut short instead.
+            return typed::clear(&self.tmux, client, &place, target).await;
+        }
+        let request = Request::once(["send-keys", "-t", &target.pane.0, "C-c"]).about(&target.session);
         let dropped = self.tmux.ask(request).await.is_ok();
         // What is typed before the shell has dealt with it could be dropped too.
-        match self.client.as_ref().filter(|_| dropped) {
-            Some(client) if self.kind == Kind::Fish => {
-                self.typed(client, DROPPED_DUE, Typed::is_empty).await;
-            }
-            Some(client) => {
-                prompt::await_next(client, &target.pane, |phase| phase != Phase::Input).await;
-            }
-            None => {}
+        if let Some(client) = self.client.as_ref().filter(|_| dropped) {
+            prompt::await_next(client, &target.pane, |phase| phase != Phase::Input).await;
         }
         dropped
     }

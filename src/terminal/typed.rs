@@ -23,6 +23,8 @@ const QUESTION: &str = "C-M-S-F12";
 pub(super) const CLEAR: &str = "C-M-S-F11";
 /// How long one is waited for that didn't answer the last time: its keys may mean something else now.
 const ANSWER_MAYBE_DUE: Duration = Duration::from_secs(1);
+/// How long a shell may take to drop a line.
+const DROPPED_DUE: Duration = Duration::from_secs(2);
 /// Between two questions.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -57,6 +59,17 @@ pub(super) async fn read(
     }
 }
 
+/// Has a shell at its prompt drop the line that it tells, and waits until it has, but not long; false if it couldn't be
+/// told to.
+pub(super) async fn clear(tmux: &Link, client: &Client, place: &Place, target: &Target) -> bool {
+    let request = Request::once(["send-keys", "-t", &target.pane.0, CLEAR]).about(&target.session);
+    let told = tmux.ask(request).await.is_ok();
+    if told {
+        read(tmux, client, place, target, DROPPED_DUE, Typed::is_empty).await;
+    }
+    told
+}
+
 /// Has a shell of ours that waits at a prompt which nobody saw, since it was there before anybody watched,
 /// show that it does.
 pub(super) async fn recognise(tmux: &Link, client: &Client, place: &Place, target: &Target) {
@@ -73,9 +86,8 @@ pub(super) async fn recognise(tmux: &Link, client: &Client, place: &Place, targe
     }
 }
 
-/// Asks a shell at its prompt, which answers when it has drawn that and dealt with what was typed before; `None` if it
-/// doesn't.
-pub(super) async fn ask(tmux: &Link, client: &Client, target: &Target) -> Option<()> {
+/// Asks a shell at its prompt, which answers when it has drawn that; `None` if it doesn't.
+async fn ask(tmux: &Link, client: &Client, target: &Target) -> Option<()> {
     let heard = |client: &Client| {
         let panes = client.panes();
         (panes.times_typed(&target.pane.0), panes.phase(&target.pane.0))
