@@ -14,6 +14,8 @@ use super::request::Request;
 use super::shell::Kind;
 use super::typed;
 
+/// How long a shell may take to tell its line anew.
+const TOLD_DUE: Duration = Duration::from_secs(1);
 /// The most presses at once.
 const MOST: u8 = 100;
 
@@ -47,12 +49,19 @@ pub(super) async fn press(
     }
     words.extend(["--", &name]);
     let ends = press.control && matches!(press.key, Key::Char('c' | 'd'));
-    let client = if ends { tmux.watch(&target.session).await } else { None };
-    let prompts = client.as_ref().map_or(0, |client| client.panes().prompts(&target.pane.0));
+    let client = tmux.watch(&target.session).await;
+    let before = |client: &Client| {
+        let panes = client.panes();
+        (panes.prompts(&target.pane.0), panes.times_typed(&target.pane.0))
+    };
+    let (prompts, told) = client.as_deref().map(before).unwrap_or_default();
     let request = Request::once(words).about(&target.session);
     tmux.ask(request).await.map_err(|trouble| trouble.failure(failed))?;
-    if let Some(client) = &client {
-        await_end(tmux, client, &place, target, press, prompts).await;
+    match &client {
+        Some(client) if ends => await_end(tmux, client, &place, target, press, prompts).await,
+        // The others are asked before the next key that enters a line.
+        Some(client) if Kind::of(&place.program) == Kind::Zsh => await_told(client, target, told).await,
+        _ => {}
     }
     let often = if times == 1 { String::new() } else { format!(" {times} times") };
     Ok(Outcome::Done { what: format!("Pressed {spoken}{often} in {}", target.session_name) })
@@ -82,6 +91,27 @@ async fn await_end(
             typed::clear(tmux, client, place, target).await;
         }
     }
+}
+
+/// Waits until a shell at its prompt that tells the line whenever it draws it has done so once more, but not long: what
+/// is judged next is the line with this key in it.
+async fn await_told(client: &Client, target: &Target, told: u64) {
+    let pane = &target.pane.0;
+    let mut news = client.news();
+    let has_told = async {
+        loop {
+            news.mark_unchanged();
+            let is_due = {
+                let panes = client.panes();
+                panes.phase(pane) == Phase::Input && panes.times_typed(pane) == told
+            };
+            if !is_due || !client.is_alive() || news.changed().await.is_err() {
+                return;
+            }
+        }
+    };
+    // A key that changes nothing may not be told.
+    let _ = tokio::time::timeout(TOLD_DUE, has_told).await;
 }
 
 /// The key as tmux calls it; a single character stands for itself.
