@@ -13,10 +13,10 @@ use super::place::Place;
 /// How long a shell that makes marks may take to show a prompt that is sure to come: it reads files of the user's
 /// or looks into a large repository first, and a busy machine may take its time.
 pub(super) const SURELY_DUE: Duration = Duration::from_secs(5);
+/// How long the first of a shell without marks is waited for, of which it is a guess that it has one.
+const FIRST_DUE_UNMARKED: Duration = Duration::from_secs(2);
 /// How long one is waited for that may not come, since a command may go on.
 const MAYBE_DUE: Duration = Duration::from_millis(500);
-/// The same for a shell without marks, of which it is a guess that it has.
-const FIRST_DUE_UNMARKED: Duration = Duration::from_secs(2);
 /// Without marks: what has printed something and then been quiet for this long shows its prompt.
 const QUIET: Duration = Duration::from_millis(150);
 

@@ -362,11 +362,13 @@ impl Running {
     /// Has the shell drop the line that it has, and waits until it has; false if that failed.
     async fn interrupt(&self) -> bool {
         let target = &self.target;
-        if let Some(client) = self.client.as_ref().filter(|_| self.kind == Kind::Fish)
-            && let Ok(place) = Place::look(&self.tmux, &target.session, &target.pane).await
-        {
+        if let Some(client) = self.client.as_ref().filter(|_| self.kind == Kind::Fish) {
             // It may still be answering, which control c would cut short instead.
-            return typed::clear(&self.tmux, client, &place, target).await;
+            let place = Place::look(&self.tmux, &target.session, &target.pane).await;
+            return match place {
+                Ok(place) => typed::clear(&self.tmux, client, &place, target).await,
+                Err(_) => false,
+            };
         }
         let request = Request::once(["send-keys", "-t", &target.pane.0, "C-c"]).about(&target.session);
         let dropped = self.tmux.ask(request).await.is_ok();
